@@ -1,0 +1,72 @@
+"""Time as an argument.
+
+Code that needs the time takes a `Clock`. Stored times are whole milliseconds
+since the Unix epoch in UTC and carry `_ms` in their name.
+"""
+
+import asyncio
+import time
+from typing import Protocol
+
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
+
+
+class Clock(Protocol):
+    """Where the present comes from."""
+
+    def now_ms(self) -> int:
+        """Return the UTC time in milliseconds since the epoch; it may jump."""
+        ...
+
+    def monotonic(self) -> float:
+        """Return seconds that only grow, for measuring durations."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Return when `seconds` have passed on this clock."""
+        ...
+
+
+class SystemClock:
+    """The machine's own time."""
+
+    def now_ms(self) -> int:
+        return time.time_ns() // 1_000_000
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+class ManualClock:
+    """A clock that only a test moves.
+
+    `sleep` returns once `advance` has moved the clock past its end.
+    """
+
+    def __init__(self, now_ms: int = 1_767_225_600_000) -> None:
+        self._now_ms = now_ms
+        self._sleepers: list[tuple[int, asyncio.Future[None]]] = []
+
+    def now_ms(self) -> int:
+        return self._now_ms
+
+    def monotonic(self) -> float:
+        return self._now_ms / 1000
+
+    async def sleep(self, seconds: float) -> None:
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._sleepers.append((self._now_ms + round(seconds * 1000), future))
+        await future
+
+    def advance(self, *, ms: int = 0, seconds: float = 0, hours: float = 0, days: float = 0) -> None:
+        """Move the clock on and wake the sleepers whose time has come."""
+        self._now_ms += ms + round(seconds * 1000 + hours * HOUR_MS + days * DAY_MS)
+        due = [future for at, future in self._sleepers if at <= self._now_ms]
+        self._sleepers = [(at, future) for at, future in self._sleepers if at > self._now_ms]
+        for future in due:
+            if not future.done():
+                future.set_result(None)

@@ -1,0 +1,126 @@
+"""Tokens in tracking addresses and machine addresses.
+
+A token names one recipient and, for a click, a link position. Its bytes are
+key id (1), recipient id (8, big endian), position (varint, 7 bits a byte, low
+bits first) and 10 bytes of HMAC-SHA-256, which also covers the kind. So it
+says nothing about the address, cannot be made by others, is checked without
+the database, and has the same length for the same position in every copy.
+A recipient id carries its time: that is the day by which a token expires.
+"""
+
+import base64
+import binascii
+import hmac
+from dataclasses import dataclass
+from enum import Enum
+
+from postroom.base.ids import made_at_ms
+
+_MAC_BYTES = 10
+
+
+class TokenKind(Enum):
+    """What a token may be used for; the value is mixed into its HMAC."""
+
+    OPEN = b"o"
+    CLICK = b"c"
+    UNSUBSCRIBE = b"u"  # the page and the one-click POST
+    BOUNCE = b"b"  # reverse-path b-TOKEN@rp.DOMAIN
+    REPLY = b"r"  # Reply-To r-TOKEN@rp.DOMAIN
+    UNSUBSCRIBE_MAIL = b"m"  # List-Unsubscribe mailto u-TOKEN@rp.DOMAIN
+    FEEDBACK = b"f"  # CFBL-Address f-TOKEN@rp.DOMAIN and X-Postroom-Id
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What a valid token says."""
+
+    key_id: int
+    recipient_id: int
+    position: int
+
+    @property
+    def made_at_ms(self) -> int:
+        """When the recipient was accepted."""
+        return made_at_ms(self.recipient_id)
+
+
+class TokenKeys:
+    """The ring of signing keys, by key id (0..255). Keys are added, never taken away."""
+
+    def __init__(self, keys: dict[int, bytes]) -> None:
+        if any(not 0 <= key_id <= 255 or len(key) < 16 for key_id, key in keys.items()):
+            raise ValueError("token keys need an id of 0..255 and at least 16 bytes")
+        self._keys = dict(keys)
+
+    @property
+    def newest_id(self) -> int:
+        """The key id that new messages are given."""
+        return max(self._keys)
+
+    def items(self) -> list[tuple[int, bytes]]:
+        """Return the ring, to hand it to a helper process."""
+        return sorted(self._keys.items())
+
+    def sign(self, kind: TokenKind, key_id: int, recipient_id: int, position: int = 0) -> bytes:
+        """Return the raw token. Raises KeyError for an unknown key id."""
+        head = bytes((key_id,)) + recipient_id.to_bytes(8, "big") + _varint(position)
+        return head + hmac.digest(self._keys[key_id], kind.value + head, "sha256")[:_MAC_BYTES]
+
+    def check(self, kind: TokenKind, raw: bytes) -> Token | None:
+        """Return what `raw` says, or None unless we made it for this kind."""
+        head, mac = raw[:-_MAC_BYTES], raw[-_MAC_BYTES:]
+        if len(head) < 10 or head[0] not in self._keys:
+            return None
+        expected = hmac.digest(self._keys[head[0]], kind.value + head, "sha256")[:_MAC_BYTES]
+        if not hmac.compare_digest(mac, expected):
+            return None
+        return Token(head[0], int.from_bytes(head[1:9], "big"), _from_varint(head[9:]))
+
+    def url_text(self, kind: TokenKind, key_id: int, recipient_id: int, position: int = 0) -> str:
+        """Return the token for a URL: base64url without padding."""
+        raw = self.sign(kind, key_id, recipient_id, position)
+        return base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
+
+    def local_part_text(self, kind: TokenKind, key_id: int, recipient_id: int) -> str:
+        """Return the token for a local-part: lower-case base32, 32 letters."""
+        raw = self.sign(kind, key_id, recipient_id)
+        return base64.b32encode(raw).rstrip(b"=").lower().decode("ascii")
+
+    def check_url_text(self, kind: TokenKind, text: str) -> Token | None:
+        """Like `check`, for the text in a URL. Any text is allowed."""
+        if len(text) > 64:
+            return None
+        try:
+            raw = base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        except (ValueError, UnicodeEncodeError, binascii.Error):
+            return None
+        return self.check(kind, raw)
+
+    def check_local_part_text(self, kind: TokenKind, text: str) -> Token | None:
+        """Like `check`, for the text behind `b-`, `r-`, `u-`, `f-`; letter case does not matter."""
+        if len(text) > 64:
+            return None
+        try:
+            raw = base64.b32decode(text.upper().encode("ascii") + b"=" * (-len(text) % 8))
+        except (ValueError, UnicodeEncodeError, binascii.Error):
+            return None
+        return self.check(kind, raw)
+
+
+def url_text_length(position: int = 0) -> int:
+    """Return how long `url_text` is for this position, in every copy."""
+    return -(-(9 + len(_varint(position)) + _MAC_BYTES) * 4 // 3)
+
+
+def _varint(number: int) -> bytes:
+    out = bytearray()
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+def _from_varint(raw: bytes) -> int:
+    return sum((byte & 0x7F) << (7 * index) for index, byte in enumerate(raw))

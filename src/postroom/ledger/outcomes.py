@@ -1,0 +1,35 @@
+"""How one attempt ended."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from postroom.mail.smtp_reply import SmtpReply
+
+
+class OutcomeKind(StrEnum):
+    """The three ends of an attempt, and the one that tells that there was none."""
+
+    DELIVERED = "delivered"
+    DEFERRED = "deferred"
+    FAILED = "failed"
+    RETURNED = "returned"
+    """Not tried (a stop, a lost lease, no slot): back to the queue, not counted as a try."""
+    IN_DOUBT = "in_doubt"
+    """The connection was lost after the final dot and before its reply."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a try of one recipient brought. `reply` is the peer's, or ours where none came."""
+
+    kind: OutcomeKind
+    reply: SmtpReply
+    next_hop: str = ""
+    """Host and address that answered, `mx1.example.net [192.0.2.1]:25`; empty where none was reached."""
+    tls: str = ""
+    """TLS version and cipher of the connection, empty without TLS."""
+    duration_ms: int = 0
+    site_busy: bool = False
+    """The peer answered 4yz before RCPT or refused the connection: the site needs a pause."""
+    transcript: str = ""
+    """The SMTP lines of this recipient without the content, for the message story."""

@@ -1,0 +1,1 @@
+"""Formats and rules of mail: bytes and values in, values out. No I/O, clock or random."""

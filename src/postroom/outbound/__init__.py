@@ -1,0 +1,1 @@
+"""From accepted to settled. Read `attempt` first."""

@@ -1,0 +1,72 @@
+"""What is handed in: the value that every door makes and `accept` takes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Flag
+
+from postroom.ledger.rows import WorkspaceRow
+from postroom.ledger.states import RecipientState, Stream
+from postroom.mail.envelope import Envelope
+
+MAX_RECIPIENTS = 500
+"""Of one submission: a write function touches at most about this many rows (DESIGN section 5)."""
+MAX_TAGS = 10
+SMALL_CONTENT_BYTES = 256 * 1024
+"""Content above this is staged as chunks while it is received."""
+
+
+class Track(Flag):
+    """What is tracked, as stored in `message.track`."""
+
+    NOTHING = 0
+    OPENS = 1
+    CLICKS = 2
+    REPLIES = 4
+    TEXT_CLICKS = 8
+    """URLs in plain text become links of ours too."""
+
+
+DEFAULT_TRACK = Track.OPENS | Track.CLICKS
+
+
+@dataclass(frozen=True, slots=True)
+class StagedContent:
+    """Content above SMALL_CONTENT_BYTES, already stored as `content_chunk` rows."""
+
+    upload_id: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """One message with its envelope, from an authenticated workspace."""
+
+    workspace: WorkspaceRow
+    envelope: Envelope
+    content: bytes | StagedContent
+    """The whole mail with CRLF line ends. Bcc and X-Postroom fields may still be in it: accept removes them."""
+    source: str
+    stream: Stream = Stream.TRANSACTIONAL
+    tags: tuple[str, ...] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    track: Track = DEFAULT_TRACK
+    send_at_ms: int | None = None
+    personal: bool = False
+    """Every recipient is the only To and has a Message-ID made from its id."""
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedRecipient:
+    """One recipient of an accepted submission."""
+
+    id: int
+    address: str
+    state: RecipientState
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What `accept` answers, after the commit."""
+
+    message_id: int
+    recipients: tuple[AcceptedRecipient, ...]
