@@ -1,1 +1,1 @@
-"""events."""
+"""What happened, and what follows from it."""

@@ -1,0 +1,284 @@
+"""The only way to append an event, and what follows from it in the same transaction.
+
+An event has four consequences: it is appended, it may suppress an address
+(`events.suppression`), it is told to webhook endpoints once a workspace has
+some, and it is counted. Counters count recipients, in the UTC hour in which
+the event happened, under every dimension of `counted_under` (DESIGN section 5).
+
+The rule by which `postroom recount` must come to the same numbers:
+
+- outbound: every recipient, in the hour of its message's `created_ms`;
+- sent: recipients in state delivered, in their `sent_hour`;
+- failed: recipients in state failed, in the hour of their `settled_ms`;
+- opens and clicks: total from the events, unique from `opened_ms` and
+  `clicked_ms`, human from `human_opened_ms` and `human_clicked_ms`;
+- unsubscribes: from `unsubscribed_ms`.
+
+Nothing here checks whether an event is told twice. The caller first moves the
+recipient with `UPDATE … WHERE … RETURNING` and records only what came back.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+import msgspec
+
+from postroom.base.clock import HOUR_MS
+from postroom.events.suppression import suppress, suppresses
+from postroom.ledger.event_kinds import EventKind
+from postroom.ledger.outcomes import Outcome
+from postroom.ledger.rows import CounterKey, EventRow, MessageRow, RecipientRow, SuppressionRow
+from postroom.ledger.states import SuppressionScope
+from postroom.store.database import Tx
+
+_encode = msgspec.json.Encoder().encode
+_decode_tags = msgspec.json.Decoder(list[str]).decode
+
+
+class Facts(NamedTuple):
+    """What recording needs of a recipient and its message, so that no row is read again."""
+
+    workspace_id: int
+    message_id: int
+    recipient_id: int
+    address_key: str
+    stream: str
+    author_domain: str
+    tags: tuple[str, ...]
+    provider: str
+
+
+def facts_of(message: MessageRow, recipient: RecipientRow) -> Facts:
+    """Return the facts of a recipient whose rows are at hand."""
+    return Facts(
+        recipient.workspace_id,
+        recipient.message_id,
+        recipient.id,
+        recipient.address_key,
+        message.stream,
+        message.author_domain,
+        tags_of(message.tags),
+        recipient.provider,
+    )
+
+
+@lru_cache(maxsize=4096)
+def tags_of(tags: str) -> tuple[str, ...]:
+    """Return the tags that the column `message.tags` holds as JSON."""
+    return tuple(_decode_tags(tags))
+
+
+def hour_of(at_ms: int) -> int:
+    """Return the UTC hour, counted since the epoch, that a time lies in."""
+    return at_ms // HOUR_MS
+
+
+@lru_cache(maxsize=4096)
+def counted_under(stream: str, author_domain: str, tags: tuple[str, ...], provider: str) -> tuple[tuple[str, str], ...]:
+    """Return the dimensions and keys that one recipient is counted under. A tag that stands twice counts once."""
+    return (
+        ("total", ""),
+        ("domain", author_domain),
+        ("stream", stream),
+        ("provider", provider),
+        *(("tag", tag) for tag in dict.fromkeys(tags)),
+    )
+
+
+def count(tx: Tx, facts: Facts, hour: int, counter: str, amount: int = 1) -> None:
+    """Add `amount` to one counter under all dimensions of a recipient."""
+    workspace_id = facts.workspace_id
+    for dimension, key in counted_under(facts.stream, facts.author_domain, facts.tags, facts.provider):
+        tx.count(CounterKey(workspace_id, hour, dimension, key), counter, amount)
+
+
+def record(tx: Tx, event: EventRow) -> None:
+    """Append an event that nothing is counted for. The others have a function of their own below."""
+    tx.add(event)
+
+
+def record_accepted(tx: Tx, message: MessageRow, providers: Sequence[str], event_id: int) -> None:
+    """A message was stored with a recipient for each of `providers`: one event, each recipient counts as outbound."""
+    count_accepted(tx, message, providers)
+    detail = {"recipients": len(providers), "source": message.source, "size_bytes": message.size_bytes}
+    tx.add(
+        EventRow(
+            event_id,
+            message.workspace_id,
+            message.id,
+            None,
+            EventKind.ACCEPTED.value,
+            message.created_ms,
+            _encode(detail).decode(),
+        )
+    )
+
+
+def count_accepted(tx: Tx, message: MessageRow, providers: Sequence[str]) -> None:
+    """Count each recipient of a new message as outbound; `providers` has an entry for each recipient."""
+    hour = hour_of(message.created_ms)
+    workspace_id = message.workspace_id
+    tags = tags_of(message.tags)
+    shared = counted_under(message.stream, message.author_domain, tags, "")
+    for dimension, key in shared:
+        if dimension != "provider":
+            tx.count(CounterKey(workspace_id, hour, dimension, key), "outbound", len(providers))
+    for provider, amount in Counter(providers).items():
+        tx.count(CounterKey(workspace_id, hour, "provider", provider), "outbound", amount)
+
+
+def record_delivered(tx: Tx, facts: Facts, event_id: int, at_ms: int, outcome: Outcome, tries: int) -> None:
+    """The next hop accepted the copy: counts as sent. The caller stamps `hour_of(at_ms)` on `recipient.sent_hour`."""
+    count(tx, facts, hour_of(at_ms), "sent")
+    _append(tx, facts, event_id, EventKind.DELIVERED, at_ms, _told(outcome, tries))
+
+
+def record_failed(
+    tx: Tx, facts: Facts, event_id: int, at_ms: int, outcome: Outcome, tries: int, *, sent_hour: int | None = None
+) -> None:
+    """A permanent failure, or given up: counts as failed.
+
+    `sent_hour` is `recipient.sent_hour` of a recipient that was delivered
+    until now (a bounce): it is taken from sent in that hour. Where
+    `suppresses` says that the reply condemns the address, the address is
+    suppressed for all mail. The caller sets `recipient.settled_ms` to `at_ms`.
+    """
+    if sent_hour is not None:
+        count(tx, facts, sent_hour, "sent", -1)
+    count(tx, facts, hour_of(at_ms), "failed")
+    detail = _told(outcome, tries)
+    if suppresses(outcome.reply):
+        detail["suppressed"] = SuppressionScope.ALL.value
+        suppress(
+            tx,
+            SuppressionRow(
+                event_id,
+                facts.workspace_id,
+                facts.address_key,
+                SuppressionScope.ALL.value,
+                "failed",
+                "delivery",
+                str(outcome.reply),
+                None,
+                at_ms,
+            ),
+        )
+    _append(tx, facts, event_id, EventKind.FAILED, at_ms, detail)
+
+
+def record_deferred(
+    tx: Tx, facts: Facts, event_id: int, at_ms: int, outcome: Outcome, tries: int, next_try_ms: int
+) -> None:
+    """A try ended in a persistent transient failure; nothing is counted."""
+    detail = _told(outcome, tries)
+    detail["next_try_ms"] = next_try_ms
+    _append(tx, facts, event_id, EventKind.DEFERRED, at_ms, detail)
+
+
+def record_in_doubt(tx: Tx, facts: Facts, event_id: int, at_ms: int, why: str) -> None:
+    """The process died between the end of DATA and the reply; nothing is counted."""
+    _append(tx, facts, event_id, EventKind.IN_DOUBT, at_ms, {"why": why})
+
+
+def record_suppressed(tx: Tx, facts: Facts, event_id: int, at_ms: int, scope: str, reason: str) -> None:
+    """The recipient is not tried because a suppression of `scope` stands; counted neither as sent nor as failed."""
+    _append(tx, facts, event_id, EventKind.SUPPRESSED, at_ms, {"scope": scope, "reason": reason})
+
+
+def record_taken_from_failed(tx: Tx, facts: Facts, settled_ms: int) -> None:
+    """Take one from failed in the hour of `settled_ms`, because a failed recipient is tried again."""
+    count(tx, facts, hour_of(settled_ms), "failed", -1)
+
+
+def record_moved(
+    tx: Tx, facts: Facts, event_id: int, kind: EventKind, at_ms: int, before: str, by: str, why: str = ""
+) -> None:
+    """An operator or the API moved the recipient: HELD, RELEASED, CANCELLED or RETRIED.
+
+    `before` is the state that it left, `by` who did it (`api`, `operator`, `policy`).
+    """
+    detail: dict[str, object] = {"from": before, "by": by}
+    if why:
+        detail["why"] = why
+    _append(tx, facts, event_id, kind, at_ms, detail)
+
+
+def record_opened(
+    tx: Tx, facts: Facts, event_id: int, at_ms: int, label: str, *, first: bool, first_human: bool
+) -> None:
+    """The pixel was fetched: total counts each time, unique the `first`, human the `first_human` of the recipient.
+
+    `at_ms` is the time of the hit, the id is made when the event is written:
+    readers of the event feed page by id.
+    """
+    _count_hit(tx, facts, at_ms, "opens", first, first_human)
+    _append(tx, facts, event_id, EventKind.OPENED, at_ms, {"label": label})
+
+
+def record_clicked(
+    tx: Tx,
+    facts: Facts,
+    event_id: int,
+    at_ms: int,
+    label: str,
+    position: int,
+    target: str,
+    *,
+    first: bool,
+    first_human: bool,
+) -> None:
+    """The link at `position` was followed; counted like `record_opened`."""
+    _count_hit(tx, facts, at_ms, "clicks", first, first_human)
+    _append(
+        tx,
+        facts,
+        event_id,
+        EventKind.CLICKED,
+        at_ms,
+        {"label": label, "position": position, "target": target},
+    )
+
+
+def record_unsubscribed(
+    tx: Tx, facts: Facts, event_id: int, at_ms: int, by: str, evidence: Mapping[str, str], *, first: bool
+) -> None:
+    """The recipient unsubscribed; counts only the `first` time. `by` is `one_click`, `page`, `mail` or `api`."""
+    if first:
+        count(tx, facts, hour_of(at_ms), "unsubscribes")
+    _append(tx, facts, event_id, EventKind.UNSUBSCRIBED, at_ms, {"by": by, **evidence})
+
+
+def _count_hit(tx: Tx, facts: Facts, at_ms: int, what: str, first: bool, first_human: bool) -> None:
+    hour = hour_of(at_ms)
+    count(tx, facts, hour, f"{what}_total")
+    if first:
+        count(tx, facts, hour, f"{what}_unique")
+    if first_human:
+        count(tx, facts, hour, f"{what}_human")
+
+
+def _told(outcome: Outcome, tries: int) -> dict[str, object]:
+    detail: dict[str, object] = {"reply": str(outcome.reply), "try": tries, "duration_ms": outcome.duration_ms}
+    if outcome.next_hop:
+        detail["next_hop"] = outcome.next_hop
+    if outcome.tls:
+        detail["tls"] = outcome.tls
+    if outcome.transcript:
+        detail["transcript"] = outcome.transcript
+    return detail
+
+
+def _append(tx: Tx, facts: Facts, event_id: int, kind: EventKind, at_ms: int, detail: Mapping[str, object]) -> None:
+    tx.add(
+        EventRow(
+            event_id,
+            facts.workspace_id,
+            facts.message_id,
+            facts.recipient_id,
+            kind.value,
+            at_ms,
+            _encode(detail).decode(),
+        )
+    )

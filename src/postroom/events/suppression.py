@@ -1,0 +1,81 @@
+"""Which addresses get no mail of which scope, and how they get on and off that list.
+
+`all` stops every mail, `bulk` and `transactional` only that stream. A
+suppression holds until it is taken off or `expires_ms` is reached.
+"""
+
+import msgspec
+
+from postroom.ledger.event_kinds import EventKind
+from postroom.ledger.rows import EventRow, SuppressionRow
+from postroom.mail.smtp_reply import SmtpReply
+from postroom.store import suppressions
+from postroom.store.database import Tx
+
+_encode = msgspec.json.Encoder().encode
+
+
+def suppresses(reply: SmtpReply) -> bool:
+    """Tell whether a peer's reply says that the address is dead for good. It answers no to every reply.
+
+    A code alone does not tell a dead address from a policy, a full mailbox or
+    a block of ours. The classifier of the bounces issue decides that from the
+    text; until then an address is suppressed by hand, by the API or by an
+    unsubscribe only.
+    """
+    return False
+
+
+def suppress(tx: Tx, row: SuppressionRow) -> SuppressionRow:
+    """Put an address on the list without an event of its own, for a cause that has one. Return the row that stands."""
+    return suppressions.put(tx, row)
+
+
+def add(
+    tx: Tx, row: SuppressionRow, event_id: int, *, message_id: int | None = None, recipient_id: int | None = None
+) -> SuppressionRow:
+    """Put an address on the list and record `suppression_added`; return the row that stands.
+
+    Where the address already has a row of this scope, that row stays (with
+    its id) and gets the new reason, source, evidence and expiry. The two ids
+    name the mail that caused it, where one did.
+    """
+    stands = suppressions.put(tx, row)
+    detail = {"address": row.address_key, "scope": row.scope, "reason": row.reason, "source": row.source}
+    tx.add(
+        EventRow(
+            event_id,
+            row.workspace_id,
+            message_id,
+            recipient_id,
+            EventKind.SUPPRESSION_ADDED.value,
+            row.created_ms,
+            _encode(detail).decode(),
+        )
+    )
+    return stands
+
+
+def remove(
+    tx: Tx, workspace_id: int, address_key: str, scope: str | None, event_id: int, at_ms: int, source: str
+) -> list[SuppressionRow]:
+    """Take an address off the list and record `suppression_removed`; return the rows that stood.
+
+    `scope` None means every scope. An address that is not on the list is
+    left alone: no event, an empty answer.
+    """
+    gone = suppressions.delete(tx, workspace_id, address_key, scope)
+    if gone:
+        detail = {"address": address_key, "scopes": [row.scope for row in gone], "source": source}
+        tx.add(
+            EventRow(
+                event_id,
+                workspace_id,
+                None,
+                None,
+                EventKind.SUPPRESSION_REMOVED.value,
+                at_ms,
+                _encode(detail).decode(),
+            )
+        )
+    return gone

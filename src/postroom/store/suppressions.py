@@ -1,0 +1,97 @@
+"""Table `suppression`: one row for each address and scope of a workspace."""
+
+# ruff: noqa: S608 - statements are put together from constants of this file only
+
+from collections.abc import Iterable
+
+from postroom.ledger.rows import SuppressionRow
+from postroom.ledger.states import SuppressionScope
+from postroom.store.database import Conn, Tx, statement
+
+_COLUMNS = "id, workspace_id, address_key, scope, reason, source, evidence, expires_ms, created_ms"
+
+_PUT = statement(
+    f"INSERT INTO suppression ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) "
+    "ON CONFLICT (workspace_id, address_key, scope) DO UPDATE SET reason = excluded.reason, "
+    "source = excluded.source, evidence = excluded.evidence, expires_ms = excluded.expires_ms "
+    f"RETURNING {_COLUMNS}"
+)
+
+_DELETE_SCOPE = statement(
+    f"DELETE FROM suppression WHERE workspace_id = ? AND address_key = ? AND scope = ? RETURNING {_COLUMNS}"
+)
+
+_DELETE_ALL = statement(f"DELETE FROM suppression WHERE workspace_id = ? AND address_key = ? RETURNING {_COLUMNS}")
+
+# Which of many addresses are suppressed, over several workspaces at once: the index on
+# (workspace_id, address_key, scope) is asked for each pair; pairs that nobody asked for are dropped by the reader.
+_STANDING = statement(
+    sqlite="SELECT workspace_id, address_key, scope, reason FROM suppression "
+    "WHERE workspace_id IN (SELECT value FROM json_each(?)) AND address_key IN (SELECT value FROM json_each(?)) "
+    "AND (expires_ms IS NULL OR expires_ms > ?)",
+    postgresql="SELECT workspace_id, address_key, scope, reason FROM suppression "
+    "WHERE workspace_id = ANY(?) AND address_key = ANY(?) AND (expires_ms IS NULL OR expires_ms > ?)",
+)
+
+_OF_ADDRESS = statement(f"SELECT {_COLUMNS} FROM suppression WHERE workspace_id = ? AND address_key = ? ORDER BY scope")
+
+_PAGE = statement(f"SELECT {_COLUMNS} FROM suppression WHERE workspace_id = ? AND id < ? ORDER BY id DESC LIMIT ?")
+
+
+def put(tx: Tx, row: SuppressionRow) -> SuppressionRow:
+    """Insert the row, or renew that of the same address and scope; return the row that stands."""
+    return SuppressionRow._make(tx.run(_PUT, row)[0])
+
+
+def delete(tx: Tx, workspace_id: int, address_key: str, scope: str | None) -> list[SuppressionRow]:
+    """Delete the rows of an address, of one scope or (None) of all; return them."""
+    if scope is None:
+        rows = tx.run(_DELETE_ALL, (workspace_id, address_key))
+    else:
+        rows = tx.run(_DELETE_SCOPE, (workspace_id, address_key, scope))
+    return [SuppressionRow._make(row) for row in rows]
+
+
+def suppressed(
+    reader: Tx | Conn, workspace_id: int, asked: Iterable[tuple[str, str]], now_ms: int
+) -> dict[tuple[str, str], tuple[str, str]]:
+    """Return which of the asked (address_key, stream) are suppressed, as scope and reason. One statement."""
+    found = suppressed_among(reader, [(workspace_id, key, stream) for key, stream in asked], now_ms)
+    return {(key, stream): why for (_, key, stream), why in found.items()}
+
+
+def suppressed_among(
+    reader: Tx | Conn, asked: Iterable[tuple[int, str, str]], now_ms: int
+) -> dict[tuple[int, str, str], tuple[str, str]]:
+    """Like `suppressed`, for (workspace id, address_key, stream) of several workspaces. One statement.
+
+    Where several scopes stop the same mail, `all` is named.
+    """
+    questions = list(asked)
+    if not questions:
+        return {}
+    workspaces = reader.many(list({workspace_id for workspace_id, _, _ in questions}))
+    addresses = reader.many(list({key for _, key, _ in questions}))
+    parameters = (workspaces, addresses, now_ms)
+    rows = reader.run(_STANDING, parameters) if isinstance(reader, Tx) else reader.all(_STANDING, parameters)
+    if not rows:
+        return {}
+    standing = {(row[0], row[1], row[2]): row[3] for row in rows}
+    found = {}
+    for workspace_id, key, stream in questions:
+        for scope in (SuppressionScope.ALL.value, stream):
+            reason = standing.get((workspace_id, key, scope))
+            if reason is not None:
+                found[(workspace_id, key, stream)] = (scope, reason)
+                break
+    return found
+
+
+def of_address(conn: Conn, workspace_id: int, address_key: str) -> list[SuppressionRow]:
+    """Return all rows of one address, expired ones too."""
+    return [SuppressionRow._make(row) for row in conn.all(_OF_ADDRESS, (workspace_id, address_key))]
+
+
+def page(conn: Conn, workspace_id: int, before_id: int, limit: int) -> list[SuppressionRow]:
+    """Return up to `limit` rows with an id below `before_id`, newest first."""
+    return [SuppressionRow._make(row) for row in conn.all(_PAGE, (workspace_id, before_id, limit))]
