@@ -1,0 +1,212 @@
+"""Settings: a TOML file and `POSTROOM_*` variables, read once and handed in.
+
+Each field of `Settings` is one setting. Its variable is `POSTROOM_` and the
+field's name in capitals, its TOML key the field's name. A variable wins over
+the file (`postroom.toml` in the data folder, or POSTROOM_CONFIG); a variable
+with `_FILE` behind its name is read from the file that it names. Nothing else
+in Postroom reads the environment.
+"""
+
+import ipaddress
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from postroom.base.errors import SettingsError
+
+ROLES = ("submission", "inbound", "api", "track", "deliver", "watch", "upkeep")
+
+Network = IPv4Network | IPv6Network
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Where a door listens."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def _text(value: str) -> str:
+    return value
+
+
+def _path(value: str) -> Path:
+    return Path(value).expanduser()
+
+
+def _listener(value: str) -> Listener | None:
+    if not value:
+        return None
+    host, colon, port = value.rpartition(":")
+    if not colon or not port.isdecimal() or int(port) > 65535:
+        raise ValueError("an address and a port, such as 127.0.0.1:8025, or nothing")
+    return Listener(host.strip("[]") or "127.0.0.1", int(port))
+
+
+def _networks(value: str) -> tuple[Network, ...]:
+    try:
+        return tuple(ipaddress.ip_network(part.strip()) for part in value.split(",") if part.strip())
+    except ValueError as error:
+        raise ValueError("networks between commas, such as 127.0.0.0/8,::1/128") from error
+
+
+def _roles(value: str) -> frozenset[str]:
+    roles = frozenset(part.strip() for part in value.split(",") if part.strip())
+    if "all" in roles:
+        return frozenset(ROLES)
+    if not roles or not roles <= set(ROLES):
+        raise ValueError(f"`all` or some of {', '.join(ROLES)}")
+    return roles
+
+
+def _url(value: str) -> str:
+    parts = urlsplit(value)
+    if value and (parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment):
+        raise ValueError("an http or https address without query, such as https://mail.example.com")
+    return value.rstrip("/")
+
+
+def _database(value: str) -> str:
+    if value and not value.startswith(("sqlite:", "postgresql://", "postgres://")):
+        raise ValueError("sqlite:///PATH or postgresql://USER:PASSWORD@HOST/NAME")
+    return value
+
+
+def _whole(least: int, most: int) -> Callable[[str], int]:
+    def parse(value: str) -> int:
+        if not value.isdecimal() or not least <= int(value) <= most:
+            raise ValueError(f"a whole number from {least} to {most}")
+        return int(value)
+
+    return parse
+
+
+def _days(value: str) -> timedelta:
+    try:
+        days = float(value)
+    except ValueError as error:
+        raise ValueError("a number of days, such as 5") from error
+    if not 0 < days <= 30:
+        raise ValueError("a number of days above 0, at most 30")
+    return timedelta(days=days)
+
+
+def _setting(parse: Callable[[str], Any], default: str, sentence: str, *, secret: bool = False) -> Any:
+    return field(metadata={"parse": parse, "default": default, "sentence": sentence, "secret": secret})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings, checked. Text fields that are empty mean what their sentence says."""
+
+    data: Path = _setting(_path, "./data", "Folder of the database, keys, spool and journals.")
+    database_url: str = _setting(
+        _database, "", "sqlite:///PATH or postgresql://…; empty is postroom.db in the data folder.", secret=True
+    )
+    public_url: str = _setting(
+        _url, "", "How recipients reach /o /c /u of this installation; empty is the HTTP listener's own address."
+    )
+    http: Listener | None = _setting(_listener, "127.0.0.1:8025", "Listener of API, pages and public addresses.")
+    public_http: Listener | None = _setting(_listener, "", "Second listener that serves /o /c /u only; empty is off.")
+    submission: Listener | None = _setting(_listener, "127.0.0.1:2525", "SMTP submission with STARTTLS.")
+    submissions: Listener | None = _setting(_listener, "", "SMTP submission with implicit TLS; empty is off.")
+    inbound: Listener | None = _setting(_listener, "127.0.0.1:2526", "SMTP door for mail from outside.")
+    resolver: str = _setting(_text, "", "host:port of the DNS resolver; empty is that of the system.")
+    transport: str = _setting(
+        _text, "sandbox", "Way out: sandbox, direct, smtp://user:pass@host:port or smtps://….", secret=True
+    )
+    roles: frozenset[str] = _setting(_roles, "all", f"What this process does: all, or some of {', '.join(ROLES)}.")
+    hostname: str = _setting(
+        _text, "localhost.localdomain", "Name in EHLO, Received and Message-ID, and the installation's own rp. host."
+    )
+    tls_cert: str = _setting(_text, "", "PEM certificate chain of the SMTP doors; read again on change.")
+    tls_key: str = _setting(_text, "", "PEM key of POSTROOM_TLS_CERT; without both a self-signed one is made.")
+    trusted_proxies: tuple[Network, ...] = _setting(
+        _networks, "", "Networks whose X-Forwarded-For and X-Forwarded-Proto are believed."
+    )
+    secret: str = _setting(
+        _text, "", "Master key, 64 hexadecimal digits; empty is secret.key in the data folder.", secret=True
+    )
+    allow_private: tuple[Network, ...] = _setting(
+        _networks, "", "Private networks that direct delivery and webhooks may dial; normally none."
+    )
+    helpers: int = _setting(
+        _whole(0, 64), "1", "Processes that make attempts beside the owner; 0 makes them in the owner."
+    )
+    site_connections: int = _setting(_whole(1, 1000), "20", "Connections to one site at a time, over all nodes.")
+    message_size_mb: int = _setting(_whole(1, 1024), "60", "Largest mail that the doors take, in MiB.")
+    give_up_days: timedelta = _setting(_days, "5", "Days after the first try when a deferred recipient has failed.")
+    log_level: str = _setting(_text, "info", "Least level that is logged: debug, info, warning or error.")
+
+    @property
+    def database(self) -> str:
+        """The database's address, made of the data folder where none is set."""
+        return self.database_url or f"sqlite:///{(self.data / 'postroom.db').absolute()}"
+
+
+def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
+    """Return the settings. Raises SettingsError that names the key and what was expected."""
+    config = environment.get("POSTROOM_CONFIG", "")
+    path = Path(config) if config else Path(environment.get("POSTROOM_DATA", "./data")) / "postroom.toml"
+    known = {setting.name: setting for setting in fields(Settings)}
+    _refuse_unknown(environment, set(known))
+    file = _read_file(path, set(known), required=bool(config))
+    values = {name: _value(name, setting.metadata, environment, file) for name, setting in known.items()}
+    return Settings(**values)
+
+
+def _value(name: str, metadata: Mapping[str, Any], environment: Mapping[str, str], file: Mapping[str, str]) -> Any:
+    variable = f"POSTROOM_{name.upper()}"
+    source, text = variable, environment.get(variable)
+    if text is None and (named := environment.get(variable + "_FILE")):
+        source, text = variable + "_FILE", _content(variable + "_FILE", named)
+    if text is None and name in file:
+        source, text = name, file[name]
+    if text is None:
+        text = str(metadata["default"])
+    try:
+        return metadata["parse"](text.strip())
+    except ValueError as error:
+        shown = "" if metadata["secret"] else f" is {text!r},"
+        raise SettingsError(f"{source}{shown} but expected is {error}") from error
+
+
+def _content(variable: str, path: str) -> str:
+    try:
+        return Path(path).read_text().strip()
+    except OSError as error:
+        raise SettingsError(f"{variable} names {path}, which cannot be read: {error.strerror}") from error
+
+
+def _read_file(path: Path, known: set[str], *, required: bool) -> dict[str, str]:
+    try:
+        content = tomllib.loads(path.read_text())
+    except FileNotFoundError as error:
+        if required:
+            raise SettingsError(f"POSTROOM_CONFIG names {path}, which does not exist") from error
+        return {}
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read: {error}") from error
+    for key in content:
+        if key not in known:
+            raise SettingsError(f"{path}: {key} is no setting; known are {', '.join(sorted(known))}")
+    return {key: ",".join(map(str, value)) if isinstance(value, list) else str(value) for key, value in content.items()}
+
+
+def _refuse_unknown(environment: Mapping[str, str], known: set[str]) -> None:
+    # A misspelt variable that is passed over silently is worse than a stop.
+    variables = {f"POSTROOM_{name.upper()}" for name in known}
+    allowed = variables | {variable + "_FILE" for variable in variables} | {"POSTROOM_CONFIG", "POSTROOM_REQUIRE_PEERS"}
+    for variable in environment:
+        if variable.startswith("POSTROOM_") and variable not in allowed and not variable.startswith("POSTROOM_TEST_"):
+            raise SettingsError(f"{variable} is no setting; docs/settings.md lists them all")
