@@ -1,0 +1,93 @@
+"""The DKIM-Signature field: which header fields it covers and how it is written (RFC 6376 3.5, 5.4)."""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from postroom.mail.dkim.relaxed import relax_field
+from postroom.mail.header import field_name
+
+OVERSIGNED = (
+    b"from", b"to", b"cc", b"subject", b"date", b"message-id", b"reply-to", b"mime-version", b"content-type",
+)  # fmt: skip
+"""Named once more than they occur, so that nobody can add another one (RFC 6376 8.15)."""
+
+SIGNED = frozenset((
+    *OVERSIGNED, b"sender", b"in-reply-to", b"references", b"content-transfer-encoding", b"content-language",
+    b"list-id", b"list-help", b"list-unsubscribe", b"list-unsubscribe-post", b"list-subscribe", b"list-post",
+    b"list-owner", b"list-archive", b"feedback-id", b"cfbl-address", b"cfbl-feedback-id", b"auto-submitted",
+    b"resent-from", b"resent-to", b"resent-cc", b"resent-date", b"resent-message-id", b"resent-sender",
+))  # fmt: skip
+"""Signed once for every time they occur (RFC 6376 5.4.1, RFC 8058 4, RFC 9477 3.1.2)."""
+
+_LINE = 76
+
+
+class Algorithm(StrEnum):
+    """The `a=` tag."""
+
+    RSA = "rsa-sha256"
+    ED25519 = "ed25519-sha256"
+
+
+@dataclass(frozen=True, slots=True)
+class SignedHeader:
+    """What is the same for all signatures of one copy."""
+
+    names: bytes
+    """The `h=` tag, folded: names separated by colons."""
+    canonical: bytes
+    """The covered header fields in canonical form and in the order of `names`."""
+
+
+def cover(header: Sequence[bytes]) -> SignedHeader:
+    """Choose the header fields to sign out of `header` (raw fields) and return them in canonical form."""
+    names: list[bytes] = []
+    canonical: list[bytes] = []
+    # RFC 6376 5.4.2: a name that stands in h= several times means the fields of that name from the bottom up.
+    for field in reversed(header):
+        name = field_name(field)
+        if name in SIGNED:
+            names.append(name)
+            canonical.append(relax_field(field))
+    names.extend(OVERSIGNED)
+    return SignedHeader(_fold_names(names), b"".join(canonical))
+
+
+def unsigned_field(
+    algorithm: Algorithm, domain: bytes, selector: bytes, covered: SignedHeader, body_hash: bytes, signed_at: int
+) -> bytes:
+    """Return the field with an empty `b=` and no CRLF at its end.
+
+    `signed_at` is in seconds since the epoch (`t=`), `domain` and `selector` are A-labels.
+    """
+    return b"".join((
+        b"DKIM-Signature: v=1; a=", algorithm.encode(), b"; c=relaxed/relaxed;\r\n d=", domain, b";\r\n s=", selector,
+        b"; t=%d;\r\n h=" % signed_at, covered.names, b";\r\n bh=", base64.b64encode(body_hash), b";\r\n b=",
+    ))  # fmt: skip
+
+
+def signing_input(covered: SignedHeader, unsigned: bytes) -> bytes:
+    """Return the bytes to hash and sign (RFC 6376 3.7): the covered fields, then the unsigned field without CRLF."""
+    return covered.canonical + relax_field(unsigned)[:-2]
+
+
+def signed_field(unsigned: bytes, signature: bytes) -> bytes:
+    """Return the complete field with its CRLF; the signature is folded into lines below 78 octets."""
+    text = base64.b64encode(signature)
+    first = text[: _LINE - 3]
+    rest = [text[at : at + _LINE - 1] for at in range(_LINE - 3, len(text), _LINE - 1)]
+    return unsigned + b"\r\n ".join((first, *rest)) + b"\r\n"
+
+
+def _fold_names(names: list[bytes]) -> bytes:
+    lines: list[bytes] = []
+    line = b" h="
+    for name in names:
+        if len(line) + len(name) + 1 > _LINE:
+            lines.append(line)
+            line = b" "
+        line += name + b":"
+    lines.append(line[:-1])
+    return b"\r\n".join(lines)[3:]
