@@ -1,1 +1,1 @@
-"""domains."""
+"""The DNS domains that workspaces send from: proof, keys, records, hosts."""

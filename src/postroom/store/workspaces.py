@@ -1,0 +1,26 @@
+"""Workspaces: the tenants."""
+
+from postroom.ledger.rows import WorkspaceRow
+from postroom.store.database import Conn, Tx, statement
+
+_COLUMNS = ", ".join(WorkspaceRow._fields)
+
+_ALL = statement(f"SELECT {_COLUMNS} FROM workspace ORDER BY id")
+_BY_NAME = statement(f"SELECT {_COLUMNS} FROM workspace WHERE name = ? ORDER BY id LIMIT 1")
+_TRANSPORT = statement("UPDATE workspace SET transport = ? WHERE id = ? RETURNING id")
+
+
+def all_workspaces(conn: Conn) -> list[WorkspaceRow]:
+    """Return every workspace, oldest first."""
+    return [WorkspaceRow(*row) for row in conn.all(_ALL)]
+
+
+def workspace_named(conn: Conn, name: str) -> WorkspaceRow | None:
+    """Return the workspace of this name, or None."""
+    row = conn.one(_BY_NAME, (name,))
+    return WorkspaceRow(*row) if row else None
+
+
+def set_transport(tx: Tx, workspace_id: int, transport: str) -> bool:
+    """Give a workspace a transport of its own (empty: that of the installation); tell whether it exists."""
+    return bool(tx.run(_TRANSPORT, (transport, workspace_id)))
