@@ -9,6 +9,7 @@ _WORD = re.compile(r"=\?([A-Za-z0-9!#$%&'+^_`{}~.:()/-]{1,64})\?([BbQq])\?([^?\s
 _LONGEST_WORD = 75  # RFC 2047 2
 _LONGEST_READ = 65_536
 _LINE = 76
+_LONGEST_PLAIN = 900  # a longer one would not fit into a line of 998 (RFC 5322 2.1.1)
 # Codecs that are no charset of mail: slow on long input, or they run escapes.
 _NO_CHARSETS = frozenset({"idna", "punycode", "unicode_escape", "unicode-escape", "raw_unicode_escape", "undefined"})
 
@@ -32,15 +33,17 @@ def decode_words(raw: bytes | str) -> str:
     return "".join(letter if letter.isprintable() else _shown(letter) for letter in text)
 
 
-def encode_words(text: str) -> list[str]:
+def encode_words(text: str, *, taken: int = 0) -> list[str]:
     """Return `text` as encoded words in UTF-8, each at most 75 octets, base64 or Q, whichever is shorter.
 
     No letter is cut in two (RFC 2047 5). Between the words belongs white space, which a reader drops.
+    `taken` octets of the first line are the field's name.
     """
     raw = text.encode("utf-8", "replace")
     quoted = sum(len(_q(bytes((byte,)))) for byte in raw)
     base64_is_shorter = -(-len(raw) // 3) * 4 < quoted
-    room = _LONGEST_WORD - len("=?utf-8?q??=")
+    longest = _LONGEST_WORD - len("=?utf-8?q??=")
+    room = longest - min(taken, longest - 12)
     words: list[str] = []
     piece = b""
     for letter in text:
@@ -49,6 +52,7 @@ def encode_words(text: str) -> list[str]:
         if length > room:
             words.append(_word(piece, base64_is_shorter))
             more = more[len(piece) :]
+            room = longest
         piece = more
     words.append(_word(piece, base64_is_shorter))
     return words
@@ -59,13 +63,13 @@ def fold_text(name: str, text: str) -> bytes:
 
     What is not ASCII, looks like an encoded word or could not be folded is encoded; the words around stay as they are.
     """
-    words = text.split(" ")
-    plain = [bool(word) and _is_plain(word) for word in words]
-    if all(plain) or not text.strip():
-        return _fold(name, words if text.strip() else [])
+    words = text.strip(" ").split(" ")
+    plain = [not word or _is_plain(word) for word in words]
+    if all(plain):
+        return _fold(name, words)
     first = plain.index(False)
     last = len(plain) - 1 - plain[::-1].index(False)
-    middle = encode_words(" ".join(words[first : last + 1]))
+    middle = encode_words(" ".join(words[first : last + 1]), taken=0 if first else len(name) + 2)
     return _fold(name, [*words[:first], *middle, *words[last + 1 :]])
 
 
@@ -81,10 +85,10 @@ def fold_items(name: str, items: Iterable[str]) -> bytes:
 
 def _fold(name: str, words: list[str]) -> bytes:
     lines: list[str] = []
-    line = name + ":"
-    for word in words:
-        # A line of nothing but white space would be obsolete syntax (RFC 5322 4.2).
-        if len(line) + 1 + len(word) > _LINE and line.strip() and word and not line.endswith(":"):
+    line = f"{name}: {words[0] if words else ''}"
+    for word in words[1:]:
+        # No line break before an empty word: a line of white space alone is obsolete (RFC 5322 4.2).
+        if word and len(line) + 1 + len(word) > _LINE:
             lines.append(line)
             line = ""
         line += " " + word
@@ -93,7 +97,7 @@ def _fold(name: str, words: list[str]) -> bytes:
 
 
 def _is_plain(word: str) -> bool:
-    return word.isascii() and word.isprintable() and len(word) < _LINE and "=?" not in word
+    return word.isascii() and word.isprintable() and len(word) <= _LONGEST_PLAIN and "=?" not in word
 
 
 def _word(piece: bytes, as_base64: bool) -> str:
