@@ -1,0 +1,53 @@
+"""What this machine has. A missing peer skips a test by name, and CI turns every skip into a failure."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+POSTGRESQL_PROGRAMS = Path("/usr/lib/postgresql/15/bin")
+
+_PROGRAMS = {
+    "postgresql": (str(POSTGRESQL_PROGRAMS / "postgres"), str(POSTGRESQL_PROGRAMS / "initdb")),
+    "postfix": ("/usr/sbin/postfix", "/usr/sbin/postconf"),
+    "opendkim": ("/usr/sbin/opendkim",),
+    "swaks": ("swaks",),
+    "strace": ("strace",),
+    "ip": ("ip",),
+    "ss": ("ss",),
+    "curl": ("curl",),
+    "wrk": ("wrk",),
+    "nginx": ("/usr/sbin/nginx",),
+    "saslpasswd2": ("/usr/sbin/saslpasswd2",),
+    "chromium": ("chromium",),
+    "node": ("node",),
+}
+_NEEDS_ROOT = {"postfix"}
+
+ROOT = Path(__file__).resolve().parents[2]
+"""The project's root."""
+
+
+def require_peer(name: str) -> None:
+    """Skip the calling test, with the reason, when this machine cannot run the peer `name`.
+
+    Names: postgresql, postfix, opendkim, swaks, strace, ip, ss, curl, wrk, nginx,
+    saslpasswd2, chromium, node, nodemailer. Under POSTROOM_REQUIRE_PEERS=1 every
+    skip is a failure (tests/conftest.py).
+    """
+    if reason := missing(name):
+        pytest.skip(reason)
+
+
+def missing(name: str) -> str | None:
+    """Return why the peer `name` cannot run here, or None when it can."""
+    if name == "nodemailer":
+        installed = (ROOT / ".peers" / "node_modules" / "nodemailer").is_dir()
+        return missing("node") or (None if installed else "nodemailer is not in .peers (make peers)")
+    absent = [program for program in _PROGRAMS[name] if shutil.which(program) is None]
+    if absent:
+        return f"{name} is not installed: no {absent[0]} (make peers)"
+    if name in _NEEDS_ROOT and os.geteuid() != 0:
+        return f"{name} can be started by root only"
+    return None
