@@ -1,0 +1,137 @@
+"""What people ask of recipients in the queue: hold, release, cancel, retry.
+
+Each move is one that `ledger.states.MOVES` allows, with its event in the same
+transaction. What a worker is sending at this moment does not move.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from postroom.base.clock import Clock
+from postroom.base.ids import IdSource
+from postroom.events.record import Facts, record_moved, record_taken_from_failed, tags_of
+from postroom.ledger.event_kinds import EventKind
+from postroom.ledger.states import RecipientState, may_move
+from postroom.store import recipients
+from postroom.store.database import Database, Tx
+from postroom.store.recipients import Movable, RecipientFilter
+
+PAGE = 200
+"""Recipients a transaction: an update and an event each, below the 500 rows of a write function."""
+MAX_PAGES = 250
+"""Pages one call works through: 50,000 recipients; the caller asks again for the rest."""
+
+
+class Move(StrEnum):
+    """What can be asked for."""
+
+    HOLD = "hold"
+    RELEASE = "release"
+    CANCEL = "cancel"
+    RETRY = "retry"
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What came of it."""
+
+    recipients: int
+    """How many moved."""
+    more: bool
+    """There may be more to move: ask again."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    befores: tuple[RecipientState, ...]
+    after: RecipientState
+    event: EventKind
+    reason: str
+
+
+_S = RecipientState
+
+_RULES = {
+    Move.HOLD: _Rule((_S.QUEUED, _S.DEFERRED), _S.HELD, EventKind.HELD, "held"),
+    Move.RELEASE: _Rule((_S.HELD,), _S.QUEUED, EventKind.RELEASED, "released"),
+    Move.CANCEL: _Rule((_S.QUEUED, _S.HELD, _S.DEFERRED, _S.IN_DOUBT), _S.CANCELLED, EventKind.CANCELLED, "cancelled"),
+    Move.RETRY: _Rule((_S.DEFERRED, _S.IN_DOUBT, _S.FAILED), _S.QUEUED, EventKind.RETRIED, "another try asked for"),
+}
+
+
+def states_before(move: Move) -> tuple[RecipientState, ...]:
+    """Return the states that a move starts from."""
+    return _RULES[move].befores
+
+
+async def move_selected(
+    database: Database, ids: IdSource, clock: Clock, workspace_id: int, move: Move, asked: RecipientFilter, by: str
+) -> Moved:
+    """Move all selected recipients that may make this move, newest first, in pages of one transaction each.
+
+    `by` tells who asked (`api`, `operator`). Raises TryLater; the pages before stay moved.
+    """
+    befores = tuple(state.value for state in _RULES[move].befores)
+    states = tuple(state for state in befores if asked.states is None or state in asked.states)
+    asked = replace(asked, states=states)
+    total = 0
+    for _ in range(MAX_PAGES):
+        found, moved = await _move_next(database, ids, clock, workspace_id, move, asked, by)
+        total += moved
+        if len(found) < PAGE:
+            return Moved(total, more=False)
+        # Newest first: what follows is older, also where some of this page could not move.
+        asked = replace(asked, before_id=found[-1])
+    return Moved(total, more=True)
+
+
+async def _move_next(
+    database: Database, ids: IdSource, clock: Clock, workspace_id: int, move: Move, asked: RecipientFilter, by: str
+) -> tuple[list[int], int]:
+    found = await database.read(lambda conn: recipients.ids_of(conn, workspace_id, asked, PAGE))
+    if not found:
+        return found, 0
+    event_ids = [ids.next() for _ in found]
+    now_ms = clock.now_ms()
+    return found, await database.write(lambda tx: move_page(tx, workspace_id, move, found, event_ids, now_ms, by))
+
+
+def move_page(
+    tx: Tx, workspace_id: int, move: Move, ids: Sequence[int], event_ids: Sequence[int], now_ms: int, by: str
+) -> int:
+    """Move those of `ids` that may, with an event each; return how many. `event_ids` has one id for each."""
+    rule = _RULES[move]
+    rows = recipients.lock_movable(tx, workspace_id, ids, [state.value for state in rule.befores])
+    rows = [row for row in rows if may_move(RecipientState(row.state), rule.after)]
+    if not rows:
+        return 0
+    settled_ms = now_ms if rule.after is RecipientState.CANCELLED else None
+    moved = [row.id for row in rows]
+    recipients.set_state(tx, moved, rule.after.value, f"{rule.reason} by {by}", settled_ms)
+    by_state: defaultdict[str, list[int]] = defaultdict(list)
+    for row, event_id in zip(rows, event_ids, strict=False):
+        by_state[row.state].append(row.id)
+        facts = _facts(workspace_id, row)
+        if row.state == RecipientState.FAILED.value and row.settled_ms is not None:
+            record_taken_from_failed(tx, facts, row.settled_ms)
+        record_moved(tx, facts, event_id, rule.event, now_ms, row.state, by)
+    if move is Move.RETRY:
+        recipients.set_due(tx, moved, now_ms)
+        if failed := by_state.get(RecipientState.FAILED.value):
+            recipients.begin_again(tx, failed)
+    return len(moved)
+
+
+def _facts(workspace_id: int, row: Movable) -> Facts:
+    return Facts(
+        workspace_id,
+        row.message_id,
+        row.id,
+        row.address_key,
+        row.stream,
+        row.author_domain,
+        tags_of(row.tags),
+        row.provider,
+    )
