@@ -1,0 +1,207 @@
+"""Table `hit`, and what the tracking doors read and mark of recipients.
+
+A token names its recipient and is checked before anything here is asked.
+That is why the functions of this file take a recipient id without a workspace
+id: the workspace is what they answer.
+"""
+
+# ruff: noqa: S608 - statements are put together from constants of this file only
+
+import json
+import zlib
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from postroom.ledger.rows import SuppressionRow
+from postroom.store.database import Conn, Statement, Tx, statement
+
+FirstColumn = Literal["opened_ms", "human_opened_ms", "clicked_ms", "human_clicked_ms"]
+
+_unpack_links = msgspec.msgpack.Decoder(tuple[str, ...]).decode
+
+
+class HitFacts(NamedTuple):
+    """What recording a hit needs of its recipient, message and workspace."""
+
+    recipient_id: int
+    workspace_id: int
+    message_id: int
+    address_key: str
+    provider: str
+    state: str
+    settled_ms: int | None
+    doubt_retried: int
+    opened_ms: int | None
+    human_opened_ms: int | None
+    clicked_ms: int | None
+    human_clicked_ms: int | None
+    stream: str
+    author_domain: str
+    tags: str
+    track: int
+    keep_addresses: int
+
+
+class LinkFacts(NamedTuple):
+    """Where the link table of a recipient's copy lies."""
+
+    workspace_id: int
+    content_key: bytes
+
+
+class UnsubscribeFacts(NamedTuple):
+    """What the unsubscribe page and its consequences need of a recipient and its message."""
+
+    recipient_id: int
+    workspace_id: int
+    message_id: int
+    address: str
+    address_key: str
+    provider: str
+    unsubscribed_ms: int | None
+    stream: str
+    author_domain: str
+    tags: str
+    author_unsubscribe: str
+    """JSON of `message.unsubscribe`, or empty."""
+
+
+_KNOWN = statement(
+    sqlite="SELECT id FROM hit WHERE id IN (SELECT value FROM json_each(?))",
+    postgresql="SELECT id FROM hit WHERE id = ANY(?)",
+)
+
+_FACTS_FROM = (
+    "SELECT r.id, r.workspace_id, r.message_id, r.address_key, r.provider, r.state, r.settled_ms, r.doubt_retried, "
+    "r.opened_ms, r.human_opened_ms, r.clicked_ms, r.human_clicked_ms, "
+    "m.stream, m.author_domain, m.tags, m.track, w.keep_addresses "
+    "FROM recipient r JOIN message m ON m.id = r.message_id JOIN workspace w ON w.id = r.workspace_id "
+)
+_FACTS = statement(
+    sqlite=_FACTS_FROM + "WHERE r.id IN (SELECT value FROM json_each(?))",
+    postgresql=_FACTS_FROM + "WHERE r.id = ANY(?)",
+)
+
+_RECENT_CLICKS = statement(
+    sqlite="SELECT recipient_id, position, at_ms FROM hit "
+    "WHERE recipient_id IN (SELECT value FROM json_each(?)) AND kind = 'click' AND at_ms >= ?",
+    postgresql="SELECT recipient_id, position, at_ms FROM hit "
+    "WHERE recipient_id = ANY(?) AND kind = 'click' AND at_ms >= ?",
+)
+
+
+def _mark_first(column: FirstColumn) -> Statement:
+    # One statement for all recipients: [[id, at_ms], …] comes as JSON text on both engines.
+    return statement(
+        sqlite=f"UPDATE recipient SET {column} = first.at_ms FROM "
+        "(SELECT json_extract(value, '$[0]') AS id, json_extract(value, '$[1]') AS at_ms FROM json_each(?)) AS first "
+        f"WHERE recipient.id = first.id AND recipient.{column} IS NULL RETURNING recipient.id",
+        postgresql=f"UPDATE recipient SET {column} = first.at_ms FROM "
+        "(SELECT (value ->> 0)::bigint AS id, (value ->> 1)::bigint AS at_ms "
+        "FROM json_array_elements(CAST(? AS json))) AS first "
+        f"WHERE recipient.id = first.id AND recipient.{column} IS NULL RETURNING recipient.id",
+    )
+
+
+_MARK_FIRST: dict[FirstColumn, Statement] = {
+    column: _mark_first(column) for column in ("opened_ms", "human_opened_ms", "clicked_ms", "human_clicked_ms")
+}
+
+_LINK_FACTS = statement(
+    "SELECT r.workspace_id, m.content_key FROM recipient r JOIN message m ON m.id = r.message_id WHERE r.id = ?"
+)
+_LINKS = statement("SELECT links FROM content WHERE workspace_id = ? AND key = ?")
+
+_TRACKING_HOSTS = statement(
+    "SELECT name, workspace_id FROM domain "
+    "WHERE tracking_seen_ms IS NOT NULL AND (proved_ms IS NOT NULL OR vouched = 1)"
+)
+
+_UNSUBSCRIBE_FACTS = statement(
+    "SELECT r.id, r.workspace_id, r.message_id, r.address, r.address_key, r.provider, r.unsubscribed_ms, "
+    "m.stream, m.author_domain, m.tags, m.unsubscribe "
+    "FROM recipient r JOIN message m ON m.id = r.message_id WHERE r.id = ?"
+)
+_MARK_UNSUBSCRIBED = statement(
+    "UPDATE recipient SET unsubscribed_ms = ? WHERE id = ? AND unsubscribed_ms IS NULL RETURNING id"
+)
+_STANDING = statement(
+    "SELECT id, workspace_id, address_key, scope, reason, source, evidence, expires_ms, created_ms FROM suppression "
+    "WHERE workspace_id = ? AND address_key = ? AND scope = ? AND (expires_ms IS NULL OR expires_ms > ?)"
+)
+
+
+def known_hits(tx: Tx, hit_ids: Sequence[int]) -> set[int]:
+    """Return which of these hits are stored already."""
+    return {row[0] for row in tx.run(_KNOWN, (tx.many(hit_ids),))}
+
+
+def hit_facts(tx: Tx, recipient_ids: Sequence[int]) -> dict[int, HitFacts]:
+    """Return the facts of those of the recipients that exist, by recipient id."""
+    return {row[0]: HitFacts._make(row) for row in tx.run(_FACTS, (tx.many(recipient_ids),))}
+
+
+def recent_clicks(tx: Tx, recipient_ids: Sequence[int], since_ms: int) -> list[tuple[int, int, int]]:
+    """Return recipient id, link position and time of the recipients' stored clicks since `since_ms`."""
+    rows = tx.run(_RECENT_CLICKS, (tx.many(recipient_ids), since_ms))
+    return [(row[0], row[1], row[2]) for row in rows]
+
+
+def mark_first(tx: Tx, column: FirstColumn, times: Sequence[tuple[int, int]]) -> set[int]:
+    """Set `column` of recipients where it is empty; `times` are pairs of recipient id and time, one a recipient.
+
+    Return the ids of those that were empty until now.
+    """
+    if not times:
+        return set()
+    # In order of ids, so that two nodes lock the rows in the same order.
+    return {row[0] for row in tx.run(_MARK_FIRST[column], (json.dumps(sorted(times)),))}
+
+
+def link_facts(conn: Conn, recipient_id: int) -> LinkFacts | None:
+    """Return where the links of a recipient's copy lie, or None for an unknown recipient."""
+    row = conn.one(_LINK_FACTS, (recipient_id,))
+    return None if row is None else LinkFacts(row[0], bytes(row[1]))
+
+
+def links_of(conn: Conn, workspace_id: int, content_key: bytes) -> tuple[str, ...] | None:
+    """Return the targets of a content by position, as the author wrote them, or None for an unknown content."""
+    row = conn.one(_LINKS, (workspace_id, content_key))
+    return None if row is None else _unpack_links(zlib.decompress(row[0]))
+
+
+def link_target(conn: Conn, recipient_id: int, position: int) -> str | None:
+    """Return where the link at `position` of a recipient's copy leads, or None where there is none."""
+    facts = link_facts(conn, recipient_id)
+    links = facts and links_of(conn, facts.workspace_id, facts.content_key)
+    return links[position] if links and position < len(links) else None
+
+
+def tracking_hosts(conn: Conn) -> dict[str, int]:
+    """Return `go.DOMAIN` of every proved domain whose tracking host was seen to point here, with its workspace."""
+    return {f"go.{row[0]}": row[1] for row in conn.all(_TRACKING_HOSTS)}
+
+
+def unsubscribe_facts(reader: Tx | Conn, recipient_id: int) -> UnsubscribeFacts | None:
+    """Return what an unsubscribe needs to know, or None for an unknown recipient."""
+    rows = _rows(reader, _UNSUBSCRIBE_FACTS, (recipient_id,))
+    return UnsubscribeFacts._make(rows[0]) if rows else None
+
+
+def mark_unsubscribed(tx: Tx, recipient_id: int, at_ms: int) -> bool:
+    """Note that a recipient unsubscribed; return whether it is the first time. Locks the recipient's row."""
+    return bool(tx.run(_MARK_UNSUBSCRIBED, (at_ms, recipient_id)))
+
+
+def standing_suppression(
+    reader: Tx | Conn, workspace_id: int, address_key: str, scope: str, now_ms: int
+) -> SuppressionRow | None:
+    """Return the suppression of exactly this scope that holds at `now_ms`, or None."""
+    rows = _rows(reader, _STANDING, (workspace_id, address_key, scope, now_ms))
+    return SuppressionRow._make(rows[0]) if rows else None
+
+
+def _rows(reader: Tx | Conn, what: Statement, parameters: tuple[object, ...]) -> Sequence[tuple[object, ...]]:
+    return reader.run(what, parameters) if isinstance(reader, Tx) else reader.all(what, parameters)

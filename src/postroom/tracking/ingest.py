@@ -1,0 +1,228 @@
+"""From the spool into the database: every 200 ms or 1,000 hits, with what follows from them.
+
+A hit whose recipient is gone (purged), whose message does not track its kind,
+or that came in on another workspace's host is dropped. A hit that is stored
+already is left alone, so a batch may be repeated: after a crash, a lost
+connection, or a commit whose answer did not arrive.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+import msgspec
+import structlog
+
+from postroom.base.clock import Clock
+from postroom.base.errors import TryLater
+from postroom.base.ids import IdSource
+from postroom.events.record import Facts, tags_of
+from postroom.ledger.rows import HitRow
+from postroom.ledger.states import RecipientState
+from postroom.outbound.submission import Track
+from postroom.store import hits as store
+from postroom.store.database import Database, Tx
+from postroom.store.hits import HitFacts
+from postroom.tracking import machines
+from postroom.tracking.clicks import record_clicks
+from postroom.tracking.hit import Hit, HitKind, Labelled
+from postroom.tracking.hosts import INSTALLATION
+from postroom.tracking.machines import Evidence
+from postroom.tracking.opens import record_opens
+from postroom.tracking.spool import Batch, Spool
+
+BATCH_HITS = 1_000
+PAUSE_SECONDS = 0.2
+FUNCTION_HITS = 250
+"""Hits of one write function: two rows each, so that it stays within the 500 rows of DESIGN section 5."""
+_LONGEST_PAUSE_SECONDS = 5.0
+
+_log = structlog.get_logger(__name__)
+_encode = msgspec.json.Encoder().encode
+_TRACKED = {HitKind.OPEN: Track.OPENS.value, HitKind.CLICK: (Track.CLICKS | Track.TEXT_CLICKS).value}
+
+
+class Ingest:
+    """Carries hits from one spool into the database."""
+
+    def __init__(self, spool: Spool, database: Database, ids: IdSource, clock: Clock) -> None:
+        self._spool = spool
+        self._database = database
+        self._ids = ids
+        self._clock = clock
+
+    async def run(self) -> None:
+        """Carry hits over until cancelled. While the database does not answer they wait in the spool."""
+        pause = PAUSE_SECONDS
+        while True:
+            await self._spool.written.wait()
+            if self._spool.waiting < BATCH_HITS:
+                await self._clock.sleep(PAUSE_SECONDS)
+            try:
+                await self.carry_batch()
+                pause = PAUSE_SECONDS
+            except TryLater as error:
+                _log.warning("hits wait in the spool", waiting=self._spool.waiting, reason=str(error))
+                await self._clock.sleep(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+            except Exception:
+                # The edge of the loop: the hits stay in the spool, the door goes on answering.
+                _log.exception("hits could not be stored", waiting=self._spool.waiting)
+                await self._clock.sleep(_LONGEST_PAUSE_SECONDS)
+
+    async def carry_all(self) -> None:
+        """Carry over everything that is in the spool; for the stop. Raises what `carry_batch` raises."""
+        self._spool.flush()
+        while await self.carry_batch():
+            pass
+
+    async def carry_batch(self) -> bool:
+        """Store the oldest hits and their consequences; return whether there were any.
+
+        Raises TryLater when the database does not answer; then nothing is
+        taken from the spool.
+        """
+        batch = self._spool.read(BATCH_HITS)
+        if batch is None:
+            return False
+        parts = [batch.hits[start : start + FUNCTION_HITS] for start in range(0, len(batch.hits), FUNCTION_HITS)]
+        # All at once, so that they share a commit; the store keeps their order.
+        results = await asyncio.gather(*map(self._store, parts), return_exceptions=True)
+        errors = [result for result in results if isinstance(result, BaseException)]
+        for error in errors:
+            if isinstance(error, TryLater) or not isinstance(error, Exception):
+                raise error
+        if errors:
+            await self._store_singly(batch, errors[0])
+        self._spool.take(batch)
+        return True
+
+    async def _store(self, hits: Sequence[Hit]) -> None:
+        # Ids are made before the write function, which may be run again. Those of events are made now, not at
+        # arrival: readers page through events by id.
+        event_ids = [self._ids.next() for _ in hits]
+        await self._database.write(lambda tx: record_hits(tx, hits, event_ids), size_bytes=600 * len(hits))
+
+    async def _store_singly(self, batch: Batch, error: BaseException) -> None:
+        """Store each hit alone, so that one which the database refuses does not hold up the others.
+
+        Raises the error where none goes in: then the hits are not to blame.
+        """
+        refused = []
+        for hit in batch.hits:
+            try:
+                await self._store((hit,))
+            except TryLater:
+                raise
+            except Exception as cause:
+                _log.error("a hit is refused by the database", hit=hit.id, error=repr(cause))
+                refused.append(hit)
+        if len(refused) == len(batch.hits):
+            raise error
+        self._spool.set_aside(refused)
+
+
+def record_hits(tx: Tx, hits: Sequence[Hit], event_ids: Sequence[int]) -> int:
+    """Store those of the hits that are new and ours to keep, with their consequences; return how many.
+
+    `event_ids` has an id for each hit.
+    """
+    known = store.known_hits(tx, [hit.id for hit in hits])
+    facts = store.hit_facts(tx, list({hit.recipient_id for hit in hits}))
+    kept = sorted(
+        (
+            (hit, event_id)
+            for hit, event_id in zip(hits, event_ids, strict=True)
+            if hit.id not in known and _is_kept(hit, facts)
+        ),
+        key=lambda pair: pair[0].at_ms,
+    )
+    if not kept:
+        return 0
+    clicks = _clicks_near(tx, [hit for hit, _ in kept])
+    told = {recipient_id: _told(fact) for recipient_id, fact in facts.items()}
+    opened: list[Labelled] = []
+    clicked: list[Labelled] = []
+    for hit, event_id in kept:
+        fact = facts[hit.recipient_id]
+        row = _row(hit, fact, clicks.get(hit.recipient_id, ()))
+        collected = opened if hit.kind is HitKind.OPEN else clicked
+        collected.append(Labelled(row, told[hit.recipient_id], event_id, hit.target))
+    record_opens(tx, opened, facts)
+    record_clicks(tx, clicked, facts)
+    return len(kept)
+
+
+def _is_kept(hit: Hit, facts: Mapping[int, HitFacts]) -> bool:
+    fact = facts.get(hit.recipient_id)
+    return (
+        fact is not None
+        and hit.host_workspace_id in (INSTALLATION, fact.workspace_id)
+        and bool(fact.track & _TRACKED[hit.kind])
+    )
+
+
+def _clicks_near(tx: Tx, hits: Sequence[Hit]) -> dict[int, list[tuple[int, int]]]:
+    """Return time and link position of the recipients' clicks: those of these hits and those shortly before."""
+    clicks = [hit for hit in hits if hit.kind is HitKind.CLICK]
+    near: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    if clicks:
+        recipient_ids = list({hit.recipient_id for hit in clicks})
+        since_ms = clicks[0].at_ms - machines.BURST_MS
+        for recipient_id, position, at_ms in store.recent_clicks(tx, recipient_ids, since_ms):
+            near[recipient_id].append((at_ms, position))
+        for hit in clicks:
+            near[hit.recipient_id].append((hit.at_ms, hit.position))
+    return near
+
+
+def _row(hit: Hit, fact: HitFacts, clicks: Sequence[tuple[int, int]]) -> HitRow:
+    since = _since_delivery(hit, fact)
+    in_burst = _links_within(clicks, hit.at_ms, machines.BURST_MS)
+    in_pair = _links_within(clicks, hit.at_ms, machines.PAIR_MS)
+    is_click = hit.kind is HitKind.CLICK
+    verdict = machines.judge(Evidence(is_click, hit.method, hit.user_agent, hit.fields, since, in_burst, in_pair))
+    evidence: dict[str, object] = {"rule": verdict.rule, "since_delivery_ms": since}
+    if clicks:
+        evidence["links_in_burst"] = in_burst
+        evidence["links_in_pair"] = in_pair
+    if hit.fields:
+        evidence["fields"] = hit.fields
+    return HitRow(
+        hit.id,
+        fact.workspace_id,
+        hit.recipient_id,
+        hit.kind.value,
+        hit.position,
+        hit.at_ms,
+        hit.method,
+        hit.address if fact.keep_addresses else "",
+        hit.user_agent,
+        _encode(evidence).decode(),
+        verdict.label.value,
+        machines.RULES_VERSION,
+    )
+
+
+def _since_delivery(hit: Hit, fact: HitFacts) -> int | None:
+    # A copy that was sent twice after a doubt may have arrived the first time: its delivery time is not known.
+    if fact.state != RecipientState.DELIVERED.value or fact.settled_ms is None or fact.doubt_retried:
+        return None
+    return hit.at_ms - fact.settled_ms
+
+
+def _links_within(clicks: Sequence[tuple[int, int]], at_ms: int, window_ms: int) -> int:
+    return len({position for when, position in clicks if abs(at_ms - when) <= window_ms})
+
+
+def _told(fact: HitFacts) -> Facts:
+    return Facts(
+        fact.workspace_id,
+        fact.message_id,
+        fact.recipient_id,
+        fact.address_key,
+        fact.stream,
+        fact.author_domain,
+        tags_of(fact.tags),
+        fact.provider,
+    )
