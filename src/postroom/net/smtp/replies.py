@@ -1,0 +1,56 @@
+"""What the server says of its own accord: replies that do not depend on the door behind it.
+
+Reply codes RFC 5321 4.2.3, enhanced status codes RFC 3463 and the registry of RFC 5248.
+"""
+
+from postroom.mail.smtp_reply import SmtpReply
+
+OK = SmtpReply(250, "2.0.0", "ok")
+SENDER_OK = SmtpReply(250, "2.1.0", "ok")
+RECIPIENT_OK = SmtpReply(250, "2.1.5", "ok")
+GO_AHEAD = SmtpReply(354, "", "end with <CRLF>.<CRLF>")
+BYE = SmtpReply(221, "2.0.0", "bye")
+VERIFY = SmtpReply(252, "2.5.2", "will not verify, but will take mail for it")
+HELP = SmtpReply(214, "2.0.0", "EHLO HELO STARTTLS AUTH MAIL RCPT DATA BDAT RSET NOOP VRFY QUIT; see RFC 5321")
+START_TLS = SmtpReply(220, "2.0.0", "go ahead")
+
+UNKNOWN_COMMAND = SmtpReply(500, "5.5.1", "command not recognised")
+NOT_IMPLEMENTED = SmtpReply(502, "5.5.1", "command not implemented")
+BAD_LINE_END = SmtpReply(500, "5.5.2", "a command line ends with CRLF and has no other CR, LF or NUL")
+BAD_CHARACTERS = SmtpReply(500, "5.5.2", "a command line is US-ASCII, or UTF-8 with SMTPUTF8")
+LINE_TOO_LONG = SmtpReply(500, "5.5.2", "line too long")
+BAD_SEQUENCE = SmtpReply(503, "5.5.1", "bad sequence of commands")
+NEED_EHLO = SmtpReply(503, "5.5.1", "send EHLO first")
+NEED_MAIL = SmtpReply(503, "5.5.1", "send MAIL first")
+NEED_RCPT = SmtpReply(503, "5.5.1", "no valid recipients")
+IN_TRANSACTION = SmtpReply(503, "5.5.1", "not during a mail transaction")
+NO_ARGUMENT = SmtpReply(501, "5.5.4", "this command takes no argument")
+NEED_NAME = SmtpReply(501, "5.5.4", "the name of the client is missing")
+BAD_CHUNK = SmtpReply(501, "5.5.4", "syntax: BDAT size [LAST]")
+TOO_MANY_RECIPIENTS = SmtpReply(452, "4.5.3", "too many recipients in one transaction")
+TOO_LARGE = SmtpReply(552, "5.3.4", "message too large")
+NON_ASCII = SmtpReply(553, "5.6.7", "a non-ASCII address needs SMTPUTF8")
+
+TLS_NOT_AVAILABLE = SmtpReply(502, "5.5.1", "STARTTLS is not available")
+TLS_ACTIVE = SmtpReply(503, "5.5.1", "TLS is already active")
+AUTH_REQUIRED = SmtpReply(530, "5.7.0", "authentication required")
+AUTH_NEEDS_TLS = SmtpReply(538, "5.7.11", "encryption required: send STARTTLS first")
+TLS_REQUIRED = SmtpReply(530, "5.7.0", "send STARTTLS first, then authenticate")
+AUTH_ALREADY = SmtpReply(503, "5.5.1", "already authenticated")
+AUTH_OK = SmtpReply(235, "2.7.0", "authenticated")
+AUTH_FAILED = SmtpReply(535, "5.7.8", "authentication credentials invalid")
+AUTH_CANCELLED = SmtpReply(501, "5.7.0", "authentication cancelled")
+AUTH_MECHANISM = SmtpReply(504, "5.5.4", "mechanism not offered: use PLAIN or LOGIN")
+AUTH_BAD_RESPONSE = SmtpReply(501, "5.5.2", "cannot read the response")
+AUTH_TOO_LONG = SmtpReply(500, "5.5.6", "authentication exchange line is too long")
+AUTH_LATER = SmtpReply(454, "4.7.0", "temporary authentication failure")
+
+TRY_LATER = SmtpReply(451, "4.3.0", "cannot take it now, try again later")
+NO_ANSWER = SmtpReply(451, "4.3.0", "no decision in time, try again later")
+SHUTTING_DOWN = SmtpReply(421, "4.3.2", "closing for maintenance, come back soon")
+TOO_MANY_SESSIONS = SmtpReply(421, "4.3.2", "too many sessions, try again later")
+TIMED_OUT = SmtpReply(421, "4.4.2", "waited too long for input")
+TOO_MANY_ERRORS = SmtpReply(421, "4.7.0", "too many errors")
+TOO_MANY_AUTH_FAILURES = SmtpReply(421, "4.7.0", "too many failed authentications")
+NOT_SMTP = SmtpReply(421, "4.7.0", "this is SMTP")
+OUT_OF_STEP = SmtpReply(421, "4.7.0", "cannot tell where the next command begins")

@@ -1,0 +1,124 @@
+"""An SMTP server on asyncio: listeners, the number of sessions, time limits, the clean stop.
+
+One server serves one door; `doors.smtp.submission` is one. It works on asyncio's own loop and on
+uvloop. TLS contexts come from a callable that is asked for every handshake, so a renewed
+certificate is used by the next client.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from postroom.base.clock import Clock
+from postroom.base.nursery import Nursery
+from postroom.mail.smtp_reply import SmtpReply
+from postroom.net.smtp import replies
+from postroom.net.smtp.auth import FailureDelays
+from postroom.net.smtp.connection import Connection
+from postroom.net.smtp.door import Door
+from postroom.net.smtp.session import SessionRules
+
+_CHECK_SECONDS = 5.0
+_BACKLOG = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """What a door's listener allows."""
+
+    hostname: str
+    """Our name in the greeting."""
+    max_size_bytes: int = 50 * 1024 * 1024
+    max_recipients: int = 500
+    require_auth: bool = True
+    offer_auth: bool = True
+    max_sessions: int = 1000
+    block_bytes: int = 256 * 1024
+    """Content above this is handed to the sink in blocks of this size while it arrives."""
+
+
+class SmtpServer:
+    """Serves a door on any number of listeners."""
+
+    def __init__(
+        self,
+        door: Door,
+        options: ServerOptions,
+        *,
+        clock: Clock,
+        tls_context: Callable[[], ssl.SSLContext] | None = None,
+        delays: FailureDelays | None = None,
+    ) -> None:
+        """`tls_context` None: STARTTLS is not offered. Servers may share `delays`."""
+        self.door = door
+        self.rules = SessionRules(
+            options.hostname, options.max_size_bytes, options.max_recipients, options.offer_auth, options.require_auth
+        )
+        self.block_bytes = options.block_bytes
+        self.clock = clock
+        self.nursery = Nursery("smtp")
+        self.delays = delays if delays is not None else FailureDelays()
+        self.tls_context = tls_context
+        self._max_sessions = options.max_sessions
+        self._connections: set[Connection] = set()
+        self._listeners: list[asyncio.Server] = []
+        self._watch: asyncio.Task[None] | None = None
+        self._closing = False
+        self._all_gone = asyncio.Event()
+
+    @property
+    def sessions(self) -> int:
+        """How many sessions are open."""
+        return len(self._connections)
+
+    async def listen(self, host: str, port: int, *, implicit_tls: bool = False) -> tuple[str, int]:
+        """Accept connections at `host`:`port` (0: any free one); return the address taken. Raises OSError."""
+        if implicit_tls and self.tls_context is None:
+            raise ValueError("implicit TLS needs a TLS context")
+        listener = await asyncio.get_running_loop().create_server(
+            lambda: Connection(self, implicit_tls=implicit_tls), host, port, backlog=_BACKLOG
+        )
+        self._listeners.append(listener)
+        if self._watch is None:
+            self._watch = self.nursery.start(self._check_times(), "time limits")
+        name = listener.sockets[0].getsockname()
+        return str(name[0]), int(name[1])
+
+    async def close(self, seconds: float = 10.0) -> None:
+        """Stop listening, let content on its way end for up to `seconds`, then cut what is left."""
+        self._closing = True
+        for listener in self._listeners:
+            listener.close()
+        for connection in list(self._connections):
+            connection.stop()
+        if self._connections:
+            self._all_gone.clear()
+            try:
+                await asyncio.wait_for(self._all_gone.wait(), seconds)
+            except TimeoutError:
+                for connection in list(self._connections):
+                    connection.abort()
+        if self._watch is not None:
+            self._watch.cancel()
+        await self.nursery.drain(5.0)
+
+    def opened(self, connection: Connection) -> SmtpReply | None:
+        """Count a connection in; a reply turns it away."""
+        self._connections.add(connection)
+        if self._closing:
+            return replies.SHUTTING_DOWN
+        return replies.TOO_MANY_SESSIONS if len(self._connections) > self._max_sessions else None
+
+    def ended(self, connection: Connection) -> None:
+        """Count a connection out."""
+        self._connections.discard(connection)
+        if not self._connections:
+            self._all_gone.set()
+
+    async def _check_times(self) -> None:
+        while True:
+            await self.clock.sleep(_CHECK_SECONDS)
+            now = self.clock.monotonic()
+            for connection in list(self._connections):
+                connection.check_time(now)
