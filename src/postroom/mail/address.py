@@ -82,7 +82,7 @@ def parse_address(text: str) -> Address:
     if domain.startswith("["):
         _check_literal(domain)
     else:
-        to_a_labels(domain)
+        domain_to_a_labels(domain)
     return Address(local_part, domain)
 
 
@@ -131,12 +131,12 @@ def domain_key(domain: str) -> str:
     if domain.isascii():
         return domain.lower()
     try:
-        return to_a_labels(domain)
+        return domain_to_a_labels(domain)
     except WrongInput:
         return domain.lower()
 
 
-def to_a_labels(domain: str) -> str:
+def domain_to_a_labels(domain: str) -> str:
     """Return a domain as lower-case A-labels (RFC 5891 4, with the mapping of UTS 46).
 
     Raises WrongInput for the field `domain` where it is none, or only a number.
@@ -155,7 +155,7 @@ def to_a_labels(domain: str) -> str:
     return ascii_domain.lower()
 
 
-def to_u_labels(domain: str) -> str:
+def domain_to_u_labels(domain: str) -> str:
     """Return a domain for people: U-labels where its A-labels are valid, else as it is. Never for comparing."""
     if "xn--" not in domain.lower():
         return domain

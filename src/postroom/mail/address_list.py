@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from postroom.base.errors import WrongInput
-from postroom.mail.address import check_address, is_dot_atom, quote, to_a_labels, to_u_labels
+from postroom.mail.address import check_address, domain_to_a_labels, domain_to_u_labels, is_dot_atom, quote
 from postroom.mail.encoded_words import decode_words, encode_words, text_of
 
 # Each alternative takes what it can and never fails after its first letter, so nothing is read twice.
@@ -83,7 +83,7 @@ def header_address(address: str) -> str:
     local_part, _, domain = address.rpartition("@")
     if domain.startswith("["):
         return address
-    return f"{local_part}@{to_a_labels(domain) if local_part.isascii() else to_u_labels(domain)}"
+    return f"{local_part}@{domain_to_a_labels(domain) if local_part.isascii() else domain_to_u_labels(domain)}"
 
 
 class _Reader:

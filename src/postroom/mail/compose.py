@@ -8,11 +8,10 @@ the fields, so it cannot be written.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import format_datetime, parsedate_to_datetime
 
 from postroom.base.errors import WrongInput
 from postroom.mail.address_list import Mailbox, format_mailbox
+from postroom.mail.date import date_field, parse_date
 from postroom.mail.encoded_words import fold_items, fold_text
 from postroom.mail.entity import Entity, attachment_entity, multipart, text_entity
 from postroom.mail.header import check_field
@@ -73,17 +72,17 @@ class Composed:
     """An attached mail has octets above 127, and a mail may not be encoded (RFC 2046 5.2.1)."""
 
 
-def compose(draft: Draft, *, message_id: str = "", date: datetime | None = None) -> Composed:
+def compose(draft: Draft, *, message_id: str = "", date_ms: int | None = None) -> Composed:
     """Return the mail for `draft`.
 
-    `message_id` (with angle brackets) and `date` (aware) are left out where they are not given: accept adds them.
+    `message_id` (with angle brackets) and `date_ms` are left out where they are not given: accept adds them.
     Raises WrongInput that names the field of the API: a header field that is not allowed, a line end in a value,
     no content at all.
     """
     check_field("Subject", draft.subject, of="subject")
     check_fields(draft.fields)
     body = _body(draft)
-    header = [*_identification(draft), *_origin(message_id, date), b"MIME-Version: 1.0\r\n"]
+    header = [*_identification(draft), *_origin(message_id, date_ms), b"MIME-Version: 1.0\r\n"]
     header += [_extra_field(name, value) for name, value in draft.fields]
     lines = b"".join((*header, *body.header))
     return Composed(lines + b"\r\n" + body.content, not lines.isascii(), body.is_8bit)
@@ -109,21 +108,6 @@ def check_fields(fields: Sequence[tuple[str, str]]) -> None:
         seen.add(lower)
 
 
-def parse_date(value: str) -> datetime | None:
-    """Return the time of a Date field (RFC 5322 3.3), aware, or None where it is none."""
-    try:
-        date = parsedate_to_datetime(value.strip())
-        # `-0000` says that the zone is unknown: taken as UTC (RFC 5322 3.3).
-        return date if date.tzinfo else date.replace(tzinfo=UTC)
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-
-
-def date_field(date: datetime) -> bytes:
-    """Return the Date field for an aware time."""
-    return f"Date: {format_datetime(date)}\r\n".encode("ascii")
-
-
 def _identification(draft: Draft) -> list[bytes]:
     lists = (("From", (draft.author,)), ("To", draft.to), ("Cc", draft.cc), ("Reply-To", draft.reply_to))
     header = [fold_items(name, map(format_mailbox, boxes)) for name, boxes in lists if boxes]
@@ -133,8 +117,8 @@ def _identification(draft: Draft) -> list[bytes]:
     return [*header, fold_text("Subject", draft.subject)]
 
 
-def _origin(message_id: str, date: datetime | None) -> list[bytes]:
-    header = [date_field(date)] if date else []
+def _origin(message_id: str, date_ms: int | None) -> list[bytes]:
+    header = [] if date_ms is None else [date_field(date_ms)]
     if message_id:
         header.append(f"Message-ID: {message_id}\r\n".encode("ascii"))
     return header
@@ -150,7 +134,7 @@ def _body(draft: Draft) -> Entity:
     inline: list[Entity] = []
     plain: list[Entity] = []
     for number, attachment in enumerate(draft.attachments):
-        entity = _attachment(attachment, f"attachments.{number}")
+        entity = _attachment(attachment, f"attachments[{number}]")
         (inline if attachment.content_id and draft.html is not None else plain).append(entity)
     parts: list[Entity] = []
     if draft.text is not None or draft.html is None:
