@@ -10,6 +10,7 @@ from postroom.base.clock import Clock
 from postroom.base.errors import WrongInput
 from postroom.base.ids import IdSource
 from postroom.base.secrets import Sealer
+from postroom.base.threads import Threads
 from postroom.domains.checks import CheckedRecord, DomainDns, check_record
 from postroom.domains.records import DnsRecord, Installation, records_for, return_path_name, tracking_name
 from postroom.ledger.rows import DomainRow, WorkspaceRow
@@ -44,6 +45,7 @@ class Domains:
         sealer: Sealer,
         dns: DomainDns,
         installation: Installation,
+        slow: Threads,
     ) -> None:
         self._database = database
         self._ids = ids
@@ -51,6 +53,7 @@ class Domains:
         self._sealer = sealer
         self._dns = dns
         self._installation = installation
+        self._slow = slow
         self._by_name: dict[tuple[int, str], DomainRow] = {}
         self._hosts: dict[str, int] = {}
         self._keys: dict[int, tuple[SigningKey, ...]] = {}
@@ -111,7 +114,7 @@ class Domains:
             await self._database.write(lambda tx: domains.set_vouched(tx, workspace.id, existing.id))
             await self.refresh()
             return existing._replace(vouched=1)
-        row = self._new_row(workspace, label, vouched=vouched, ed25519=ed25519)
+        row = await self._slow.run(lambda: self._new_row(workspace, label, vouched=vouched, ed25519=ed25519))
 
         def write(tx: Tx) -> None:
             tx.add(row)

@@ -57,7 +57,7 @@ async def recover(
     total = 0
     while claimed := await database.read(lambda conn: queue.in_flight_of(conn, node)):
         wanted = sorted({one.message_id for one in claimed})
-        rows = await database.read(lambda conn, wanted=wanted: queue.messages_of(conn, wanted))
+        rows = await database.read(lambda conn, wanted=wanted: queue.messages_in(conn, wanted))
         messages = {row.id: row for row in rows}
         decisions = [
             _decision(one, messages[one.message_id], flights, workspaces, schedule, ids.next(), clock.now_ms())

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from postroom.ledger.rows import MessageRow
-from postroom.store.database import Conn, Statement, Tx, statement
+from postroom.store.database import Conn, Tx, statement
 
 
 def lane_id(workspace_id: int, stream: str, domain: str) -> int:
@@ -64,7 +64,7 @@ _DUE_LANES = statement(
 _CLAIMED = """id, epoch, lane_id, workspace_id, message_id, address, address_key, domain, provider, notify,
     original, merge, tries, first_tried_ms, doubt_retried, delayed_told"""
 
-_CLAIM = Statement(
+_CLAIM = statement(
     sqlite=f"""
     UPDATE recipient SET state = 'sending', epoch = epoch + 1, node = ?, lease_ms = ?
     WHERE id IN (SELECT id FROM recipient WHERE lane_id = ? AND state IN ('queued', 'deferred') AND due_ms <= ?
@@ -80,7 +80,7 @@ _CLAIM = Statement(
     """,
 )
 
-_RENEW = Statement(
+_RENEW = statement(
     sqlite="""UPDATE recipient SET lease_ms = ? WHERE node = ? AND state = 'sending'
               AND id IN (SELECT value FROM json_each(?)) RETURNING id, epoch""",
     postgresql="""UPDATE recipient SET lease_ms = ? WHERE node = ? AND state = 'sending'
@@ -187,12 +187,14 @@ def waiting_count(conn: Conn) -> int:
     return int(row[0]) if row else 0
 
 
-_MESSAGES = Statement(
+_MESSAGES = statement(
     sqlite=f"SELECT {', '.join(MessageRow._fields)} FROM message WHERE id IN (SELECT value FROM json_each(?))",  # noqa: S608
     postgresql=f"SELECT {', '.join(MessageRow._fields)} FROM message WHERE id = ANY(?)",  # noqa: S608
 )
 
 
-def messages_of(conn: Conn, message_ids: Sequence[int]) -> list[MessageRow]:
+def messages_in(reader: Conn | Tx, message_ids: Sequence[int]) -> list[MessageRow]:
     """Return the messages of claimed recipients, over all workspaces."""
-    return [MessageRow(*row) for row in conn.all(_MESSAGES, (conn.many(message_ids),))]
+    parameters = (reader.many(message_ids),)
+    rows = reader.run(_MESSAGES, parameters) if isinstance(reader, Tx) else reader.all(_MESSAGES, parameters)
+    return [MessageRow(*row) for row in rows]

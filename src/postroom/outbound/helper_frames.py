@@ -1,0 +1,115 @@
+"""What owner and helper process say to each other over their socketpair.
+
+Each frame is four bytes of length (big endian) and msgpack. The owner says
+Hello once, gives contents and keys before the first work that needs them, and
+takes a content back when it forgets it: so both know at any time what the
+helper has. Every DoWork is answered by one Ended, in any order.
+"""
+
+import asyncio
+from typing import TypeVar
+
+import msgspec
+
+from postroom.outbound.attempt import Attempted, Work
+
+_LENGTH_BYTES = 4
+
+
+class Hello(msgspec.Struct, frozen=True, tag=True):
+    """How the helper is to work; its first frame."""
+
+    hostname: str
+    token_keys: list[tuple[int, bytes]]
+    journal_folder: str
+    journal_name: str
+    boot_id: str
+    connections: int
+    """Most connections to one endpoint."""
+
+
+class GiveKeys(msgspec.Struct, frozen=True, tag=True):
+    """The unsealed DKIM keys of a domain, as (domain, selector, PKCS#8 DER)."""
+
+    domain_id: int
+    keys: list[tuple[str, str, bytes]]
+
+
+class GiveContent(msgspec.Struct, frozen=True, tag=True):
+    """A content and its plan under a number that DoWork names."""
+
+    number: int
+    raw: bytes
+    plan: bytes
+
+
+class ForgetContent(msgspec.Struct, frozen=True, tag=True):
+    """The content of this number is not needed any more."""
+
+    number: int
+
+
+class DoWork(msgspec.Struct, frozen=True, tag=True):
+    """Try one recipient."""
+
+    content: int
+    work: Work
+
+
+class Renewed(msgspec.Struct, frozen=True, tag=True):
+    """The leases of these (recipient, epoch) hold until `lease_ms`."""
+
+    keys: list[tuple[int, int]]
+    lease_ms: int
+
+
+class Settled(msgspec.Struct, frozen=True, tag=True):
+    """These (recipient, epoch) are settled: the journal may forget them."""
+
+    keys: list[tuple[int, int]]
+
+
+class Drain(msgspec.Struct, frozen=True, tag=True):
+    """Let running tries end within `seconds`, cut the rest, then end."""
+
+    seconds: float
+
+
+class Ended(msgspec.Struct, frozen=True, tag=True):
+    """How a try ended."""
+
+    recipient_id: int
+    attempted: Attempted
+
+
+Downward = Hello | GiveKeys | GiveContent | ForgetContent | DoWork | Renewed | Settled | Drain
+
+_encode = msgspec.msgpack.Encoder().encode
+_downward = msgspec.msgpack.Decoder(Downward)
+_upward = msgspec.msgpack.Decoder(Ended)
+
+_T = TypeVar("_T")
+
+
+def frame(value: Downward | Ended) -> bytes:
+    """Return a value as it goes over the socketpair."""
+    body = _encode(value)
+    return len(body).to_bytes(_LENGTH_BYTES, "big") + body
+
+
+async def read_downward(reader: asyncio.StreamReader) -> Downward | None:
+    """Return the owner's next frame, or None once the owner is gone."""
+    return await _read(reader, _downward)
+
+
+async def read_upward(reader: asyncio.StreamReader) -> Ended | None:
+    """Return the helper's next frame, or None once the helper is gone."""
+    return await _read(reader, _upward)
+
+
+async def _read(reader: asyncio.StreamReader, decoder: msgspec.msgpack.Decoder[_T]) -> _T | None:
+    try:
+        length = int.from_bytes(await reader.readexactly(_LENGTH_BYTES), "big")
+        return decoder.decode(await reader.readexactly(length))
+    except (asyncio.IncompleteReadError, ConnectionError):
+        return None

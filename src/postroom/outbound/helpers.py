@@ -1,0 +1,195 @@
+"""The owner's end of its helper processes: attempts are handed out, outcomes come back.
+
+A helper has what an attempt needs as values: contents and keys are given to it
+before the first work that names them. Which contents it holds is decided here,
+by bytes, and forgotten here, so that both ends always agree. When a helper
+dies, its journal tells what was in flight, and another one takes its place.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import structlog
+
+from postroom.base.errors import TryLater
+from postroom.base.nursery import Nursery
+from postroom.ledger.outcomes import Outcome, OutcomeKind
+from postroom.mail.smtp_reply import SmtpReply
+from postroom.outbound import helper_frames as frames
+from postroom.outbound.attempt import Attempted, Work
+from postroom.outbound.contents import Contents, PackedContent
+from postroom.outbound.journal import Flights
+from postroom.outbound.recover import outcome_after_crash
+
+_log = structlog.get_logger(__name__)
+
+_CONTENT_BYTES = 32 << 20
+_LATER = Outcome(OutcomeKind.RETURNED, SmtpReply(451, "4.3.0", "what this try needs could not be read"))
+
+
+@dataclass(slots=True)
+class HelperLink:
+    """A running helper process."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    journal_name: str
+    wait: Callable[[], Awaitable[int]]
+    """Returns the exit code once the process has ended."""
+
+
+class KeyMaterial(Protocol):
+    """Where the DKIM keys of a domain come from."""
+
+    async def key_material(self, domain_id: int) -> list[tuple[str, str, bytes]]:
+        """Return (domain, selector, PKCS#8 DER), the RSA key first; none where the domain is gone."""
+        ...
+
+
+@dataclass(slots=True, eq=False)
+class _Helper:
+    link: HelperLink
+    contents: OrderedDict[tuple[int, bytes], tuple[int, int]] = field(default_factory=OrderedDict)
+    """(workspace, key) to number and size, the one used last at the end."""
+    content_bytes: int = 0
+    domains: set[int] = field(default_factory=set)
+    running: dict[int, tuple[Work, Callable[[Attempted], None]]] = field(default_factory=dict)
+
+
+class HelperAttempts:
+    """Hands attempts to the helper with the fewest running."""
+
+    def __init__(
+        self,
+        spawn: Callable[[], Awaitable[HelperLink]],
+        count: int,
+        contents: Contents,
+        keys: KeyMaterial,
+        flights_of: Callable[[str], Awaitable[Flights]],
+    ) -> None:
+        """`spawn` starts a helper that has had its Hello; `flights_of` reads the journals of a dead one by name."""
+        self._spawn = spawn
+        self._count = count
+        self._contents = contents
+        self._keys = keys
+        self._flights_of = flights_of
+        self._helpers: list[_Helper] = []
+        self._journals: dict[tuple[int, int], _Helper] = {}
+        self._nursery = Nursery("helpers")
+        self._numbers = 0
+        self._stopping = False
+
+    async def open(self) -> None:
+        """Start the helpers."""
+        for _ in range(self._count):
+            await self._add()
+
+    def start(self, work: Work, done: Callable[[Attempted], None]) -> None:
+        """Try one recipient in a helper; `done` is called once, whatever happens."""
+        content = self._contents.packed(work.message.workspace_id, work.message.content_key)
+        helper = min(self._helpers, key=lambda one: len(one.running), default=None)
+        domain_id = work.message.domain_id
+        if helper and content and (domain_id is None or domain_id in helper.domains):
+            self._hand(helper, work, content, done)
+        else:
+            self._nursery.start(self._fetch_and_hand(work, done), str(work.claimed.id))
+
+    def renewed(self, keys: Sequence[tuple[int, int]], lease_ms: int) -> None:
+        """Tell all helpers about longer leases."""
+        for helper in self._helpers:
+            mine = [key for key in keys if key[0] in helper.running]
+            if mine:
+                self._say(helper, frames.Renewed(mine, lease_ms))
+
+    def settled(self, keys: Sequence[tuple[int, int]]) -> None:
+        """Tell the helpers which tries their journals may forget."""
+        by_helper: dict[int, list[tuple[int, int]]] = {}
+        for key in keys:
+            helper = self._journals.pop(key, None)
+            if helper is not None and helper in self._helpers:
+                by_helper.setdefault(self._helpers.index(helper), []).append(key)
+        for index, mine in by_helper.items():
+            self._say(self._helpers[index], frames.Settled(mine))
+
+    async def drain(self, seconds: float) -> None:
+        """Let running tries end within `seconds`, have the rest cut, and let the helpers end."""
+        self._stopping = True
+        for helper in self._helpers:
+            self._say(helper, frames.Drain(seconds))
+        await self._nursery.drain(seconds + 10)
+
+    async def _add(self) -> None:
+        helper = _Helper(await self._spawn())
+        self._helpers.append(helper)
+        self._nursery.start(self._listen(helper), helper.link.journal_name)
+
+    async def _fetch_and_hand(self, work: Work, done: Callable[[Attempted], None]) -> None:
+        attempted: Attempted | None = Attempted(_LATER)
+        try:
+            content = await self._contents.load(work.message.workspace_id, work.message.content_key)
+            while not self._helpers and not self._stopping:
+                await asyncio.sleep(0.1)
+            if self._helpers:
+                helper = min(self._helpers, key=lambda one: len(one.running))
+                domain_id = work.message.domain_id
+                if domain_id is not None and domain_id not in helper.domains:
+                    keys = await self._keys.key_material(domain_id)
+                    self._say(helper, frames.GiveKeys(domain_id, keys))
+                    helper.domains.add(domain_id)
+                self._hand(helper, work, content, done)
+                attempted = None
+        except TryLater as error:
+            _log.warning("cannot begin a try now", recipient=work.claimed.id, reason=str(error))
+        finally:
+            if attempted is not None:
+                done(attempted)
+
+    def _hand(
+        self, helper: _Helper, work: Work, content: PackedContent, done: Callable[[Attempted], None]
+    ) -> None:
+        number = self._give_content(helper, work, content)
+        helper.running[work.claimed.id] = (work, done)
+        self._journals[(work.claimed.id, work.claimed.epoch)] = helper
+        self._say(helper, frames.DoWork(number, work))
+
+    def _give_content(self, helper: _Helper, work: Work, content: PackedContent) -> int:
+        key = (work.message.workspace_id, work.message.content_key)
+        known = helper.contents.get(key)
+        if known is not None:
+            helper.contents.move_to_end(key)
+            return known[0]
+        self._numbers += 1
+        self._say(helper, frames.GiveContent(self._numbers, content.raw, content.plan))
+        helper.contents[key] = (self._numbers, len(content.raw))
+        helper.content_bytes += len(content.raw)
+        # A content may be forgotten as soon as its work was said: the helper holds on to it while it tries.
+        while helper.content_bytes > _CONTENT_BYTES and len(helper.contents) > 1:
+            _, (number, size) = helper.contents.popitem(last=False)
+            helper.content_bytes -= size
+            self._say(helper, frames.ForgetContent(number))
+        return self._numbers
+
+    def _say(self, helper: _Helper, value: frames.Downward) -> None:
+        # Never waits: what is in flight is bounded by the sites' slots, and so is what stands in this buffer.
+        helper.link.writer.write(frames.frame(value))
+
+    async def _listen(self, helper: _Helper) -> None:
+        while (ended := await frames.read_upward(helper.link.reader)) is not None:
+            running = helper.running.pop(ended.recipient_id, None)
+            if running is not None:
+                running[1](ended.attempted)
+        self._helpers.remove(helper)
+        helper.link.writer.close()
+        code = await helper.link.wait()
+        if self._stopping and not helper.running:
+            return
+        _log.error("a helper process ended", exit_code=code, running=len(helper.running))
+        flights = await self._flights_of(helper.link.journal_name)
+        for work, done in list(helper.running.values()):
+            done(Attempted(outcome_after_crash(work.claimed, flights)))
+        helper.running.clear()
+        if not self._stopping:
+            await self._add()
