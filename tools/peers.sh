@@ -1,0 +1,88 @@
+#!/bin/sh
+# Install the programs that tests and benchmarks talk to: Debian packages, and nodemailer into .peers/.
+#
+# Nothing is asked, no daemon is started and none is left running. When everything is there this ends at once.
+set -eu
+root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd -P)
+packages="postfix opendkim opendkim-tools postgresql-15 swaks strace iproute2 procps util-linux
+    libsasl2-modules libsasl2-modules-db sasl2-bin wrk nginx-light chromium curl"
+nodemailer=10.6.0
+policy=/usr/sbin/policy-rc.d
+
+say() { printf 'peers: %s\n' "$*" >&2; }
+
+missing_packages() {
+    for package in $packages; do
+        dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || printf '%s ' "$package"
+    done
+}
+
+restore_policy() {
+    status=$?
+    trap - EXIT HUP INT TERM
+    rm -f "$policy"
+    [ ! -e "$saved/policy-rc.d" ] && [ ! -L "$saved/policy-rc.d" ] || mv "$saved/policy-rc.d" "$policy"
+    rm -rf "$saved"
+    exit "$status"
+}
+
+# Forbid that an installation starts daemons (invoke-rc.d asks this program), and put back what stood there.
+forbid_daemons() {
+    saved=$(mktemp -d "$policy.saved-XXXXXX")
+    trap restore_policy EXIT
+    trap 'exit 129' HUP
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+    [ ! -e "$policy" ] && [ ! -L "$policy" ] || mv "$policy" "$saved/policy-rc.d"
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+}
+
+install_packages() {
+    if [ "$(id -u)" -ne 0 ]; then
+        say "these are missing: $1"
+        say "installing them needs root:  sudo make peers"
+        exit 1
+    fi
+    if ! command -v apt-get >/dev/null 2>&1; then
+        say "this is no Debian; install by hand: $1"
+        exit 1
+    fi
+    export DEBIAN_FRONTEND=noninteractive
+    (
+        forbid_daemons
+        apt-get -q update
+        # Postfix asks what kind of host this is. "No configuration": tests bring their own.
+        echo 'postfix postfix/main_mailer_type select No configuration' | debconf-set-selections
+        # The cluster that postgresql-15 would make on its own is nobody's; tests make theirs.
+        if [ ! -e /etc/postgresql-common/createcluster.conf ]; then
+            mkdir -p /etc/postgresql-common
+            echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.conf
+        fi
+        # Without a question about changed configuration files: what is there stays.
+        # shellcheck disable=SC2086 # a list of words
+        apt-get -q -y --no-install-recommends -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold \
+            install $1
+    ) >&2
+}
+
+install_nodemailer() {
+    if ! command -v node >/dev/null 2>&1 || ! command -v npm >/dev/null 2>&1; then
+        say "node and npm are not here: the test with nodemailer will skip"
+        return
+    fi
+    here=$(node -p 'require(process.argv[1]).version' "$root/.peers/node_modules/nodemailer/package.json" 2>/dev/null || :)
+    [ "$here" != "$nodemailer" ] || return 0
+    say "installing nodemailer $nodemailer into .peers"
+    mkdir -p "$root/.peers"
+    npm install --prefix "$root/.peers" --no-save --ignore-scripts --no-audit --no-fund --loglevel error \
+        "nodemailer@$nodemailer" >&2
+}
+
+missing=$(missing_packages)
+if [ -n "$missing" ]; then
+    say "installing $missing"
+    install_packages "$missing"
+fi
+install_nodemailer
+say "everything is there"
