@@ -1,0 +1,324 @@
+"""Group commit: the writer thread.
+
+It takes the functions that wait, runs them one after the other in one
+transaction, writes what they collected as one statement a table, commits, and
+only then hands out their results.
+
+There are no savepoints. Where a function raises, the group is rolled back, the
+others run again without it, and it runs alone; where that or the flush fails,
+each runs alone. So a function touches nothing but its `Tx`.
+
+A connection to PostgreSQL that breaks may break after COMMIT was sent. Keys
+alone cannot tell whether the group is there, since counters and updates have
+none. So each group also writes its number to the row of this writer (table
+`writer`). After connecting again that row is read FOR UPDATE: where the server
+still works on the old transaction, which holds the row, this waits for its
+end. The number is there: the group is durable and its results are handed out.
+It is not: the group runs again. No feature of PostgreSQL's own is needed.
+"""
+
+import asyncio
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import structlog
+
+from postroom.base.clock import Clock
+from postroom.base.errors import TryLater
+from postroom.store.faults import Fault, StoreBusy, StoreLost
+from postroom.store.transaction import Batch, Tx, WriteSession
+
+GROUP_FUNCTIONS = 200
+GROUP_SECONDS = 0.020
+GROUP_BYTES = 8 << 20
+"""A group also ends here, so that large pieces of content do not make its statement huge."""
+IN_DOUBT_SECONDS = 5.0
+"""How long a group whose connection broke waits to learn whether it was committed."""
+
+_REPEATS = 5
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
+
+_log = structlog.get_logger(__name__)
+
+
+class Session(WriteSession, Protocol):
+    """A writer's connection as the group drives it; one implementation an engine."""
+
+    def begin(self) -> None: ...
+
+    def commit(self, batches: Sequence[Batch], number: int) -> None: ...
+
+    def rollback(self) -> None: ...
+
+    def probe(self) -> None: ...
+
+    def has_committed(self, number: int) -> bool: ...
+
+    def fault(self, error: Exception) -> Fault: ...
+
+    def explain(self, error: Exception) -> Exception: ...
+
+    def close(self, *, clean: bool) -> None: ...
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """A function that waits, and who waits for it."""
+
+    function: Callable[[Tx], Any]
+    future: asyncio.Future[Any]
+    size_bytes: int
+    is_answered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """What is delivered in place of a function's value."""
+
+    error: Exception
+
+
+class _FunctionFailed(Exception):
+    """A function raised `error`; `position` tells which of the group."""
+
+    def __init__(self, position: int, error: Exception) -> None:
+        super().__init__(position)
+        self.position = position
+        self.error = error
+
+
+class _Trouble(Exception):
+    """The database cannot be written now; `error` is for all who wait."""
+
+    def __init__(self, error: TryLater) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+class Writer:
+    """The thread that writes. `submit`, `stop` and `join` are for the loop's thread."""
+
+    def __init__(
+        self,
+        connect: Callable[[], Session],
+        deliver: Callable[[list[Job], list[Any]], None],
+        clock: Clock,
+        node: int,
+    ) -> None:
+        """`connect` makes a session or raises; `deliver` is called in the writer's thread."""
+        self.node = node
+        self.trouble: TryLater | None = None
+        """What new functions are refused with, or None."""
+        self.groups = 0
+        """How many groups were committed."""
+        self._connect = connect
+        self._deliver = deliver
+        self._clock = clock
+        self._session = connect()
+        self._number = 0
+        self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._serve, name="store-writer", daemon=True)
+        self._thread.start()
+
+    def submit(self, job: Job) -> None:
+        """Queue a function."""
+        self._queue.put(job)
+
+    def stop(self) -> None:
+        """Let the thread finish what was submitted before, then end."""
+        self._queue.put(None)
+
+    def join(self, seconds: float) -> bool:
+        """Wait for the thread's end; tell whether it came."""
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def _serve(self) -> None:
+        while not self._stopping:
+            job = self._queue.get()
+            if job is None:
+                break
+            taken = [job]
+            try:
+                self._serve_group(taken)
+            except _Trouble as trouble:
+                self._refuse([job for job in taken if not job.is_answered], trouble.error)
+                self._refuse_until_back(trouble.error)
+            except Exception as error:
+                # A fault of ours, not of a function: who waits is told, the thread lives on.
+                _log.error("the writer failed", exc_info=error)
+                self._refuse([job for job in taken if not job.is_answered], StoreLost("the store failed, see the log"))
+                self._refuse_until_back(StoreLost("the store failed, see the log"))
+        self._session.close(clean=True)
+
+    def _serve_group(self, taken: list[Job]) -> None:
+        """Run a group; `taken` holds its first function and grows by those that wait behind it."""
+        try:
+            values = self._commit(self._take(taken), taken)
+        except _FunctionFailed as failed:
+            self._serve_again([job for at, job in enumerate(taken) if at != failed.position])
+            self._serve_alone([taken[failed.position]])
+        except _Trouble:
+            raise
+        except Exception:
+            self._serve_alone(taken)
+        else:
+            self._deliver(taken, values)
+
+    def _take(self, taken: list[Job]) -> Iterator[Job]:
+        began = self._clock.monotonic()
+        size_bytes = 0
+        job: Job | None = taken[0]
+        while job is not None:
+            yield job
+            size_bytes += job.size_bytes
+            if (
+                len(taken) >= GROUP_FUNCTIONS
+                or size_bytes > GROUP_BYTES
+                or not self._queue.qsize()
+                or self._clock.monotonic() - began > GROUP_SECONDS
+            ):
+                return
+            job = self._queue.get()
+            if job is not None:
+                taken.append(job)
+            else:
+                self._stopping = True
+
+    def _serve_again(self, jobs: list[Job]) -> None:
+        if not jobs:
+            return
+        try:
+            values = self._commit(jobs, jobs)
+        except _Trouble:
+            raise
+        except Exception:
+            self._serve_alone(jobs)
+        else:
+            self._answer(jobs, values)
+
+    def _serve_alone(self, jobs: list[Job]) -> None:
+        for job in jobs:
+            try:
+                values = self._commit([job], [job])
+            except _Trouble:
+                raise
+            except Exception as error:
+                cause = error.error if isinstance(error, _FunctionFailed) else error
+                values = [Failed(self._session.explain(cause))]
+            self._answer([job], values)
+
+    def _commit(self, jobs: Iterable[Job], taken: list[Job]) -> list[Any]:
+        """Run functions in one transaction until it is durable; return their values.
+
+        `jobs` is what to run first, `taken` what to run where that has to be
+        repeated. Raises _Trouble, _FunctionFailed, or what the flush raised.
+        """
+        repeats = 0
+        while True:
+            self._number += 1
+            values: list[Any] = []
+            try:
+                self._transaction(jobs, values)
+            except Exception as error:
+                cause = error.error if isinstance(error, _FunctionFailed) else error
+                fault = self._session.fault(cause)
+                self._session.rollback()
+                if fault is Fault.FUNCTION:
+                    raise
+                repeats += 1
+                if fault not in (Fault.REPEAT, Fault.CONNECTION) or repeats > _REPEATS:
+                    raise _Trouble(_told(fault, cause)) from cause
+                if fault is Fault.CONNECTION and self._is_durable_after_all(cause):
+                    break
+                jobs = taken
+            else:
+                break
+        self.groups += 1
+        return values
+
+    def _transaction(self, jobs: Iterable[Job], values: list[Any]) -> None:
+        session = self._session
+        session.begin()
+        tx = Tx(session, self.node)
+        for position, job in enumerate(jobs):
+            try:
+                values.append(job.function(tx))
+            except Exception as error:
+                raise _FunctionFailed(position, error) from error
+        session.commit(tx.take_batches(), self._number)
+
+    def _is_durable_after_all(self, cause: Exception) -> bool:
+        """Connect again and tell whether the group was committed. Raises _Trouble where that takes too long."""
+        waited, pause = 0.0, _FIRST_PAUSE
+        trouble = _told(Fault.CONNECTION, cause)
+        while True:
+            try:
+                self._connect_again()
+                durable = self._session.has_committed(self._number)
+            except Exception as error:
+                # Only this group is in doubt: the others learn at once that they were not written.
+                self.trouble = trouble
+                if waited >= IN_DOUBT_SECONDS:
+                    raise _Trouble(trouble) from error
+                self._refuse_for(pause, trouble)
+                waited, pause = waited + pause, min(pause * 2, _LONGEST_PAUSE)
+            else:
+                self.trouble = None
+                return durable
+
+    def _refuse_until_back(self, trouble: TryLater) -> None:
+        """Refuse everything until a commit goes through again, or until the end."""
+        _log.warning("the database cannot be written", reason=str(trouble))
+        self.trouble = trouble
+        pause = _FIRST_PAUSE
+        while not self._stopping:
+            self._refuse_for(pause, trouble)
+            try:
+                self._connect_again()
+                self._session.probe()
+            except Exception as error:
+                _log.info("the database still cannot be written", reason=str(error))
+                pause = min(pause * 2, _LONGEST_PAUSE)
+            else:
+                self.trouble = None
+                _log.info("the database can be written again")
+                return
+
+    def _refuse_for(self, seconds: float, trouble: TryLater) -> None:
+        """Wait, and answer with `trouble` whoever came before seeing that there is some."""
+        began = time.monotonic()
+        while not self._stopping and (left := began + seconds - time.monotonic()) > 0:
+            try:
+                job = self._queue.get(timeout=left)
+            except queue.Empty:
+                return
+            if job is None:
+                self._stopping = True
+            else:
+                self._refuse([job], trouble)
+
+    def _connect_again(self) -> None:
+        self._session.close(clean=False)
+        self._session = self._connect()
+
+    def _refuse(self, jobs: list[Job], trouble: TryLater) -> None:
+        if jobs:
+            self._answer(jobs, [Failed(trouble)] * len(jobs))
+
+    def _answer(self, jobs: list[Job], values: list[Any]) -> None:
+        for job in jobs:
+            job.is_answered = True
+        self._deliver(jobs, values)
+
+
+def _told(fault: Fault, cause: Exception) -> TryLater:
+    text = str(cause).strip().split("\n")[0]
+    if fault in (Fault.LOCKED, Fault.REPEAT):
+        return StoreBusy(f"the database is locked by others: {text}")
+    return StoreLost(f"the database cannot be written: {text}")
