@@ -29,7 +29,7 @@ bench: setup ## the benchmarks, each with a ratio measured in one run
 lint: setup ## ruff, and the floors of the house
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
-	$(PYTHON) -c 'import sys; from importlinter.cli import lint_imports_command; sys.exit(lint_imports_command())'
+	$(PYTHON) -c 'import sys; from importlinter.cli import lint_imports_command; sys.exit(lint_imports_command())' --no-logo
 
 types: setup ## mypy --strict
 	$(PYTHON) -m mypy

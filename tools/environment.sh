@@ -25,7 +25,7 @@ choose_python() {
     for candidate in /usr/bin/python3 python3 python3.14 python3.13 python3.12 python3.11; do
         command -v "$candidate" >/dev/null 2>&1 || continue
         "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue
-        if "$candidate" -c 'import ensurepip, venv' 2>/dev/null; then
+        if "$candidate" -c 'import ensurepip, venv; ensurepip.version()' 2>/dev/null; then
             # The real file: a shim or link in the search path may mean another version tomorrow.
             "$candidate" -c 'import os, sys; print(os.path.realpath(sys.executable))'
             return
