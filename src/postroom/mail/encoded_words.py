@@ -5,7 +5,7 @@ import binascii
 import re
 from collections.abc import Iterable
 
-_WORD = re.compile(r"=\?([A-Za-z0-9!#$%&'+^_`{}~.:()/-]{1,64})\?([BbQq])\?([^?\s]*)\?=")
+_WORD = re.compile(r"=\?([A-Za-z0-9!#$%&'*+^_`{}~.:()/-]{1,64})\?([BbQq])\?([^?\s]*)\?=")
 _LONGEST_WORD = 75  # RFC 2047 2
 _LONGEST_READ = 65_536
 _LINE = 76
@@ -157,7 +157,7 @@ def _is_charset(name: str) -> bool:
     if name in _NO_CHARSETS:
         return False
     try:
-        b"".decode(name)
+        b"x".decode(name, "replace")  # an empty value would not be looked up
     except (LookupError, ValueError):
         return False
     return True

@@ -1,9 +1,9 @@
 """The header of a mail as raw lines: split, look up, remove, decode, and write new fields (RFC 5322 2.2, RFC 2047).
 
 A header is a list of raw fields. Each is the bytes of one field with its line
-end, folded lines included, so that `b"".join(fields)` is the header again, byte
-by byte. Lines that are no field (an mbox line, junk) are kept and have the
-empty name. Nothing here fails on any bytes.
+end, folded lines included. What is read is as in `mail.parse`, which works on
+offsets and wants CRLF; here any line end is understood. Nothing here fails on
+any bytes.
 """
 
 import re
@@ -11,27 +11,38 @@ from collections.abc import Collection, Iterable, Sequence
 
 from postroom.base.errors import WrongInput
 
-MAX_SUBJECT = 998
-"""Letters of a decoded field body that we keep: as long as RFC 5322 2.1.1 lets a line be."""
+MAX_HEADER = 1 << 20
+"""Octets that are read as a header; real ones have 2 to 50 kB."""
 
 _FIELD_NAME = re.compile(rb"([!-9;-~]+)[ \t]*:")
 _NEW_NAME = re.compile(r"[!-9;-~]{1,76}", re.ASCII)
 
 
 def split_header(mail: bytes) -> tuple[list[bytes], int]:
-    """Return the header's raw fields and the offset of the body (behind the empty line) in `mail`."""
-    if mail.startswith(b"\r\n"):
-        return [], 2
-    end = mail.find(b"\r\n\r\n")
-    if end < 0:
-        return split_fields(mail), len(mail)
-    return split_fields(mail[: end + 2]), end + 4
+    """Return the header's raw fields and the offset of the body in `mail`.
+
+    The header ends at the empty line, at the first line that is no field (as MTAs take it: the body begins
+    there) or after MAX_HEADER octets. An mbox line in front is no part of it.
+    """
+    end = mail.find(b"\r\n\r\n", 0, MAX_HEADER)
+    fields = split_fields(mail[: end + 2] if end >= 0 else mail[:MAX_HEADER])
+    first = 1 if mail.startswith((b"From ", b">From ")) else 0
+    past = first
+    for field in fields[first:]:
+        if not _FIELD_NAME.match(field):
+            break
+        past += 1
+    body = sum(map(len, fields[:past]))
+    for line_end in (b"\r\n", b"\n", b"\r"):
+        if mail.startswith(line_end, body):
+            return fields[first:past], body + len(line_end)
+    return fields[first:past], body
 
 
 def split_fields(header: bytes) -> list[bytes]:
     """Split a header (without the empty line) into raw fields; joined, they are `header` again.
 
-    A bare CR or LF ends a line too: a peer might see a field behind it, so we do.
+    Lines that are no field are kept and have the empty name. A bare CR or LF ends a line too: a peer might see a field behind it, so we do.
     """
     fields: list[bytes] = []
     folded: list[bytes] = []

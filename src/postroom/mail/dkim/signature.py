@@ -62,9 +62,11 @@ def unsigned_field(
 
     `signed_at` is in seconds since the epoch (`t=`), `domain` and `selector` are A-labels.
     """
+    between = b"; s=" if len(domain) + len(selector) < _LINE - 9 else b";\r\n s="
     return b"".join((
-        b"DKIM-Signature: v=1; a=", algorithm.encode(), b"; c=relaxed/relaxed;\r\n d=", domain, b";\r\n s=", selector,
-        b"; t=%d;\r\n h=" % signed_at, covered.names, b";\r\n bh=", base64.b64encode(body_hash), b";\r\n b=",
+        b"DKIM-Signature: v=1; a=", algorithm.encode(), b"; c=relaxed/relaxed; t=%d;\r\n d=" % signed_at,
+        domain, between, selector, b";\r\n h=", covered.names,
+        b";\r\n bh=", base64.b64encode(body_hash), b";\r\n b=",
     ))  # fmt: skip
 
 
