@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
-from postroom.store.insert import ColumnKind
+from postroom.store.statement import ColumnKind
 
 _INT8, _TEXT, _BYTEA = 20, 25, 17
 _NULL = b"\xff\xff\xff\xff"

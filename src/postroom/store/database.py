@@ -18,13 +18,14 @@ from postroom.store.faults import NewerDatabase, StoreBusy, StoreConflict, Store
 from postroom.store.group import Failed, Job, Writer
 from postroom.store.reader import READ_SECONDS, Read, Readers
 from postroom.store.source import source_of
-from postroom.store.statement import Statement, statement
+from postroom.store.statement import RowsStatement, Statement, statement
 from postroom.store.transaction import Conn, Engine, Tx
 
 __all__ = [
     "Conn",
     "Database",
     "NewerDatabase",
+    "RowsStatement",
     "Statement",
     "StoreBusy",
     "StoreConflict",

@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import LargeBinary, Table, Text
 
 from postroom.ledger import rows
 from postroom.store import schema
-
-ColumnKind = Literal["int", "text", "blob"]
+from postroom.store.statement import ColumnKind
 
 _IGNORED = (rows.ContentRow, rows.ContentChunkRow, rows.LaneRow, rows.HitRow, rows.SandboxCopyRow)
 """A row whose key exists is left as it is: it tells the same."""

@@ -19,7 +19,7 @@ from sqlalchemy.sql.selectable import Select
 from postroom.store.arrays import Array, ByteaArray, Int8Array, TextArray, array_of, column_array
 from postroom.store.faults import Fault, StoreBusy, StoreConflict, StoreLost
 from postroom.store.insert import Insert
-from postroom.store.statement import Statement
+from postroom.store.statement import ARRAY_TYPES, ColumnKind, RowsStatement, Statement
 from postroom.store.transaction import Batch, Engine, Row
 
 _Cursor = psycopg.Cursor[Row]
@@ -33,8 +33,6 @@ _STATEMENTS = 300
 """Prepared statements kept a connection."""
 
 _DIALECT = PGDialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
-
-_ARRAY_TYPES = {"int": "bigint[]", "text": "text[]", "blob": "bytea[]"}
 
 _NOW_MS = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 _MARK = f"UPDATE writer SET group_number = $1, used_ms = {_NOW_MS} WHERE id = $2"  # noqa: S608
@@ -137,14 +135,23 @@ class PostgresqlWriter:
     def run(self, statement: Statement, parameters: Sequence[object]) -> list[Row]:
         """Execute a statement, and what waits to be sent, in one round trip; return its rows."""
         self._refuse_after_failure()
-        values = [array_of(value) if isinstance(value, list) else value for value in parameters]
+        return self._run(
+            statement.postgresql, [array_of(value) if isinstance(value, list) else value for value in parameters]
+        )
+
+    def run_rows(self, statement: RowsStatement, rows: Sequence[Row]) -> list[Row]:
+        """Execute a statement over these rows now and return what it gives back."""
+        self._refuse_after_failure()
+        return self._run(statement.postgresql, _columns(statement.kinds, rows))
+
+    def _run(self, text: str, values: Sequence[object]) -> list[Row]:
         try:
             if self._to_begin or self._to_insert:
                 with self._connection.pipeline():
                     self._send_waiting()
-                    cursor = self._execute(statement.postgresql, values)
+                    cursor = self._execute(text, values)
             else:
-                cursor = self._execute(statement.postgresql, values)
+                cursor = self._execute(text, values)
             return cursor.fetchall() if cursor.description is not None else []
         except psycopg.Error as error:
             self._failed = error
@@ -242,15 +249,13 @@ class PostgresqlWriter:
         for insert, rows in batches:
             short = insert.is_short(rows)
             width = insert.short_width if short else len(insert.columns)
-            columns = list(zip(*rows, strict=True))[:width]
-            arrays = [column_array(kind, column) for kind, column in zip(insert.kinds, columns, strict=False)]
-            self._execute(self._text(insert, short), arrays)
+            self._execute(self._text(insert, short), _columns(insert.kinds[:width], rows))
 
     def _text(self, insert: Insert, short: bool) -> str:
         text = self._texts.get((insert.table, short))
         if text is None:
             width = insert.short_width if short else len(insert.columns)
-            arrays = ", ".join(f"${at + 1}::{_ARRAY_TYPES[kind]}" for at, kind in enumerate(insert.kinds[:width]))
+            arrays = ", ".join(f"${at + 1}::{ARRAY_TYPES[kind]}" for at, kind in enumerate(insert.kinds[:width]))
             head = f"INSERT INTO {insert.table} ({', '.join(insert.columns[:width])})"
             text = head + f" SELECT * FROM unnest({arrays}) " + insert.on_conflict
             self._texts[insert.table, short] = text
@@ -326,3 +331,8 @@ class PostgresqlReader:
             self._connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             cursor.execute(text, parameters)
         return cursor.fetchall()
+
+
+def _columns(kinds: Sequence[ColumnKind], rows: Sequence[Row]) -> list[Array]:
+    """Turn rows into one array a column; columns behind `kinds` are left out."""
+    return [column_array(kind, column) for kind, column in zip(kinds, zip(*rows, strict=True), strict=False)]

@@ -294,8 +294,15 @@ event = Table(
     _big("at_ms"),
     _text("detail"),
     Index(None, "workspace_id", "id"),
-    Index(None, "recipient_id", "id"),
     Index(None, "message_id", "id"),
+)
+# An accepted event tells of a message and has no recipient.
+Index(
+    "event_recipient_id",
+    event.c.recipient_id,
+    event.c.id,
+    sqlite_where=text("recipient_id IS NOT NULL"),
+    postgresql_where=text("recipient_id IS NOT NULL"),
 )
 
 suppression = Table(

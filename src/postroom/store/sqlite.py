@@ -18,7 +18,7 @@ from sqlalchemy.sql.selectable import Select
 
 from postroom.store.faults import Fault, StoreBusy, StoreConflict
 from postroom.store.insert import Insert
-from postroom.store.statement import Statement
+from postroom.store.statement import RowsStatement, Statement
 from postroom.store.transaction import Batch, Engine, Row
 
 _BUSY_SECONDS = 0.5
@@ -73,6 +73,8 @@ def connect(path: Path, *, create: bool = False) -> sqlite3.Connection:
         connection.execute(f"PRAGMA journal_size_limit = {_JOURNAL_BYTES}")
         connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
         connection.execute("PRAGMA mmap_size = 0")
+        # What is deleted is overwritten where that costs no write of its own.
+        connection.execute("PRAGMA secure_delete = FAST")
         connection.execute("PRAGMA cache_size = -32768")
         connection.execute("PRAGMA temp_store = MEMORY")
     except BaseException:
@@ -130,6 +132,20 @@ class SqliteWriter:
         except sqlite3.Error as error:
             self._failed = error
             raise
+
+    def run_rows(self, statement: RowsStatement, rows: Sequence[Row]) -> list[Row]:
+        """Execute a statement over these rows now, a block at a time, and return what it gives back."""
+        self._refuse_after_failure()
+        found: list[Row] = []
+        try:
+            for block in _blocks(rows):
+                cursor = self._execute(statement.sqlite(len(block)), tuple(chain.from_iterable(block)))
+                if cursor.description is not None:
+                    found += cursor.fetchall()
+        except sqlite3.Error as error:
+            self._failed = error
+            raise
+        return found
 
     def commit(self, batches: Sequence[Batch], number: int) -> None:
         """Write these rows and commit. `number` is not needed here: a COMMIT that fails has not happened."""

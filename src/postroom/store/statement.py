@@ -6,8 +6,14 @@ collected for other tables need not be written before it runs.
 """
 
 import re
+from typing import Literal
 
 from postroom.store import schema
+
+ColumnKind = Literal["int", "text", "blob"]
+
+ARRAY_TYPES: dict[ColumnKind, str] = {"int": "bigint[]", "text": "text[]", "blob": "bytea[]"}
+"""What a column of a kind is sent as to PostgreSQL."""
 
 _TOKENS = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|--[^\n]*|\?|[A-Za-z_][A-Za-z_0-9]*")
 
@@ -24,6 +30,38 @@ class Statement:
         """With `$1`, `$2`… in place of `?`."""
         self.tables = _tables(sqlite) | _tables(postgresql)
         """Every table whose name stands anywhere in a text; some may be mere column names."""
+
+
+class RowsStatement:
+    """A statement over a table `v` of values that it is given, the same text for both engines.
+
+    One execution for many rows: on SQLite each costs a turn of the interpreter
+    lock, on PostgreSQL a round trip. Run with `Tx.run_rows`.
+    """
+
+    __slots__ = ("_sqlite", "columns", "kinds", "postgresql", "tables", "text")
+
+    def __init__(self, text: str, **columns: ColumnKind) -> None:
+        """`text` reads from `v`, whose columns have these names and kinds, in this order. It has no `?`.
+
+        `UPDATE recipient SET state = v.state FROM v WHERE recipient.id = v.id RETURNING recipient.id`
+        """
+        self.text = text
+        self.columns = tuple(columns)
+        self.kinds = tuple(columns.values())
+        self.tables = _tables(text)
+        arrays = ", ".join(f"${at + 1}::{ARRAY_TYPES[kind]}" for at, kind in enumerate(self.kinds))
+        self.postgresql = f"WITH v({', '.join(columns)}) AS (SELECT * FROM unnest({arrays})) {text}"
+        self._sqlite: dict[int, str] = {}
+
+    def sqlite(self, count: int) -> str:
+        """Return the text for this many rows."""
+        text = self._sqlite.get(count)
+        if text is None:
+            row = f"({','.join('?' * len(self.columns))})"
+            values = ",".join([row] * count)
+            text = self._sqlite[count] = f"WITH v({', '.join(self.columns)}) AS (VALUES {values}) {self.text}"
+        return text
 
 
 def statement(text: str | None = None, *, sqlite: str | None = None, postgresql: str | None = None) -> Statement:

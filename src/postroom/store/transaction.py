@@ -12,7 +12,7 @@ from sqlalchemy.sql.selectable import Select
 
 from postroom.ledger.rows import COUNTERS, CounterKey
 from postroom.store.insert import COUNTER_INSERT, INSERTS, Insert
-from postroom.store.statement import Statement
+from postroom.store.statement import RowsStatement, Statement
 
 Engine = Literal["sqlite", "postgresql"]
 Row = tuple[Any, ...]
@@ -32,6 +32,9 @@ class WriteSession(Protocol):
 
     def run(self, statement: Statement, parameters: Sequence[object]) -> list[Row]:
         """Execute a statement now and return its rows."""
+
+    def run_rows(self, statement: RowsStatement, rows: Sequence[Row]) -> list[Row]:
+        """Execute a statement over these rows now and return what it gives back."""
 
     def many(self, values: Sequence[int | str | bytes]) -> object:
         """Return a list as one parameter."""
@@ -94,11 +97,18 @@ class Tx:
         that share its group. Give few rows back: each costs a turn of the
         interpreter lock on SQLite.
         """
-        if self._rows or self._counts:
-            batches = self.take_batches(statement.tables)
-            if batches:
-                self._session.insert(batches)
+        self._write_collected(statement.tables)
         return self._session.run(statement, parameters)
+
+    def run_rows(self, statement: RowsStatement, rows: Sequence[Row]) -> list[Row]:
+        """Execute a statement over many rows at once, now; return what it gives back, in no order.
+
+        Each row names what it changes at most once in one call.
+        """
+        if not rows:
+            return []
+        self._write_collected(statement.tables)
+        return self._session.run_rows(statement, rows)
 
     def many(self, values: Sequence[int | str | bytes]) -> object:
         """Return a list as one parameter.
@@ -125,6 +135,12 @@ class Tx:
             batches.append((COUNTER_INSERT, self._counter_rows()))
             self._counts = {}
         return batches
+
+    def _write_collected(self, tables: frozenset[str]) -> None:
+        if self._rows or self._counts:
+            batches = self.take_batches(tables)
+            if batches:
+                self._session.insert(batches)
 
     def _counter_rows(self) -> list[Row]:
         amounts: dict[CounterKey, list[int]] = {}

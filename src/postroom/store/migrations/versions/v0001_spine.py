@@ -272,7 +272,14 @@ def _create_facts() -> None:
         sa.PrimaryKeyConstraint("id", name="event_pkey"),
     )
     op.create_index("event_message_id_id", "event", ["message_id", "id"], unique=False)
-    op.create_index("event_recipient_id_id", "event", ["recipient_id", "id"], unique=False)
+    op.create_index(
+        "event_recipient_id",
+        "event",
+        ["recipient_id", "id"],
+        unique=False,
+        sqlite_where=sa.text("recipient_id IS NOT NULL"),
+        postgresql_where=sa.text("recipient_id IS NOT NULL"),
+    )
     op.create_index("event_workspace_id_id", "event", ["workspace_id", "id"], unique=False)
     op.create_table(
         "suppression",
