@@ -118,14 +118,15 @@ def test_every_real_mail_is_accepted_by_dkimpy_and_opendkim(
     for mail in mails:
         assert verified_by_dkimpy(signed(mail, keys), keys) == [True, True]
     rsa = [signed(mail, keys[:1]) for mail in mails]
-    assert [verdict.result for verdicts in verify_all(rsa, records(keys[:1])) for verdict in verdicts] == ["pass"] * count
+    verdicts = verify_all(rsa, records(keys[:1]))
+    assert [[verdict.result for verdict in of_one] for of_one in verdicts] == [["pass"]] * count
 
 
-PIECES = st.lists(st.sampled_from([b" ", b"\t", b"\r\n", b".", b"word", b"\xff\xfe", b"  \r\n", b"\r\n\r\n"])).map(b"".join)
+PIECES = (b" ", b"\t", b"\r\n", b".", b"word", b"\xff\xfe", b"  \r\n", b"\r\n\r\n")
 
 
 @settings(max_examples=40)
-@given(PIECES)
+@given(st.lists(st.sampled_from(PIECES)).map(b"".join))
 def test_any_body_verifies(keys: list[SigningKey], body: bytes) -> None:
     mail = b"From: ada@example.test\r\n\r\n" + body
     assert verified_by_dkimpy(signed(mail, keys[1:]), keys[1:]) == [True]

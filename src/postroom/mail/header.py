@@ -42,7 +42,8 @@ def split_header(mail: bytes) -> tuple[list[bytes], int]:
 def split_fields(header: bytes) -> list[bytes]:
     """Split a header (without the empty line) into raw fields; joined, they are `header` again.
 
-    Lines that are no field are kept and have the empty name. A bare CR or LF ends a line too: a peer might see a field behind it, so we do.
+    Lines that are no field are kept and have the empty name. A bare CR or LF ends a line too: a peer might see
+    a field behind it, so we do.
     """
     fields: list[bytes] = []
     folded: list[bytes] = []
