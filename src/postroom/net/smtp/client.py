@@ -24,7 +24,6 @@ from postroom.net.smtp.dialogue import (
     SessionSettings,
     SmtpTimeouts,
     StartTls,
-    Step,
     T,
     TlsPolicy,
     Trouble,
@@ -179,7 +178,13 @@ class SmtpConnection(asyncio.Protocol):
         try:
             step = next(procedure)
             while True:
-                step = procedure.send(await self._perform(step))
+                if isinstance(step, Exchange):
+                    answers = await self._exchange(step)
+                elif isinstance(step, Write):
+                    answers = await self._write(step)
+                else:
+                    answers = await self._start_tls(step)
+                step = procedure.send(answers)
         except StopIteration as stop:
             value: T = stop.value
             return value
@@ -252,13 +257,6 @@ class SmtpConnection(asyncio.Protocol):
             self._wake()
 
     # Steps.
-
-    async def _perform(self, step: Step) -> Answers:
-        if isinstance(step, Exchange):
-            return await self._exchange(step)
-        if isinstance(step, Write):
-            return await self._write(step)
-        return await self._start_tls(step)
 
     async def _exchange(self, step: Exchange) -> Answers:
         reader, transport = self._reader, self._transport

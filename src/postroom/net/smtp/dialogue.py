@@ -55,6 +55,8 @@ class TroubleKind(StrEnum):
     """The handshake failed, or the certificate is not the host's."""
     POLICY = "policy"
     """We do not go on: no STARTTLS where TLS is required, no AUTH mechanism that we speak."""
+    BUSY = "busy"
+    """All our own connections to the endpoint were in use for too long."""
 
 
 @dataclass(frozen=True, slots=True)

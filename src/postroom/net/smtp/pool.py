@@ -95,7 +95,7 @@ class SmtpPool:
         shelf = self._shelves.setdefault(endpoint, _Shelf())
         if not await self._turn(endpoint, shelf):
             text = f"no free connection to {endpoint} within {self._settings.wait_seconds:g} s"
-            return Refused(Phase.CONNECT, None, Trouble(TroubleKind.POLICY, text), "! " + text)
+            return Refused(Phase.CONNECT, None, Trouble(TroubleKind.BUSY, text), "! " + text)
         while shelf.idle and not fresh:
             connection = shelf.idle.pop()
             self._idle_count -= 1

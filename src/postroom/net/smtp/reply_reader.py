@@ -14,6 +14,8 @@ MAX_LINES = 128
 MAX_WAITING = 1024
 """Replies that nobody has taken yet; the most recipients that one transaction has is 500."""
 
+_KNOWN_LINES = 16
+
 
 class ReplyReader:
     """Collects replies in the order in which they arrive.
@@ -22,7 +24,7 @@ class ReplyReader:
     `closing` is true once a 421 has come: the server ends the session (RFC 5321 3.8).
     """
 
-    __slots__ = ("_lines", "_rest", "closing", "fault", "replies")
+    __slots__ = ("_known", "_lines", "_rest", "closing", "fault", "replies")
 
     def __init__(self) -> None:
         self.replies: list[SmtpReply] = []
@@ -30,6 +32,7 @@ class ReplyReader:
         self.closing = False
         self._rest = b""
         self._lines: list[bytes] = []
+        self._known: dict[bytes, SmtpReply] = {}
 
     def feed(self, data: bytes) -> None:
         """Take bytes of any length; look at `replies`, `fault` and `closing` afterwards."""
@@ -40,6 +43,8 @@ class ReplyReader:
             self._take(line[:-1] if line.endswith(b"\r") else line)
             if self.fault:
                 return
+        if len(self.replies) > MAX_WAITING:
+            self.fault = "the server sends replies that nobody asked for"
         if len(self._rest) > MAX_LINE_BYTES:
             self.fault = "a reply line is too long"
 
@@ -59,6 +64,10 @@ class ReplyReader:
         self.replies, self._rest, self._lines = [], b"", []
 
     def _take(self, line: bytes) -> None:
+        known = self._known.get(line)
+        if known is not None and not self._lines:
+            self.replies.append(known)
+            return
         if len(line) > MAX_LINE_BYTES:
             self.fault = "a reply line is too long"
             return
@@ -79,5 +88,8 @@ class ReplyReader:
             return
         self.replies.append(reply)
         self.closing = self.closing or reply.code == 421
-        if len(self.replies) > MAX_WAITING:
-            self.fault = "the server sends replies that nobody asked for"
+        if len(lines) == 1 and reply.code < 400:
+            # A server says the same to nearly every MAIL, RCPT and DATA: parsing it once halves the cost of a mail.
+            if len(self._known) >= _KNOWN_LINES:
+                self._known.clear()
+            self._known[line] = reply

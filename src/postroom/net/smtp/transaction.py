@@ -6,6 +6,7 @@ final dot is written a lost connection leaves nothing behind; after it, a missin
 reply means that nobody knows whether the server has the mail.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
@@ -26,6 +27,8 @@ from postroom.net.smtp.dialogue import (
     Write,
     transcript,
 )
+
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f]")
 
 WHOLE_BYTES = 256 * 1024
 """Contents up to this size are written at once; larger ones in blocks, with the peer setting the pace."""
@@ -299,7 +302,7 @@ def _early(answers: Answers) -> _End:
 
 def _spelled(address: str, envelope: Envelope, abilities: Abilities) -> bytes:
     """Return the address for the wire. An address must never end the command that it stands in."""
-    if any(letter in address for letter in "\r\n\0") or (">" in address and '"' not in address):
+    if _UNSAFE.search(address) is not None or (">" in address and '"' not in address):
         raise CannotSay(SmtpReply(553, "5.1.3", "the address has characters that SMTP cannot carry"))
     if address.isascii():
         return address.encode("ascii")
