@@ -38,8 +38,8 @@ format: setup ## order imports and lay out code
 	$(PYTHON) -m ruff check --select I --fix .
 	$(PYTHON) -m ruff format .
 
-docs: setup ## check the links between the pages
-	$(PYTHON) -m tools.links
+docs: setup ## renew the tables from the code, check the links between the pages
+	$(PYTHON) -m tools.pages
 
 lock: setup ## renew requirements/*.txt after a change of requirements/*.in
 	@tools/lock.sh

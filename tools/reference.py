@@ -1,0 +1,130 @@
+"""The tables of settings, events, endpoints and commands, made from the code itself.
+
+They stand in docs/*.md between two marks. `python -m tools.pages` renews them,
+and tests/journeys/test_docs.py fails when one is not what the code says.
+"""
+
+import ast
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Iterator
+from dataclasses import fields
+from pathlib import Path
+
+import click
+from litestar.handlers import HTTPRouteHandler
+
+import postroom.doors.http
+import postroom.ledger.event_kinds
+from postroom.cli.main import postroom as root_command
+from postroom.config import Settings
+
+API_PREFIX = "/api/v1"
+_PUBLIC = "/o/", "/c/", "/u/"
+
+
+def settings_table() -> str:
+    """Every field of Settings with its default and sentence."""
+    rows = [("setting", "default", "what it says")]
+    for setting in fields(Settings):
+        default = setting.metadata["default"]
+        shown = f"`{default}`" if default else "(empty)"
+        rows.append((f"`POSTROOM_{setting.name.upper()}`", shown, setting.metadata["sentence"]))
+    return _table(rows)
+
+
+def events_table() -> str:
+    """Every EventKind with its docstring."""
+    module = ast.parse(inspect.getsource(postroom.ledger.event_kinds))
+    (kinds,) = [node for node in module.body if isinstance(node, ast.ClassDef)]
+    rows = [("event", "what happened")]
+    for member, text in zip(kinds.body, kinds.body[1:], strict=False):
+        if isinstance(member, ast.Assign) and isinstance(member.value, ast.Constant):
+            rows.append((f"`{member.value.value}`", _docstring(text)))
+    return _table(rows)
+
+
+def endpoints_table() -> str:
+    """Every endpoint of the HTTP API with its summary."""
+    rows = [("endpoint", "effect")]
+    for path, method, handler in sorted(_endpoints(), key=lambda endpoint: endpoint[:2]):
+        summary = handler.summary or inspect.getdoc(handler.fn) or ""
+        rows.append((f"`{method} {path}`", summary.partition("\n")[0]))
+    return _table(rows)
+
+
+def commands_table() -> str:
+    """Every command with its first sentence and its options."""
+    rows = [("command", "effect", "options")]
+    for words, command in _commands(root_command, ("postroom",)):
+        arguments = [_argument(given) for given in command.params if isinstance(given, click.Argument)]
+        options = [f"`{max(given.opts, key=len)}`" for given in command.params if isinstance(given, click.Option)]
+        rows.append((f"`{' '.join((*words, *arguments))}`", command.get_short_help_str(200), " ".join(options)))
+    return _table(rows)
+
+
+TABLES: dict[str, tuple[str, Callable[[], str]]] = {
+    "settings": ("docs/settings.md", settings_table),
+    "events": ("docs/events.md", events_table),
+    "endpoints": ("docs/api.md", endpoints_table),
+    "commands": ("docs/commands.md", commands_table),
+}
+"""Name of a table to its page and its maker."""
+
+
+def with_table(page: str, name: str, table: str) -> str:
+    """Return the page with the table between its marks. Raises ValueError where the marks are missing."""
+    begin, end = f"<!-- {name}: from the code, `make docs` renews it -->\n", f"<!-- end of {name} -->"
+    before, found, rest = page.partition(begin)
+    _, found_end, after = rest.partition(end)
+    if not found or not found_end:
+        raise ValueError(f"the page has no place for the table: {begin.strip()} … {end}")
+    return f"{before}{begin}{table}{end}{after}"
+
+
+def _endpoints() -> Iterator[tuple[str, str, HTTPRouteHandler]]:
+    package = postroom.doors.http
+    for found in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
+        for value in vars(importlib.import_module(found.name)).values():
+            if isinstance(value, HTTPRouteHandler) and value.fn.__module__ == found.name:
+                for path in value.paths:
+                    whole = path if path.startswith((API_PREFIX, *_PUBLIC)) else API_PREFIX + path
+                    for method in sorted(map(str, value.http_methods)):
+                        yield _plain(whole), method, value
+
+
+def _plain(path: str) -> str:
+    """Write `/messages/{id:str}` as `/messages/{id}`."""
+    return "/".join(part.partition(":")[0] + "}" if part.startswith("{") else part for part in path.split("/"))
+
+
+def _commands(group: click.Command, words: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    if not isinstance(group, click.Group):
+        yield words, group
+        return
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        if command is not None:
+            yield from _commands(command, (*words, name))
+
+
+def _argument(argument: click.Argument) -> str:
+    name = (argument.name or "").upper().replace("_", "-")
+    return f"[{name}…]" if argument.nargs == -1 else name
+
+
+def _docstring(node: ast.AST) -> str:
+    is_text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    return inspect.cleandoc(str(node.value.value)).replace("\n", " ") if is_text else ""  # type: ignore[attr-defined]
+
+
+def _table(rows: list[tuple[str, ...]]) -> str:
+    lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    lines.insert(1, "|" + "---|" * len(rows[0]))
+    return "".join(line + "\n" for line in lines)
+
+
+ROOT = Path(__file__).resolve().parents[1]
+"""The project's root."""
