@@ -132,9 +132,9 @@ async def _copy(delivery: Delivery, abilities: Abilities) -> _Copy | Outcome:
 async def _over(pool: SmtpPool, connection: SmtpConnection, copy: _Copy | None, delivery: Delivery) -> Sent | Outcome:
     """Send over a connection, in the form that it takes, and give it back to the pool."""
     try:
-        if copy is None or copy.abilities.variant != connection.abilities.variant:
-            copy = await _copy(delivery, connection.abilities)
-        return copy if isinstance(copy, Outcome) else await _send(connection, copy.rendered, delivery)
+        fits = copy is not None and copy.abilities.variant == connection.abilities.variant
+        made = copy if copy is not None and fits else await _copy(delivery, connection.abilities)
+        return made if isinstance(made, Outcome) else await _send(connection, made.rendered, delivery)
     except BaseException:
         # Also when the task is cancelled: a transaction that was broken off leaves nothing usable.
         connection.abort()

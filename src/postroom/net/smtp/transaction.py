@@ -164,7 +164,7 @@ def rcpt_line(recipient: EnvelopeRecipient, envelope: Envelope, abilities: Abili
     """Return RCPT for one recipient. Raises CannotSay."""
     line = b"RCPT TO:<" + _spelled(recipient.address, envelope, abilities) + b">"
     if abilities.dsn:
-        if recipient.notify is not DEFAULT_NOTIFY:
+        if recipient.notify != DEFAULT_NOTIFY:
             line += b" NOTIFY=" + _notify(recipient.notify)
         if recipient.original:
             line += b" ORCPT=" + _parameter(recipient.original)
