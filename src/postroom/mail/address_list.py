@@ -68,10 +68,10 @@ def format_mailbox(mailbox: Mailbox) -> str:
     The domain is written as A-labels beside an ASCII local-part, so that old servers understand it.
     """
     address = header_address(mailbox.address)
-    name = mailbox.name.strip()
+    name = " ".join(mailbox.name.split())
     if not name:
         return address
-    if not name.isascii() or "=?" in name or any(len(word) > 70 for word in name.split(" ")):
+    if not name.isascii() or not name.isprintable() or "=?" in name or any(len(word) > 70 for word in name.split(" ")):
         name = " ".join(encode_words(name, taken=_FIELD_NAME_ROOM))
     elif not _PLAIN_NAME.fullmatch(name):
         name = quote(name)

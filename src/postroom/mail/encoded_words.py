@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 
 _WORD = re.compile(r"=\?([A-Za-z0-9!#$%&'*+^_`{}~.:()/-]{1,64})\?([BbQq])\?([^?\s]*)\?=")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _LONGEST_WORD = 75  # RFC 2047 2
 _LONGEST_READ = 65_536
 _LINE = 76
@@ -93,7 +94,9 @@ def _fold(name: str, words: list[str]) -> bytes:
             line = ""
         line += " " + word
     lines.append(line)
-    return ("\r\n".join(lines) + "\r\n").encode("utf-8", "replace")
+    # Whatever a caller let through: no value opens a line of its own.
+    clean = (_CONTROL.sub(" ", line) for line in lines)
+    return ("\r\n".join(clean) + "\r\n").encode("utf-8", "replace")
 
 
 def _is_plain(word: str) -> bool:
