@@ -18,6 +18,7 @@ import pytest
 import trustme
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
+from peers import nodemailer
 from peers.dns_server import DnsServer, Trouble
 from peers.opendkim import OpenDkimMilter, verify, verify_all
 from peers.postfix import Postfix
@@ -148,6 +149,19 @@ def test_dns_answers_over_udp_and_tcp() -> None:
         assert over_tcp
         assert long.answer[0][0].to_text() == '"text"'
         assert server.asked("a.test", "MX") == 2
+
+
+@pytest.mark.peers
+def test_nodemailer_sends_and_says_who_was_refused(sink: SmtpSink) -> None:
+    require_peer("nodemailer")
+    sink.on("RCPT", "550 5.1.1 No such user", recipient="nobody@b.test")
+    transport = {"host": "127.0.0.1", "port": sink.port}
+    mail = {"from": "ann@a.test", "to": ["bob@b.test", "nobody@b.test"], "subject": "hello", "text": "One"}
+
+    report = nodemailer.send(transport, mail)
+
+    assert (report["accepted"], report["rejected"]) == (["bob@b.test"], ["nobody@b.test"])
+    assert b"Subject: hello\r\n" in sink.mails[0].data
 
 
 @pytest.mark.peers
