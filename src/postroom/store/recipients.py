@@ -36,7 +36,7 @@ _DEPTH = statement(
           GROUP BY lane_id, domain, state) q
     JOIN lane l ON l.id = q.lane_id
     LEFT JOIN destination d ON d.domain = q.domain
-    ORDER BY q.amount DESC, q.domain, l.stream, q.state LIMIT ?
+    ORDER BY q.amount DESC, q.domain, l.stream, q.state LIMIT ? OFFSET ?
     """
 )
 
@@ -143,9 +143,9 @@ def ids_of(conn: Conn, workspace_id: int, asked: RecipientFilter, limit: int) ->
     return [row[0] for row in conn.select(query.order_by(_R.id.desc()).limit(limit))]
 
 
-def depth(conn: Conn, workspace_id: int, limit: int) -> list[Depth]:
+def depth(conn: Conn, workspace_id: int, *, limit: int, offset: int = 0) -> list[Depth]:
     """Return what waits, by lane and state, the largest first."""
-    return [Depth._make(row) for row in conn.all(_DEPTH, (workspace_id, limit))]
+    return [Depth._make(row) for row in conn.all(_DEPTH, (workspace_id, limit, offset))]
 
 
 def lock_movable(tx: Tx, workspace_id: int, ids: Sequence[int], states: Sequence[str]) -> list[Movable]:

@@ -1,0 +1,143 @@
+"""What the API door is given, and the interfaces that it asks for."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from litestar import Request
+from litestar.datastructures import State
+
+from postroom.base.clock import Clock
+from postroom.base.ids import IdSource
+from postroom.base.threads import Threads
+from postroom.doors.http.idempotency import Once
+from postroom.doors.http.large_bodies import LargeBodies
+from postroom.ledger.rows import DomainRow, WorkspaceRow
+from postroom.outbound.submission import Accepted, Submission
+from postroom.store.database import Database, Tx
+
+ApiRequest = Request[WorkspaceRow, None, State]
+"""A request whose `user` is the workspace that its key opens."""
+
+
+class ApiKeys(Protocol):
+    """Who may call (`access.keys.ApiKeys`)."""
+
+    async def check(self, key: str) -> WorkspaceRow | None:
+        """Return the workspace that a key opens, or None. Raises TryLater."""
+        ...
+
+
+class Accept(Protocol):
+    """The only way in (`outbound.accept`)."""
+
+    async def accept(
+        self, submission: Submission, *, in_transaction: Callable[[Tx, Accepted], None] | None = None
+    ) -> Accepted:
+        """Store a submission and return after the commit; `in_transaction` runs in the same transaction."""
+        ...
+
+
+class Uploads(Protocol):
+    """Large content on its way in, stored in pieces by small transactions."""
+
+    async def begin(self) -> int:
+        """Return the id of a new upload."""
+        ...
+
+    async def add(self, upload_id: int, number: int, data: bytes) -> None:
+        """Store piece `number` (from 0). Raises TryLater."""
+        ...
+
+    async def drop(self, upload_id: int) -> None:
+        """Remove the pieces of an upload that will not be accepted."""
+        ...
+
+
+class DnsRecord(Protocol):
+    """One record that a domain's owner publishes (`domains.records.DnsRecord`)."""
+
+    @property
+    def purpose(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def type(self) -> str: ...
+    @property
+    def value(self) -> str: ...
+
+
+class CheckedRecord(Protocol):
+    """A record and whether DNS holds it (`domains.checks.CheckedRecord`)."""
+
+    @property
+    def record(self) -> DnsRecord: ...
+    @property
+    def seen(self) -> bool: ...
+    @property
+    def problem(self) -> str: ...
+
+
+class DomainView(Protocol):
+    """A domain after a look at DNS (`domains.registry.DomainView`)."""
+
+    @property
+    def row(self) -> DomainRow: ...
+    @property
+    def records(self) -> tuple[CheckedRecord, ...]: ...
+
+
+class Domains(Protocol):
+    """The domains of workspaces (`domains.registry.Domains`)."""
+
+    async def list(self, workspace: WorkspaceRow) -> list[DomainRow]:
+        """Return the domains of a workspace by name."""
+        ...
+
+    async def get(self, workspace: WorkspaceRow, name: str) -> DomainRow | None:
+        """Return a workspace's domain, or None."""
+        ...
+
+    async def create(self, workspace: WorkspaceRow, name: str) -> DomainRow:
+        """Make a domain with its keys. Raises WrongInput."""
+        ...
+
+    async def delete(self, workspace: WorkspaceRow, name: str) -> bool:
+        """Delete a domain; tell whether there was one."""
+        ...
+
+    def records(self, row: DomainRow) -> tuple[DnsRecord, ...]:
+        """Return the records that the domain's owner publishes."""
+        ...
+
+    async def check(self, row: DomainRow) -> DomainView:
+        """Look all records up and remember what was seen."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything that the handlers use."""
+
+    database: Database
+    ids: IdSource
+    clock: Clock
+    api_keys: ApiKeys
+    accept: Accept
+    uploads: Uploads
+    domains: Domains
+    slow: Threads
+    """Where large bodies are decoded and composed."""
+    version: str = "0"
+    """Of Postroom, for the OpenAPI document."""
+    once: Once = field(init=False)
+    large_bodies: LargeBodies = field(default_factory=LargeBodies)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "once", Once(self.database, self.clock))
+
+
+def services_of(request: Request[Any, Any, State]) -> Services:
+    """Return what `create_api` was given."""
+    services: Services = request.app.state["services"]
+    return services
