@@ -43,6 +43,7 @@ DATA_BLOCK_SECONDS = 180.0
 ANSWER_SECONDS = 600.0
 """RFC 5321 4.5.3.2.6: as long as a client waits for the reply to the final dot."""
 HANDSHAKE_SECONDS = 60.0
+LAST_REPLY_SECONDS = 30.0
 
 
 class Host(Protocol):
@@ -68,9 +69,10 @@ class Host(Protocol):
 class Connection(asyncio.Protocol):
     """The protocol object of one connection."""
 
-    def __init__(self, host: Host, *, implicit_tls: bool) -> None:
+    def __init__(self, host: Host, *, tls: bool) -> None:
+        """`tls`: `connection_made` comes after a handshake (implicit TLS, RFC 8314 3.3)."""
         self._host = host
-        self._implicit_tls = implicit_tls
+        self._tls = tls
         self._transport: asyncio.Transport | None = None
         self._session: Session | None = None
         self._visit: Visit | None = None
@@ -90,24 +92,21 @@ class Connection(asyncio.Protocol):
         self._peer = _peer(transport.get_extra_info("peername"))
         self._deadline = self._host.clock.monotonic() + COMMAND_SECONDS
         refusal = self._host.opened(self)
-        if refusal is not None and not self._implicit_tls:
+        if refusal is not None:
             self._transport.write(refusal.to_wire())
             self._transport.close()
-        elif refusal is not None:
-            self._transport.abort()
-        elif self._implicit_tls:
-            self._start_tls()
         else:
-            self._greet(tls=False)
+            self._greet()
 
     def data_received(self, data: bytes) -> None:
         session = self._session
         if session is None:
             return
         session.receive(data)
-        self._deadline = self._host.clock.monotonic() + (
-            DATA_BLOCK_SECONDS if session.in_content else COMMAND_SECONDS
-        )
+        if self._task is None:
+            self._deadline = self._host.clock.monotonic() + (
+                DATA_BLOCK_SECONDS if session.in_content else COMMAND_SECONDS
+            )
         self._pump()
 
     def eof_received(self) -> bool:
@@ -138,12 +137,13 @@ class Connection(asyncio.Protocol):
             return
         if self._task is not None:
             self._task.cancel()
-        elif self._session is not None:
+        elif self._session is None or self._session.closed:
+            self.abort()
+        else:
             self._session.cut(replies.TIMED_OUT)
             self._pump()
-            self.abort_soon()
-        else:
-            self.abort()
+            # A client that reads nothing gets half a minute to take the last reply.
+            self._deadline = now + LAST_REPLY_SECONDS
 
     def stop(self) -> None:
         """End with 421, at once or after the content that is on its way."""
@@ -156,16 +156,12 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    def abort_soon(self) -> None:
-        """Give a client that reads nothing half a minute to take the last reply."""
-        self._deadline = self._host.clock.monotonic() + 30.0
-
     # ── events ────────────────────────────────────────────────────────────────────────────
 
-    def _greet(self, *, tls: bool) -> None:
+    def _greet(self) -> None:
         self._visit = self._host.door.open(self._peer)
         offer_tls = self._host.tls_context is not None
-        self._session = Session(self._host.rules, tls=tls, offer_tls=offer_tls, local=self._peer.local)
+        self._session = Session(self._host.rules, tls=self._tls, offer_tls=offer_tls, local=self._peer.local)
         self._pump()
 
     def _pump(self) -> None:
@@ -218,7 +214,7 @@ class Connection(asyncio.Protocol):
         elif isinstance(event, AuthAttempt):
             self._work(self._authenticate(session, visit, event))
         elif isinstance(event, TlsWanted):
-            self._start_tls()
+            self._start_tls(session)
 
     def _answer(self, session: Session, ask: Callable[..., Answer], *arguments: object) -> None:
         try:
@@ -340,23 +336,27 @@ class Connection(asyncio.Protocol):
     async def _worked(self, work: Coroutine[Any, Any, None]) -> None:
         try:
             await work
+        except asyncio.CancelledError:
+            # An answer or a block is missing now: nothing sound can follow.
+            self.abort()
+            raise
         finally:
             self._task = None
             self._deadline = self._host.clock.monotonic() + COMMAND_SECONDS
             if self._transport is not None:
                 self._pump()
 
-    def _start_tls(self) -> None:
+    def _start_tls(self, session: Session) -> None:
         """Upgrade the connection. Plain text that arrives from now on reaches no session."""
         transport, context = self._transport, self._host.tls_context
         if transport is None or context is None:
             raise RuntimeError("TLS without a connection or a context")
+        # What comes after the 220 is for the handshake only.
         transport.pause_reading()
-        if self._session is not None:
-            transport.write(self._session.take_output())
-        self._work(self._handshake(transport, context()))
+        transport.write(session.take_output())
+        self._work(self._handshake(session, transport, context()))
 
-    async def _handshake(self, transport: asyncio.Transport, context: ssl.SSLContext) -> None:
+    async def _handshake(self, session: Session, transport: asyncio.Transport, context: ssl.SSLContext) -> None:
         try:
             upgraded = await asyncio.get_running_loop().start_tls(
                 transport, self, context, server_side=True, ssl_handshake_timeout=HANDSHAKE_SECONDS
@@ -366,10 +366,7 @@ class Connection(asyncio.Protocol):
             transport.abort()
             return
         self._transport = cast(asyncio.Transport, upgraded)
-        if self._session is None:
-            self._greet(tls=True)
-        else:
-            self._session.tls_started()
+        session.tls_started()
 
 
 def _peer(name: Any) -> Peer:

@@ -12,6 +12,7 @@ import re
 _END = b"\r\n.\r\n"
 _UNDECIDED = (b"\r\n.\r", b"\r\n.", b"\r\n", b"\r")
 # The search of a pattern with a literal start is about twice as fast as bytes.find here.
+_WHOLE_END = re.compile(rb"\r\n\.\r\n")
 _DOT_LINE = re.compile(rb"\r\n\.")
 _BARE_CR = re.compile(rb"\r(?!\n)")
 _ANY_LINE_END = re.compile(rb"\r\n|\r|\n")
@@ -48,6 +49,12 @@ class DotContent:
             # `joined` before `skip` is the assumed CRLF, which a dot may follow.
             content = joined[:stop].replace(b"\r\n.", b"\r\n")[skip:]
         return content, -1 if end < 0 else end + len(_END) - len(kept)
+
+
+def may_end(piece: bytes) -> bool:
+    """Tell whether the end of DATA may come to pass in this piece, whatever came before it."""
+    # The end is in it whole, or the piece begins with what completes it.
+    return piece[:1] in (b"\r", b"\n", b".") or _WHOLE_END.search(piece) is not None
 
 
 class LineEnds:

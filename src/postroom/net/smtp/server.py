@@ -15,7 +15,7 @@ from postroom.base.nursery import Nursery
 from postroom.mail.smtp_reply import SmtpReply
 from postroom.net.smtp import replies
 from postroom.net.smtp.auth import FailureDelays
-from postroom.net.smtp.connection import Connection
+from postroom.net.smtp.connection import HANDSHAKE_SECONDS, Connection
 from postroom.net.smtp.door import Door
 from postroom.net.smtp.session import SessionRules
 
@@ -74,10 +74,13 @@ class SmtpServer:
 
     async def listen(self, host: str, port: int, *, implicit_tls: bool = False) -> tuple[str, int]:
         """Accept connections at `host`:`port` (0: any free one); return the address taken. Raises OSError."""
-        if implicit_tls and self.tls_context is None:
-            raise ValueError("implicit TLS needs a TLS context")
         listener = await asyncio.get_running_loop().create_server(
-            lambda: Connection(self, implicit_tls=implicit_tls), host, port, backlog=_BACKLOG
+            lambda: Connection(self, tls=implicit_tls),
+            host,
+            port,
+            backlog=_BACKLOG,
+            ssl=self._implicit_context() if implicit_tls else None,
+            ssl_handshake_timeout=HANDSHAKE_SECONDS if implicit_tls else None,
         )
         self._listeners.append(listener)
         if self._watch is None:
@@ -115,6 +118,21 @@ class SmtpServer:
         self._connections.discard(connection)
         if not self._connections:
             self._all_gone.set()
+
+    def _implicit_context(self) -> ssl.SSLContext:
+        """Return a context for a listener, which keeps its own for ever: each handshake fetches the current one."""
+        current = self.tls_context
+        if current is None:
+            raise ValueError("implicit TLS needs a TLS context")
+
+        def hand_over(connection: ssl.SSLObject | ssl.SSLSocket, name: str | None, context: ssl.SSLContext) -> None:
+            connection.context = current()
+
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = current().minimum_version
+        # Called for each ClientHello, with or without a server name.
+        context.sni_callback = hand_over
+        return context
 
     async def _check_times(self) -> None:
         while True:
