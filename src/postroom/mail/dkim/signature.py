@@ -4,9 +4,9 @@ import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from postroom.mail.dkim.relaxed import relax_field
-from postroom.mail.header import field_name
 
 OVERSIGNED = (
     b"from", b"to", b"cc", b"subject", b"date", b"message-id", b"reply-to", b"mime-version", b"content-type",
@@ -45,14 +45,15 @@ def cover(header: Sequence[bytes]) -> SignedHeader:
     """Choose the header fields to sign out of `header` (raw fields) and return them in canonical form."""
     names: list[bytes] = []
     canonical: list[bytes] = []
+    is_plain = _splits_at_wsp_only(b"".join(header))
     # RFC 6376 5.4.2: a name that stands in h= several times means the fields of that name from the bottom up.
     for field in reversed(header):
-        name = field_name(field)
+        name, _, value = field.partition(b":")
+        name = name.rstrip(b" \t").lower()
         if name in SIGNED:
             names.append(name)
-            canonical.append(relax_field(field))
-    names.extend(OVERSIGNED)
-    return SignedHeader(_fold_names(names), b"".join(canonical))
+            canonical.append(b"%b:%b\r\n" % (name, b" ".join(value.split())) if is_plain else relax_field(field))
+    return SignedHeader(_fold_names((*names, *OVERSIGNED)), b"".join(canonical))
 
 
 def unsigned_field(
@@ -83,7 +84,16 @@ def signed_field(unsigned: bytes, signature: bytes) -> bytes:
     return unsigned + b"\r\n ".join((first, *rest)) + b"\r\n"
 
 
-def _fold_names(names: list[bytes]) -> bytes:
+def _splits_at_wsp_only(header: bytes) -> bool:
+    """Tell whether bytes.split() does with these fields what `relax_field` does, in a third of the time."""
+    line_ends = header.count(b"\r\n")
+    return (
+        line_ends == header.count(b"\r") == header.count(b"\n") and b"\x0b" not in header and b"\x0c" not in header
+    )
+
+
+@lru_cache(maxsize=256)  # the mails of one author have the same fields
+def _fold_names(names: tuple[bytes, ...]) -> bytes:
     lines: list[bytes] = []
     line = b" h="
     for name in names:
