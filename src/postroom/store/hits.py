@@ -5,9 +5,6 @@ That is why the functions of this file take a recipient id without a workspace
 id: the workspace is what they answer.
 """
 
-# ruff: noqa: S608 - statements are put together from constants of this file only
-
-import json
 import zlib
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
@@ -17,9 +14,7 @@ import msgspec
 from postroom.ledger.rows import SuppressionRow
 from postroom.store.database import Conn, Statement, Tx, statement
 
-FirstColumn = Literal["opened_ms", "human_opened_ms", "clicked_ms", "human_clicked_ms"]
-
-_unpack_links = msgspec.msgpack.Decoder(tuple[str, ...]).decode
+Verb = Literal["opened", "clicked"]
 
 
 class HitFacts(NamedTuple):
@@ -42,6 +37,15 @@ class HitFacts(NamedTuple):
     tags: str
     track: int
     keep_addresses: int
+
+
+class First(NamedTuple):
+    """The first times of a recipient that a batch brings."""
+
+    recipient_id: int
+    at_ms: int | None
+    """When it was first opened or clicked; None where that is stored already."""
+    human_at_ms: int | None
 
 
 class LinkFacts(NamedTuple):
@@ -73,15 +77,18 @@ _KNOWN = statement(
     postgresql="SELECT id FROM hit WHERE id = ANY(?)",
 )
 
-_FACTS_FROM = (
-    "SELECT r.id, r.workspace_id, r.message_id, r.address_key, r.provider, r.state, r.settled_ms, r.doubt_retried, "
+_FACTS_COLUMNS = (
+    "r.id, r.workspace_id, r.message_id, r.address_key, r.provider, r.state, r.settled_ms, r.doubt_retried, "
     "r.opened_ms, r.human_opened_ms, r.clicked_ms, r.human_clicked_ms, "
-    "m.stream, m.author_domain, m.tags, m.track, w.keep_addresses "
-    "FROM recipient r JOIN message m ON m.id = r.message_id JOIN workspace w ON w.id = r.workspace_id "
+    "m.stream, m.author_domain, m.tags, m.track, w.keep_addresses"
 )
+_FACTS_FROM = "FROM recipient r JOIN message m ON m.id = r.message_id JOIN workspace w ON w.id = r.workspace_id"
+# SQLite answers in one row: each row costs a turn of the interpreter lock. PostgreSQL locks the recipients, in
+# order of their ids, so that of two nodes that see a first open only one calls it so; on SQLite one writer is alone.
 _FACTS = statement(
-    sqlite=_FACTS_FROM + "WHERE r.id IN (SELECT value FROM json_each(?))",
-    postgresql=_FACTS_FROM + "WHERE r.id = ANY(?)",
+    sqlite=f"SELECT json_group_array(json_array({_FACTS_COLUMNS})) {_FACTS_FROM} "
+    "WHERE r.id IN (SELECT value FROM json_each(?))",
+    postgresql=f"SELECT {_FACTS_COLUMNS} {_FACTS_FROM} WHERE r.id = ANY(?) ORDER BY r.id FOR NO KEY UPDATE OF r",
 )
 
 _RECENT_CLICKS = statement(
@@ -92,22 +99,22 @@ _RECENT_CLICKS = statement(
 )
 
 
-def _mark_first(column: FirstColumn) -> Statement:
-    # One statement for all recipients: [[id, at_ms], …] comes as JSON text on both engines.
+def _mark_first(verb: Verb) -> Statement:
+    # One statement for all recipients: [[id, at_ms, human_at_ms], …] comes as JSON text on both engines.
+    update = (
+        f"UPDATE recipient SET {verb}_ms = COALESCE({verb}_ms, first.at_ms), "
+        f"human_{verb}_ms = COALESCE(human_{verb}_ms, first.human_at_ms) FROM "
+    )
     return statement(
-        sqlite=f"UPDATE recipient SET {column} = first.at_ms FROM "
-        "(SELECT json_extract(value, '$[0]') AS id, json_extract(value, '$[1]') AS at_ms FROM json_each(?)) AS first "
-        f"WHERE recipient.id = first.id AND recipient.{column} IS NULL RETURNING recipient.id",
-        postgresql=f"UPDATE recipient SET {column} = first.at_ms FROM "
-        "(SELECT (value ->> 0)::bigint AS id, (value ->> 1)::bigint AS at_ms "
-        "FROM json_array_elements(CAST(? AS json))) AS first "
-        f"WHERE recipient.id = first.id AND recipient.{column} IS NULL RETURNING recipient.id",
+        sqlite=update + "(SELECT json_extract(value, '$[0]') AS id, json_extract(value, '$[1]') AS at_ms, "
+        "json_extract(value, '$[2]') AS human_at_ms FROM json_each(?)) AS first WHERE recipient.id = first.id",
+        postgresql=update + "(SELECT (value ->> 0)::bigint AS id, (value ->> 1)::bigint AS at_ms, "
+        "(value ->> 2)::bigint AS human_at_ms FROM json_array_elements(CAST(? AS json))) AS first "
+        "WHERE recipient.id = first.id",
     )
 
 
-_MARK_FIRST: dict[FirstColumn, Statement] = {
-    column: _mark_first(column) for column in ("opened_ms", "human_opened_ms", "clicked_ms", "human_clicked_ms")
-}
+_MARK_FIRST: dict[Verb, Statement] = {"opened": _mark_first("opened"), "clicked": _mark_first("clicked")}
 
 _LINK_FACTS = statement(
     "SELECT r.workspace_id, m.content_key FROM recipient r JOIN message m ON m.id = r.message_id WHERE r.id = ?"
@@ -133,14 +140,21 @@ _STANDING = statement(
 )
 
 
+_decode_facts = msgspec.json.Decoder(list[HitFacts]).decode
+_unpack_links = msgspec.msgpack.Decoder(tuple[str, ...]).decode
+_encode = msgspec.json.Encoder().encode
+
+
 def known_hits(tx: Tx, hit_ids: Sequence[int]) -> set[int]:
     """Return which of these hits are stored already."""
     return {row[0] for row in tx.run(_KNOWN, (tx.many(hit_ids),))}
 
 
 def hit_facts(tx: Tx, recipient_ids: Sequence[int]) -> dict[int, HitFacts]:
-    """Return the facts of those of the recipients that exist, by recipient id."""
-    return {row[0]: HitFacts._make(row) for row in tx.run(_FACTS, (tx.many(recipient_ids),))}
+    """Return the facts of those of the recipients that exist, by recipient id. Locks their rows until the commit."""
+    rows = tx.run(_FACTS, (tx.many(recipient_ids),))
+    facts = _decode_facts(rows[0][0]) if tx.engine == "sqlite" else [HitFacts._make(row) for row in rows]
+    return {fact.recipient_id: fact for fact in facts}
 
 
 def recent_clicks(tx: Tx, recipient_ids: Sequence[int], since_ms: int) -> list[tuple[int, int, int]]:
@@ -149,15 +163,10 @@ def recent_clicks(tx: Tx, recipient_ids: Sequence[int], since_ms: int) -> list[t
     return [(row[0], row[1], row[2]) for row in rows]
 
 
-def mark_first(tx: Tx, column: FirstColumn, times: Sequence[tuple[int, int]]) -> set[int]:
-    """Set `column` of recipients where it is empty; `times` are pairs of recipient id and time, one a recipient.
-
-    Return the ids of those that were empty until now.
-    """
-    if not times:
-        return set()
-    # In order of ids, so that two nodes lock the rows in the same order.
-    return {row[0] for row in tx.run(_MARK_FIRST[column], (json.dumps(sorted(times)),))}
+def mark_first(tx: Tx, verb: Verb, firsts: Sequence[First]) -> None:
+    """Set the first times of recipients, where they are empty; one value a recipient."""
+    if firsts:
+        tx.run(_MARK_FIRST[verb], (_encode(firsts).decode(),))
 
 
 def link_facts(conn: Conn, recipient_id: int) -> LinkFacts | None:

@@ -10,16 +10,22 @@ ASCII becomes A-labels (RFC 5891), which every client can resolve.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
 import idna
+import msgspec
 
-from postroom.events.record import record_clicked
+from postroom.events.record import record
+from postroom.ledger.event_kinds import EventKind
+from postroom.ledger.rows import EventRow
 from postroom.store.database import Tx
 from postroom.store.hits import HitFacts, mark_first
+from postroom.tracking.firsts import count_hits, firsts_of, marks_of
 from postroom.tracking.hit import Labelled
-from postroom.tracking.machines import Label
+
+_CLICKED = EventKind.CLICKED.value
+_encode = msgspec.json.Encoder().encode
 
 _PLAIN = re.compile(r"[Hh][Tt][Tt][Pp][Ss]?://[!-~]+")
 _HTTP = re.compile(r"([Hh][Tt][Tt][Pp][Ss]?:[/\\]{2}(?:[^/?#\\]*@)?)([^/?#\\:@]*)(.*)", re.DOTALL)
@@ -42,38 +48,35 @@ def location(target: str) -> bytes | None:
     return (_quoted(before) + _host(host) + _quoted(after)).encode("ascii")
 
 
-def record_clicks(tx: Tx, clicks: Sequence[Labelled], facts: dict[int, HitFacts]) -> None:
+def record_clicks(tx: Tx, clicks: Sequence[Labelled], facts: Mapping[int, HitFacts]) -> None:
     """Store clicks that are not stored yet, in order of time, and what follows from them."""
-    anybody: dict[int, int] = {}
-    humans: dict[int, int] = {}
-    for row, _, _, _ in clicks:
-        recipient_id = row.recipient_id
-        if facts[recipient_id].clicked_ms is None:
-            anybody.setdefault(recipient_id, row.at_ms)
-        if row.label == Label.HUMAN.value and facts[recipient_id].human_clicked_ms is None:
-            humans.setdefault(recipient_id, row.at_ms)
-    first = mark_first(tx, "clicked_ms", list(anybody.items()))
-    first_human = mark_first(tx, "human_clicked_ms", list(humans.items()))
-    for row, told, event_id, target in clicks:
-        recipient_id = row.recipient_id
-        is_first = recipient_id in first
-        is_first_human = row.label == Label.HUMAN.value and recipient_id in first_human
+    marks = marks_of(
+        clicks, lambda recipient_id: (facts[recipient_id].clicked_ms, facts[recipient_id].human_clicked_ms)
+    )
+    mark_first(tx, "clicked", firsts_of(clicks, marks))
+    count_hits(tx, "clicks", clicks, marks)
+    for hit, mark in zip(clicks, marks, strict=True):
+        row, told = hit.row, hit.facts
+        detail = {
+            "label": row.label,
+            "first": mark.is_first,
+            "position": row.position,
+            "target": hit.target,
+            "user_agent": row.user_agent,
+        }
         tx.add(row)
-        record_clicked(
+        record(
             tx,
-            told,
-            event_id,
-            row.at_ms,
-            row.label,
-            row.position,
-            target,
-            first=is_first,
-            first_human=is_first_human,
+            EventRow(
+                hit.event_id,
+                told.workspace_id,
+                told.message_id,
+                told.recipient_id,
+                _CLICKED,
+                row.at_ms,
+                _encode(detail).decode(),
+            ),
         )
-        if is_first:
-            first.discard(recipient_id)
-        if is_first_human:
-            first_human.discard(recipient_id)
 
 
 def _host(host: str) -> str:

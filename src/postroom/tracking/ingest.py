@@ -39,6 +39,7 @@ _LONGEST_PAUSE_SECONDS = 5.0
 
 _log = structlog.get_logger(__name__)
 _encode = msgspec.json.Encoder().encode
+_DELIVERED = RecipientState.DELIVERED.value
 _TRACKED = {HitKind.OPEN: Track.OPENS.value, HitKind.CLICK: (Track.CLICKS | Track.TEXT_CLICKS).value}
 
 
@@ -178,8 +179,8 @@ def _clicks_near(tx: Tx, hits: Sequence[Hit]) -> dict[int, list[tuple[int, int]]
 
 def _row(hit: Hit, fact: HitFacts, clicks: Sequence[tuple[int, int]]) -> HitRow:
     since = _since_delivery(hit, fact)
-    in_burst = _links_within(clicks, hit.at_ms, machines.BURST_MS)
-    in_pair = _links_within(clicks, hit.at_ms, machines.PAIR_MS)
+    in_burst = _links_within(clicks, hit.at_ms, machines.BURST_MS) if clicks else 0
+    in_pair = _links_within(clicks, hit.at_ms, machines.PAIR_MS) if clicks else 0
     is_click = hit.kind is HitKind.CLICK
     verdict = machines.judge(Evidence(is_click, hit.method, hit.user_agent, hit.fields, since, in_burst, in_pair))
     evidence: dict[str, object] = {"rule": verdict.rule, "since_delivery_ms": since}
@@ -206,7 +207,7 @@ def _row(hit: Hit, fact: HitFacts, clicks: Sequence[tuple[int, int]]) -> HitRow:
 
 def _since_delivery(hit: Hit, fact: HitFacts) -> int | None:
     # A copy that was sent twice after a doubt may have arrived the first time: its delivery time is not known.
-    if fact.state != RecipientState.DELIVERED.value or fact.settled_ms is None or fact.doubt_retried:
+    if fact.state != _DELIVERED or fact.settled_ms is None or fact.doubt_retried:
         return None
     return hit.at_ms - fact.settled_ms
 

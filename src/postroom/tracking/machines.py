@@ -19,9 +19,9 @@ always a machine, and so are the gateways that follow all links.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
+from typing import NamedTuple
 
 RULES_VERSION = 1
 
@@ -64,8 +64,7 @@ class Agent(StrEnum):
     OTHER = "other"
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(NamedTuple):
     """What a label rests on."""
 
     is_click: bool
@@ -81,8 +80,7 @@ class Evidence:
     """The same within PAIR_MS."""
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """A label and the name of the rule that gave it."""
 
     label: Label
@@ -91,40 +89,55 @@ class Verdict:
 
 def judge(evidence: Evidence) -> Verdict:
     """Return the label of a hit; the first rule that applies decides."""
-    rule = _machine_rule(evidence)
-    if rule:
-        return Verdict(Label.MACHINE, rule)
     since = evidence.since_delivery_ms
     agent = agent_of(evidence.user_agent)
+    machine = _machine_rule(evidence, agent)
+    if machine is not None:
+        return machine
     if agent is Agent.PROXY:
-        known = since is not None and since >= PROXY_AFTER_MS
-        return Verdict(Label.HUMAN, "proxy_later") if known else Verdict(Label.UNKNOWN, "proxy")
+        return _PROXY_LATER if since is not None and since >= PROXY_AFTER_MS else _PROXY
     if agent is not Agent.BROWSER:
-        return Verdict(Label.UNKNOWN, "agent_not_known")
+        return _AGENT_NOT_KNOWN
     if since is None:
-        return Verdict(Label.UNKNOWN, "delivery_not_known")
+        return _DELIVERY_NOT_KNOWN
     if evidence.is_click and since < SOON_MS:
-        return Verdict(Label.UNKNOWN, "soon")
-    return Verdict(Label.HUMAN, "browser")
+        return _SOON
+    return _BROWSER
 
 
-def _machine_rule(evidence: Evidence) -> str:
-    """Return the name of the rule that shows a machine, or empty."""
+_METHOD = Verdict(Label.MACHINE, "method")
+_PREFETCH = Verdict(Label.MACHINE, "prefetch")
+_SCANNER = Verdict(Label.MACHINE, "scanner")
+_APPLE_PRIVACY = Verdict(Label.MACHINE, "apple_privacy")
+_BEFORE_DELIVERY = Verdict(Label.MACHINE, "before_delivery")
+_INSTANT = Verdict(Label.MACHINE, "instant")
+_BURST = Verdict(Label.MACHINE, "burst")
+_PROXY_LATER = Verdict(Label.HUMAN, "proxy_later")
+_BROWSER = Verdict(Label.HUMAN, "browser")
+_PROXY = Verdict(Label.UNKNOWN, "proxy")
+_AGENT_NOT_KNOWN = Verdict(Label.UNKNOWN, "agent_not_known")
+_DELIVERY_NOT_KNOWN = Verdict(Label.UNKNOWN, "delivery_not_known")
+_SOON = Verdict(Label.UNKNOWN, "soon")
+
+
+def _machine_rule(evidence: Evidence, agent: Agent) -> Verdict | None:
+    """Return what shows a machine, or None."""
     if evidence.method != "GET":
-        return "method"
+        return _METHOD
     if evidence.fields and _fetches_ahead(evidence.fields):
-        return "prefetch"
-    agent = agent_of(evidence.user_agent)
-    if agent is Agent.SCANNER or agent is Agent.APPLE_PRIVACY:
-        return agent.value
+        return _PREFETCH
+    if agent is Agent.SCANNER:
+        return _SCANNER
+    if agent is Agent.APPLE_PRIVACY:
+        return _APPLE_PRIVACY
     since = evidence.since_delivery_ms
     if since is not None and since < 0:
-        return "before_delivery"
+        return _BEFORE_DELIVERY
     if since is not None and since < INSTANT_MS:
-        return "instant"
+        return _INSTANT
     if evidence.links_in_burst >= BURST_LINKS or evidence.links_in_pair >= 2:
-        return "burst"
-    return ""
+        return _BURST
+    return None
 
 
 def _fetches_ahead(fields: Mapping[str, str]) -> bool:

@@ -1,33 +1,39 @@
 """What follows from opened copies: the hit, the event, the first times, the counters."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from postroom.events.record import record_opened
+import msgspec
+
+from postroom.events.record import record
+from postroom.ledger.event_kinds import EventKind
+from postroom.ledger.rows import EventRow
 from postroom.store.database import Tx
 from postroom.store.hits import HitFacts, mark_first
+from postroom.tracking.firsts import count_hits, firsts_of, marks_of
 from postroom.tracking.hit import Labelled
-from postroom.tracking.machines import Label
+
+_OPENED = EventKind.OPENED.value
+_encode = msgspec.json.Encoder().encode
 
 
-def record_opens(tx: Tx, opens: Sequence[Labelled], facts: dict[int, HitFacts]) -> None:
+def record_opens(tx: Tx, opens: Sequence[Labelled], facts: Mapping[int, HitFacts]) -> None:
     """Store opens that are not stored yet, in order of time, and what follows from them."""
-    anybody: dict[int, int] = {}
-    humans: dict[int, int] = {}
-    for row, _, _, _ in opens:
-        recipient_id = row.recipient_id
-        if facts[recipient_id].opened_ms is None:
-            anybody.setdefault(recipient_id, row.at_ms)
-        if row.label == Label.HUMAN.value and facts[recipient_id].human_opened_ms is None:
-            humans.setdefault(recipient_id, row.at_ms)
-    first = mark_first(tx, "opened_ms", list(anybody.items()))
-    first_human = mark_first(tx, "human_opened_ms", list(humans.items()))
-    for row, told, event_id, _ in opens:
-        recipient_id = row.recipient_id
-        is_first = recipient_id in first
-        is_first_human = row.label == Label.HUMAN.value and recipient_id in first_human
+    marks = marks_of(opens, lambda recipient_id: (facts[recipient_id].opened_ms, facts[recipient_id].human_opened_ms))
+    mark_first(tx, "opened", firsts_of(opens, marks))
+    count_hits(tx, "opens", opens, marks)
+    for hit, mark in zip(opens, marks, strict=True):
+        row, told = hit.row, hit.facts
+        detail = {"label": row.label, "first": mark.is_first, "user_agent": row.user_agent}
         tx.add(row)
-        record_opened(tx, told, event_id, row.at_ms, row.label, first=is_first, first_human=is_first_human)
-        if is_first:
-            first.discard(recipient_id)
-        if is_first_human:
-            first_human.discard(recipient_id)
+        record(
+            tx,
+            EventRow(
+                hit.event_id,
+                told.workspace_id,
+                told.message_id,
+                told.recipient_id,
+                _OPENED,
+                row.at_ms,
+                _encode(detail).decode(),
+            ),
+        )

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from litestar.enums import ScopeType
-from litestar.types import ASGIApp, HTTPResponseBodyEvent, HTTPResponseStartEvent, HTTPScope, Receive, Scope, Send
+from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
 from postroom.base.clock import Clock
 from postroom.base.errors import TryLater
@@ -29,6 +29,7 @@ from postroom.base.ids import IdSource
 from postroom.base.tokens import Token, TokenKeys, TokenKind
 from postroom.doors.http import public_pages as pages
 from postroom.doors.http.public_forms import MOST_BYTES, form_fields
+from postroom.doors.http.server import WHOLE, SendWhole
 from postroom.store.database import Database
 from postroom.tracking import unsubscribe
 from postroom.tracking.clicks import location
@@ -77,9 +78,21 @@ _PAGE_FIELDS: Fields = [
         b"default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     ),
 ]
-_PIXEL_START: HTTPResponseStartEvent = {"type": "http.response.start", "status": 200, "headers": _PIXEL_FIELDS}
-_PIXEL_BODY: HTTPResponseBodyEvent = {"type": "http.response.body", "body": PIXEL, "more_body": False}
-_NO_BODY: HTTPResponseBodyEvent = {"type": "http.response.body", "body": b"", "more_body": False}
+_LINK_FIELDS: Fields = [
+    (b"content-length", b"0"),
+    _NO_STORE,
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-robots-tag", b"noindex"),
+]
+
+
+def _head(status_line: bytes, fields: Fields) -> bytes:
+    """Return a response up to where the server adds its own header fields (RFC 9112 4)."""
+    return status_line + b"\r\n" + b"".join(name + b": " + value + b"\r\n" for name, value in fields)
+
+
+_PIXEL_HEAD = _head(b"HTTP/1.1 200 OK", _PIXEL_FIELDS)
+_LINK_HEAD = _head(b"HTTP/1.1 307 Temporary Redirect", _LINK_FIELDS)
 
 
 class PublicDoor:
@@ -133,8 +146,7 @@ class PublicDoor:
             workspace_id, hit = self._hit(scope, HitKind.OPEN, token, "")
             if workspace_id is not None:
                 await self._spool.put(hit)
-        await send(_PIXEL_START)
-        await send(_PIXEL_BODY if method == "GET" else _NO_BODY)
+        await _send(scope, send, _PIXEL_HEAD, 200, _PIXEL_FIELDS, PIXEL if method == "GET" else b"")
         return None
 
     async def _click(self, scope: HTTPScope, text: str, send: Send) -> None:
@@ -158,15 +170,8 @@ class PublicDoor:
         if workspace_id is None or workspace_id not in (INSTALLATION, found[0]):
             return await _send_page(scope, send, 404, pages.unknown_page())
         await self._spool.put(hit)
-        fields = [
-            (b"location", value),
-            (b"content-length", b"0"),
-            _NO_STORE,
-            (b"referrer-policy", b"no-referrer"),
-            (b"x-robots-tag", b"noindex"),
-        ]
-        await send({"type": "http.response.start", "status": 307, "headers": fields})
-        await send(_NO_BODY)
+        head = _LINK_HEAD + b"location: " + value + b"\r\n"
+        await _send(scope, send, head, 307, [*_LINK_FIELDS, (b"location", value)], b"")
         return None
 
     async def _unsubscribe(self, scope: HTTPScope, text: str, receive: Receive, send: Send) -> None:
@@ -298,19 +303,28 @@ async def _body(receive: Receive) -> bytes | None:
         return None
 
 
-async def _send_page(scope: HTTPScope, send: Send, status: int, page: bytes) -> None:
-    fields = [*_PAGE_FIELDS, (b"content-length", str(len(page)).encode())]
-    if status == 503:
-        fields.append((b"retry-after", str(RETRY_SECONDS).encode()))
-    body = b"" if scope["method"] == "HEAD" else page
+async def _send(scope: HTTPScope, send: Send, head: bytes, status: int, fields: Fields, body: bytes) -> None:
+    """Send a response: `head` and `body` in one write where the server can, else status, fields and body."""
+    extensions = scope.get("extensions")
+    whole: SendWhole | None = extensions.get(WHOLE) if extensions else None  # type: ignore[assignment]
+    if whole is None or not whole(head, body):
+        await _send_messages(send, status, fields, body)
+
+
+async def _send_messages(send: Send, status: int, fields: Fields, body: bytes) -> None:
     await send({"type": "http.response.start", "status": status, "headers": fields})
     await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
+async def _send_page(scope: HTTPScope, send: Send, status: int, page: bytes) -> None:
+    fields = [*_PAGE_FIELDS, (b"content-length", str(len(page)).encode())]
+    if status == 503:
+        fields.append((b"retry-after", str(RETRY_SECONDS).encode()))
+    await _send_messages(send, status, fields, b"" if scope["method"] == "HEAD" else page)
+
+
 async def _refuse_method(send: Send, allowed: bytes) -> None:
-    fields = [(b"allow", allowed), (b"content-length", b"0")]
-    await send({"type": "http.response.start", "status": 405, "headers": fields})
-    await send(_NO_BODY)
+    await _send_messages(send, 405, [(b"allow", allowed), (b"content-length", b"0")], b"")
 
 
 async def _answer_nowhere(scope: Scope, send: Send) -> None:
