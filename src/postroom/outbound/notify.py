@@ -4,13 +4,28 @@ Pure: the decision and the report. `accept` takes the report in as mail of our o
 """
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from postroom.ledger.outcomes import OutcomeKind
-from postroom.ledger.rows import MessageRow, RecipientRow
+from postroom.ledger.rows import MessageRow
 from postroom.mail.dsn import Action, Report, ReportedRecipient, compose_report
 from postroom.mail.envelope import BodyType, Envelope, EnvelopeRecipient, Notify
 from postroom.mail.message_id import make_message_id
 from postroom.mail.smtp_reply import SmtpReply
+
+
+class ReportedAddress(Protocol):
+    """What is needed of a recipient: a RecipientRow or a claimed one."""
+
+    @property
+    def address(self) -> str:
+        """As it was dialled."""
+        ...
+
+    @property
+    def original(self) -> str:
+        """ORCPT as sent, or empty."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +34,15 @@ class Notification:
 
     envelope: Envelope
     content: bytes
+
+
+class Told(Protocol):
+    """The recipient that a report is about: its row, or what a claim holds of it."""
+
+    @property
+    def address(self) -> str: ...
+    @property
+    def original(self) -> str: ...
 
 
 def due_notification(
@@ -51,7 +75,7 @@ def due_notification(
 
 def compose_notification(
     message: MessageRow,
-    recipient: RecipientRow,
+    recipient: Told,
     action: Action,
     reply: SmtpReply,
     original: bytes,
