@@ -1,7 +1,7 @@
 """The header of a mail as raw fields."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from postroom.base.errors import WrongInput
@@ -81,6 +81,7 @@ def test_the_header_ends_at_the_empty_line_or_at_the_first_line_that_is_no_field
     assert mail[start:] == body
 
 
+@settings(max_examples=300)
 @given(HEADERISH)
 def test_what_is_a_field_here_is_one_for_the_parser_too(raw: bytes) -> None:
     mail = with_crlf(raw)

@@ -24,19 +24,19 @@ def split_header(mail: bytes) -> tuple[list[bytes], int]:
     The header ends at the empty line, at the first line that is no field (as MTAs take it: the body begins
     there) or after MAX_HEADER octets. An mbox line in front is no part of it.
     """
-    end = mail.find(b"\r\n\r\n", 0, MAX_HEADER)
-    fields = split_fields(mail[: end + 2] if end >= 0 else mail[:MAX_HEADER])
-    first = 1 if mail.startswith((b"From ", b">From ")) else 0
-    past = first
-    for field in fields[first:]:
+    start = mail.find(b"\n", 0, MAX_HEADER) + 1 if mail.startswith((b"From ", b">From ")) else 0
+    end = mail.find(b"\r\n\r\n", start, start + MAX_HEADER)
+    fields = split_fields(mail[start : end + 2 if end >= 0 else start + MAX_HEADER])
+    past = 0
+    for field in fields:
         if not _FIELD_NAME.match(field):
             break
         past += 1
-    body = sum(map(len, fields[:past]))
+    body = start + sum(map(len, fields[:past]))
     for line_end in (b"\r\n", b"\n", b"\r"):
         if mail.startswith(line_end, body):
-            return fields[first:past], body + len(line_end)
-    return fields[first:past], body
+            return fields[:past], body + len(line_end)
+    return fields[:past], body
 
 
 def split_fields(header: bytes) -> list[bytes]:
