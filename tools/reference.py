@@ -5,23 +5,21 @@ and tests/journeys/test_docs.py fails when one is not what the code says.
 """
 
 import ast
-import importlib
 import inspect
-import pkgutil
 from collections.abc import Callable, Iterator
 from dataclasses import fields
 from pathlib import Path
+from typing import cast
 
 import click
 from litestar.handlers import HTTPRouteHandler
+from litestar.routes import HTTPRoute
 
-import postroom.doors.http
 import postroom.ledger.event_kinds
 from postroom.cli.main import postroom as root_command
 from postroom.config import Settings
-
-API_PREFIX = "/api/v1"
-_PUBLIC = "/o/", "/c/", "/u/"
+from postroom.doors.http.api import create_api
+from postroom.doors.http.services import Services
 
 
 def settings_table() -> str:
@@ -49,8 +47,8 @@ def endpoints_table() -> str:
     """Every endpoint of the HTTP API with its summary."""
     rows = [("endpoint", "effect")]
     for path, method, handler in sorted(_endpoints(), key=lambda endpoint: endpoint[:2]):
-        summary = handler.summary or inspect.getdoc(handler.fn) or ""
-        rows.append((f"`{method} {path}`", summary.partition("\n")[0]))
+        effect = inspect.getdoc(handler.fn) or ""
+        rows.append((f"`{method} {path}`", effect.partition("\n\n")[0].replace("\n", " ")))
     return _table(rows)
 
 
@@ -84,19 +82,12 @@ def with_table(page: str, name: str, table: str) -> str:
 
 
 def _endpoints() -> Iterator[tuple[str, str, HTTPRouteHandler]]:
-    package = postroom.doors.http
-    for found in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
-        for value in vars(importlib.import_module(found.name)).values():
-            if isinstance(value, HTTPRouteHandler) and value.fn.__module__ == found.name:
-                for path in value.paths:
-                    whole = path if path.startswith((API_PREFIX, *_PUBLIC)) else API_PREFIX + path
-                    for method in sorted(map(str, value.http_methods)):
-                        yield _plain(whole), method, value
-
-
-def _plain(path: str) -> str:
-    """Write `/messages/{id:str}` as `/messages/{id}`."""
-    return "/".join(part.partition(":")[0] + "}" if part.startswith("{") else part for part in path.split("/"))
+    # Routes know their paths without the services that answer on them.
+    for route in create_api(cast(Services, None)).routes:
+        if isinstance(route, HTTPRoute):
+            for handler in route.route_handlers:
+                for method in sorted(map(str, handler.http_methods - {"HEAD", "OPTIONS"})):
+                    yield route.path_format, method, handler
 
 
 def _commands(group: click.Command, words: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], click.Command]]:
