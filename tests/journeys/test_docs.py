@@ -68,6 +68,13 @@ def test_every_decision_is_in_the_index() -> None:
     assert [page.name for page in folder.glob("*.md") if page.name != "README.md" and page.name not in index] == []
 
 
+def test_the_package_asks_for_what_is_locked() -> None:
+    lines = (ROOT / "requirements" / "runtime.in").read_text().splitlines()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+    assert project["dependencies"] == [line for line in lines if line and not line.startswith("#")]
+
+
 def test_lock_files_name_no_place() -> None:
     for path in (ROOT / "requirements").glob("*.txt"):
         assert not re.search(r"://|--index-url|--find-links|^-e|file:", path.read_text(), re.M), path.name
