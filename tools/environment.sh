@@ -61,7 +61,13 @@ build() {
     fi
     base=$(readlink -f "$python")
     build_installer
-    "$root/.bootstrap/bin/uv" pip sync --quiet --python "$python" --require-hashes "$root/requirements/$what.txt" >&2
+    # uv knows neither a mirror nor a certificate that only pip's configuration names; pip does.
+    "$root/.bootstrap/bin/uv" pip sync --quiet --system-certs --python "$python" --require-hashes \
+        "$root/requirements/$what.txt" >&2 || {
+        say "uv could not; pip tries, which takes longer"
+        "$root/.bootstrap/bin/python" -m pip --python "$python" install --quiet --disable-pip-version-check --no-input \
+            --require-hashes -r "$root/requirements/$what.txt" >&2
+    }
     # A relative line, so that the folder of the project may move.
     "$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))' | {
         read -r packages
