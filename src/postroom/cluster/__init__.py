@@ -1,1 +1,1 @@
-"""cluster."""
+"""Nodes that share the work: numbers, heartbeats, and who owns what."""

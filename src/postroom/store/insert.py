@@ -10,7 +10,7 @@ from postroom.ledger import rows
 from postroom.store import schema
 from postroom.store.statement import ColumnKind
 
-_IGNORED = (rows.ContentRow, rows.ContentChunkRow, rows.LaneRow, rows.HitRow, rows.SandboxCopyRow)
+_IGNORED = (rows.ContentChunkRow, rows.LaneRow, rows.HitRow, rows.SandboxCopyRow)
 """A row whose key exists is left as it is: it tells the same."""
 
 _REPLACED = (rows.DestinationRow, rows.SiteSlotRow)
@@ -71,7 +71,16 @@ def _key(table: Table) -> tuple[int, ...]:
     return tuple(names.index(column.name) for column in table.primary_key)
 
 
+_RESTORED = (
+    "ON CONFLICT (workspace_id, key) DO UPDATE SET size_bytes = excluded.size_bytes, upload_id = excluded.upload_id, "
+    "body = excluded.body, plan = excluded.plan WHERE content.body IS NULL AND content.upload_id IS NULL"
+)
+"""A content that is there stays, unless retention took its body: the new message needs it again."""
+
+
 def _on_conflict(row_type: type[NamedTuple], table: Table) -> str:
+    if row_type is rows.ContentRow:
+        return _RESTORED
     if row_type in _IGNORED:
         return "ON CONFLICT DO NOTHING"
     if row_type in _REPLACED:
@@ -87,7 +96,7 @@ def _insert(row_type: type[NamedTuple], table: Table) -> Insert:
         table=table.name,
         columns=tuple(row_type._fields),
         kinds=_kinds(table),
-        key=_key(table) if row_type in (*_IGNORED, *_REPLACED) else (),
+        key=_key(table) if row_type in (rows.ContentRow, *_IGNORED, *_REPLACED) else (),
         on_conflict=_on_conflict(row_type, table),
         default_tail=tuple(defaults[name] for name in row_type._fields if name in defaults),
     )

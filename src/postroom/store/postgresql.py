@@ -35,9 +35,9 @@ _STATEMENTS = 300
 _DIALECT = PGDialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 
 _NOW_MS = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
-_MARK = f"UPDATE writer SET group_number = $1, used_ms = {_NOW_MS} WHERE id = $2"  # noqa: S608
-_FIRST_MARK = f"INSERT INTO writer VALUES ($1, 0, {_NOW_MS}) ON CONFLICT DO NOTHING"  # noqa: S608
-_OLD_MARKS = f"DELETE FROM writer WHERE used_ms < {_NOW_MS} - 2592000000"  # noqa: S608
+_MARK = f"UPDATE writer SET group_number = $1, used_ms = {_NOW_MS} WHERE id = $2"
+_FIRST_MARK = f"INSERT INTO writer VALUES ($1, 0, {_NOW_MS}) ON CONFLICT DO NOTHING"
+_OLD_MARKS = f"DELETE FROM writer WHERE used_ms < {_NOW_MS} - 2592000000"
 _READ_MARK = "SELECT group_number FROM writer WHERE id = $1 FOR UPDATE"
 
 

@@ -71,9 +71,10 @@ class Tx:
     def add(self, row: NamedTuple) -> None:
         """Insert a row of `ledger.rows` before COMMIT.
 
-        Where its key exists: content, content_chunk, lane, hit and sandbox_copy
-        stay as they are, destination and site_slot are overwritten, the rest
-        raises StoreConflict for the function that added it.
+        Where its key exists: content_chunk, lane, hit and sandbox_copy stay as
+        they are, so does content unless its body is gone, destination and
+        site_slot are overwritten, the rest raises StoreConflict for the
+        function that added it.
         """
         collected = self._rows.get(type(row))
         if collected is None:

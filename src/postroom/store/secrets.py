@@ -1,0 +1,77 @@
+"""Table `secret`: the canary that refuses a wrong master key, and the ring of token keys."""
+
+from postroom.base.errors import PostroomError
+from postroom.base.secrets import CannotOpen, Sealer
+from postroom.base.tokens import TokenKeys
+from postroom.store.database import Conn, Tx, statement
+
+_CANARY = "canary"
+_CANARY_VALUE = b"postroom"
+_TOKEN_KEY = "token_key/"  # noqa: S105 - the beginning of a row's name
+_MOST_TOKEN_KEYS = 256
+
+_BY_NAME = statement("SELECT sealed FROM secret WHERE name = ?")
+_MAKE = statement("INSERT INTO secret (name, sealed, created_ms) VALUES (?, ?, ?) ON CONFLICT DO NOTHING")
+_TOKEN_KEYS = statement("SELECT name, sealed FROM secret WHERE name >= 'token_key/' AND name < 'token_key0'")
+
+
+class WrongMasterKey(PostroomError):
+    """POSTROOM_SECRET (or data/secret.key) is not the key that this database was made with."""
+
+
+def check_master_key(tx: Tx, sealer: Sealer, now_ms: int) -> None:
+    """Open the canary, making it in a new database. Raises WrongMasterKey."""
+    sealed = sealer.seal(_CANARY_VALUE, _row(_CANARY))
+    tx.run(_MAKE, (_CANARY, sealed, now_ms))
+    found = bytes(tx.run(_BY_NAME, (_CANARY,))[0][0])
+    try:
+        opened = sealer.open(found, _row(_CANARY))
+    except CannotOpen as error:
+        raise WrongMasterKey(
+            "POSTROOM_SECRET (or data/secret.key) is not the key of this database: put the right one back"
+        ) from error
+    if opened != _CANARY_VALUE:
+        raise WrongMasterKey("the canary of the database holds something else: the database was changed by hand")
+
+
+def load_token_keys(reader: Conn | Tx, sealer: Sealer) -> TokenKeys | None:
+    """Return the ring, or None where there is no key yet. Raises CannotOpen.
+
+    A node reads it again with its heartbeat: another one may have added a key.
+    """
+    keys = _open_all(reader, sealer)
+    return TokenKeys(keys) if keys else None
+
+
+def first_token_key(tx: Tx, sealer: Sealer, key: bytes, now_ms: int) -> TokenKeys:
+    """Return the ring, with `key` as its first where there is none. Of two nodes that try at once one wins."""
+    if not _open_all(tx, sealer):
+        _store(tx, sealer, 0, key, now_ms)
+    return TokenKeys(_open_all(tx, sealer))
+
+
+def add_token_key(tx: Tx, sealer: Sealer, key: bytes, now_ms: int) -> int:
+    """Add a key and return its id; new messages use it once their node has read the ring again.
+
+    Raises PostroomError when all 256 ids are used: none can be taken away
+    while a mail that carries its tokens may be opened.
+    """
+    key_id = max(_open_all(tx, sealer), default=-1) + 1
+    if key_id >= _MOST_TOKEN_KEYS:
+        raise PostroomError("all 256 token keys are used")
+    _store(tx, sealer, key_id, key, now_ms)
+    return key_id
+
+
+def _open_all(reader: Conn | Tx, sealer: Sealer) -> dict[int, bytes]:
+    rows = reader.run(_TOKEN_KEYS) if isinstance(reader, Tx) else reader.all(_TOKEN_KEYS)
+    return {int(name.removeprefix(_TOKEN_KEY)): sealer.open(bytes(sealed), _row(name)) for name, sealed in rows}
+
+
+def _store(tx: Tx, sealer: Sealer, key_id: int, key: bytes, now_ms: int) -> None:
+    name = f"{_TOKEN_KEY}{key_id}"
+    tx.run(_MAKE, (name, sealer.seal(key, _row(name)), now_ms))
+
+
+def _row(name: str) -> str:
+    return f"secret/{name}"
