@@ -1,7 +1,7 @@
 """Domains of workspaces: made with their keys, proved, looked up for every accept."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -74,9 +74,9 @@ class Domains:
             await self.refresh()
         return self._by_name.get((workspace_id, name))
 
-    def workspace_of_host(self, host: str) -> int | None:
-        """Return the workspace whose proved `go.` or `rp.` host this is, as last read."""
-        return self._hosts.get(host)
+    def hosts(self) -> Mapping[str, int]:
+        """Return the proved `go.` and `rp.` hosts with their workspaces, as last read."""
+        return self._hosts
 
     async def signing_keys(self, domain_id: int) -> tuple[SigningKey, ...]:
         """Return the opened keys of a domain, the RSA key first; none where the domain is gone."""
@@ -198,10 +198,7 @@ def _hosts(rows: Sequence[DomainRow]) -> dict[str, int]:
 
 
 def _checked_name(name: str) -> str:
-    try:
-        label = domain_to_a_labels(name.strip().rstrip("."))
-    except ValueError as error:
-        raise WrongInput("name", f"{name!r} is no domain name: {error}") from error
+    label = domain_to_a_labels(name.strip().rstrip("."))
     if "." not in label:
         raise WrongInput("name", f"{name!r} needs at least one dot, such as example.com")
     return label

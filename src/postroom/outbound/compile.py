@@ -189,17 +189,20 @@ def _fields(
     roles = {b"content-transfer-encoding": FieldRole.ENCODING}
     if options.is_personal:
         roles |= {b"to": FieldRole.TO, b"message-id": FieldRole.MESSAGE_ID}
-    takes_replies = bool(options.track & Track.REPLIES)
+    dropped = set(PRIVATE_FIELDS)
+    if options.is_bulk:
+        dropped |= DROPPED_FIELDS | REPLACED_FIELDS
+    if Track.REPLIES in options.track:
+        dropped.add(b"reply-to")
     for name, start, end in header.fields:
-        if name in PRIVATE_FIELDS or name.startswith(PRIVATE_PREFIX):
-            continue
-        if options.is_bulk and name in REPLACED_FIELDS:
-            replaced.append(raw[start:end])
-        elif takes_replies and name == b"reply-to":
-            reply_to.append(raw[start:end])
-        elif not (options.is_bulk and name in DROPPED_FIELDS):
+        if name in dropped:
+            if name in REPLACED_FIELDS:
+                replaced.append(raw[start:end])
+            elif name == b"reply-to":
+                reply_to.append(raw[start:end])
+        elif not name.startswith(PRIVATE_PREFIX):
             role = roles.get(name, FieldRole.KEPT)
-            if role is FieldRole.KEPT and end - start > LINE_LIMIT and long_line(raw, start, end) >= 0:
+            if end - start > LINE_LIMIT and role is FieldRole.KEPT and long_line(raw, start, end) >= 0:
                 role = FieldRole.LONG
             kept.append(FieldPlan(start, end, role))
     return kept, tuple(replaced), tuple(reply_to)

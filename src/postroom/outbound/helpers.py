@@ -147,9 +147,7 @@ class HelperAttempts:
             if attempted is not None:
                 done(attempted)
 
-    def _hand(
-        self, helper: _Helper, work: Work, content: PackedContent, done: Callable[[Attempted], None]
-    ) -> None:
+    def _hand(self, helper: _Helper, work: Work, content: PackedContent, done: Callable[[Attempted], None]) -> None:
         number = self._give_content(helper, work, content)
         helper.running[work.claimed.id] = (work, done)
         self._journals[(work.claimed.id, work.claimed.epoch)] = helper

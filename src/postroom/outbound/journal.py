@@ -114,15 +114,21 @@ class Flights:
     replied: dict[tuple[int, int], Outcome] = field(default_factory=dict)
 
 
-def read_journals(folder: Path, boot_id: str) -> Flights:
-    """Return what all journals in `folder` say. Waits until the processes that wrote them are gone."""
+def read_journals(folder: Path, boot_id: str, name: str = "*") -> Flights:
+    """Return what the journals in `folder` say, of one process or of all. Waits until these processes are gone."""
     flights = Flights()
-    for path in sorted(folder.glob("*.journal")):
+    for path in sorted(folder.glob(f"{name}-*.journal" if name != "*" else "*.journal")):
         with path.open("rb") as file:
             # A helper outlives its owner by moments: its last lines matter.
             fcntl.flock(file, fcntl.LOCK_EX)
             _read_one(file.read(), boot_id, flights)
     return flights
+
+
+def remove_journals(folder: Path, name: str = "*") -> None:
+    """Delete journals whose tries are all settled."""
+    for path in folder.glob(f"{name}-*.journal" if name != "*" else "*.journal"):
+        path.unlink(missing_ok=True)
 
 
 def _read_one(content: bytes, boot_id: str, flights: Flights) -> None:

@@ -65,7 +65,9 @@ class Lanes:
         """Return when the next lane becomes due, None where no future one is known."""
         return self._future[0][0] if self._future else None
 
-    def plan(self, now_ms: int, site_of: Callable[[DueLane], str | None], free: Callable[[str, Stream], int]) -> list[Turn]:
+    def plan(
+        self, now_ms: int, site_of: Callable[[DueLane], str | None], free: Callable[[str, Stream], int]
+    ) -> list[Turn]:
         """Return whose turn it is, as far as their sites have room.
 
         `site_of` answers None while a lane's site is not known yet; `free` is

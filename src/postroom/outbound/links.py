@@ -82,19 +82,19 @@ def target_of(value: str) -> str | None:
     White space around and line ends within are no part of a URL (WHATWG URL 4.4
     steps 1 to 3); all else is as the author wrote it.
     """
-    target = value.strip(_TRIMMED).translate(_NO_LINE_ENDS)
-    if len(target) > MAX_TARGET or not _HTTP.match(target) or _CONTROL.search(target):
-        return None
-    return target
+    target = value
+    if not value.isprintable() or value[0] == " " or value[-1] == " ":
+        target = value.strip(_TRIMMED).translate(_NO_LINE_ENDS)
+        if _CONTROL.search(target):
+            return None
+    return target if len(target) <= MAX_TARGET and _HTTP.match(target) else None
 
 
 def _what_becomes_of(
     link: LinkSpan, view: View, content: bytes, charset: Charset, clicks: bool
 ) -> tuple[SlotKind | None, str]:
     if link.mark == "unsubscribe":
-        return (SlotKind.UNSUBSCRIBE if link.has_value else SlotKind.UNSUBSCRIBE_HREF), ""
-    if not link.has_value:
-        return None, ""
+        return (SlotKind.UNSUBSCRIBE if link.value else SlotKind.UNSUBSCRIBE_HREF), ""
     if PLACEHOLDER in link.value:
         if is_placeholder(link.value):
             return SlotKind.UNSUBSCRIBE, ""

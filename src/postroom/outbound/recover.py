@@ -7,6 +7,7 @@ that it had claimed is in doubt.
 """
 
 from collections.abc import Mapping
+from functools import partial
 
 import structlog
 
@@ -57,13 +58,13 @@ async def recover(
     total = 0
     while claimed := await database.read(lambda conn: queue.in_flight_of(conn, node)):
         wanted = sorted({one.message_id for one in claimed})
-        rows = await database.read(lambda conn, wanted=wanted: queue.messages_in(conn, wanted))
+        rows = await database.read(partial(queue.messages_in, message_ids=wanted))
         messages = {row.id: row for row in rows}
         decisions = [
             _decision(one, messages[one.message_id], flights, workspaces, schedule, ids.next(), clock.now_ms())
             for one in claimed
         ]
-        await database.write(lambda tx, decisions=decisions: write(tx, decisions))
+        await database.write(partial(write, decisions=decisions))
         total += len(claimed)
     if total:
         _log.warning("recovered after a crash", node=node, recipients=total)

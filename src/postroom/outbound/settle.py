@@ -4,7 +4,7 @@
 update comes first: only the recipients that were still ours get an event.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from postroom.events import record
@@ -75,12 +75,17 @@ def decide(tried: Tried, schedule: RetrySchedule, jitter: float) -> Decision:
     return Decision(tried, _settlement(tried, outcome, RecipientState.FAILED), outcome)
 
 
-def write(tx: Tx, decisions: Sequence[Decision]) -> set[int]:
-    """Settle many recipients with their events and counters; return the ids that were still ours."""
+def write(tx: Tx, decisions: Sequence[Decision], report: Callable[[Tx, int], None] | None = None) -> set[int]:
+    """Settle many recipients with their events and counters; return the ids that were still ours.
+
+    `report` is called for each of these, to store what is owed to its author.
+    """
     ours = queue.settle(tx, [decision.settlement for decision in decisions])
     for decision in decisions:
         if decision.tried.claimed.id in ours:
             _tell(tx, decision)
+            if report is not None:
+                report(tx, decision.tried.claimed.id)
     return ours
 
 

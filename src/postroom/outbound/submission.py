@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Flag
 
+from postroom.base.errors import PostroomError
 from postroom.ledger.rows import WorkspaceRow
 from postroom.ledger.states import RecipientState, Stream
 from postroom.mail.envelope import Envelope
+from postroom.mail.smtp_reply import SmtpReply
 
 MAX_RECIPIENTS = 500
 """Of one submission: a write function touches at most about this many rows (DESIGN section 5)."""
@@ -70,3 +72,11 @@ class Accepted:
 
     message_id: int
     recipients: tuple[AcceptedRecipient, ...]
+
+
+class Refused(PostroomError):
+    """A submission that cannot be accepted as it is; `reply` says why and what to do."""
+
+    def __init__(self, reply: SmtpReply) -> None:
+        super().__init__(str(reply))
+        self.reply = reply

@@ -40,7 +40,8 @@ class Texts:
     def __init__(self, raw: bytes, parts: list[Part], track: Track) -> None:
         self._raw = raw
         self._parts = parts
-        self._track = track
+        self._wants_pixel = Track.OPENS in track
+        self._wants_clicks = {b"text/html": Track.CLICKS in track, b"text/plain": Track.TEXT_CLICKS in track}
         self.found = Found()
         """Link targets by position."""
         self.plans: dict[int, PartPlan] = {}
@@ -52,7 +53,7 @@ class Texts:
         """Fill `plans`, `found` and `left_alone`."""
         texts = [number for number, part in enumerate(self._parts) if _is_open_text(part)]
         html = [number for number in texts if self._parts[number].media_type == b"text/html"]
-        with_pixel = best_html(self._parts, html) if self._track & Track.OPENS else -1
+        with_pixel = best_html(self._parts, html) if self._wants_pixel else -1
         for number in texts:
             part = self._parts[number]
             plan = self._edit(part, wants_pixel=number == with_pixel)
@@ -64,7 +65,7 @@ class Texts:
     def _edit(self, part: Part, *, wants_pixel: bool) -> PartPlan | str:
         """Return the part's plan, why it is left alone, or nothing where it holds nothing of interest."""
         is_html = part.media_type == b"text/html"
-        wants_clicks = bool(self._track & (Track.CLICKS if is_html else Track.TEXT_CLICKS))
+        wants_clicks = self._wants_clicks[part.media_type]
         encoding = ENCODINGS.get(part.encoding)
         if encoding is None or part.end - part.start > _MAX_ENCODED:
             return "too large" if encoding is not None else "unknown Content-Transfer-Encoding"
@@ -107,12 +108,8 @@ def _is_open_text(part: Part) -> bool:
 
 
 def _raw_edits(decoded: QuotedPrintable, edits: list[Edit], shift: int) -> list[Edit]:
-    raw_edits = []
-    behind = 0
-    for start, end, kind, position in edits:
-        raw_start, raw_end = decoded.raw_span(start, end)
-        # Where two edits touch, the soft break between them belongs to the first.
-        raw_start, raw_end = max(raw_start, behind), max(raw_end, behind)
-        raw_edits.append(Edit(shift + raw_start, shift + raw_end, kind, position))
-        behind = raw_end
-    return raw_edits
+    spans = decoded.raw_spans([(start, end) for start, end, _, _ in edits])
+    return [
+        Edit(shift + start, shift + end, kind, position)
+        for (start, end), (_, _, kind, position) in zip(spans, edits, strict=True)
+    ]

@@ -226,7 +226,7 @@ class Worker:
         self._in_flight[claimed.id] = _InFlight(claimed, message, hop, stream)
         self._nothing_in_flight.clear()
         if hop.failure is not None or hop.next_hop is None:
-            self._ended(claimed.id, Attempted(hop.failure or Hop.unknown(claimed.domain).outcome()))
+            self._ended(claimed.id, Attempted(hop.outcome()))
             return
         work = Work(claimed, message, hop.next_hop, self._clock.now_ms() + LEASE_MS)
         self._attempts.start(work, lambda attempted: self._ended(claimed.id, attempted))
@@ -264,14 +264,14 @@ class Worker:
         while True:
             try:
                 notices = await self._notifications.prepare(decisions)
-                ours = await self._database.write(lambda tx: write(tx, notices.decisions, notices))
+                ours = await self._database.write(lambda tx: write(tx, notices.decisions, notices.write))  # noqa: B023
                 break
             except TryLater as error:
                 # The outcome is kept until it can be written: the journal has it too.
                 _log.warning("cannot settle now", reason=str(error), recipients=len(batch))
                 await self._clock.sleep(_LATER_SECONDS)
         self._forget(decisions, ours)
-        self.note(notices.lanes)
+        self._notifications.written(notices, ours)
 
     def _forget(self, decisions: Sequence[Decision], ours: set[int]) -> None:
         now = self._clock.now_ms()

@@ -1,0 +1,1 @@
+"""Wiring: the one place that builds everything and hands it in."""

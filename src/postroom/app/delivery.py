@@ -1,0 +1,171 @@
+"""Wiring of delivery: transports, attempts in this process and in helpers, the worker."""
+
+import asyncio
+import os
+import random
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from postroom.app.services import Services
+from postroom.base.clock import Clock
+from postroom.base.tokens import TokenKeys
+from postroom.net.smtp.client import ClientSettings
+from postroom.net.smtp.pool import PoolSettings, SmtpPool
+from postroom.net.tls import ClientContexts
+from postroom.outbound import helper_frames as frames
+from postroom.outbound.attempt import Attempted, Tools, Work
+from postroom.outbound.compile import Compiled
+from postroom.outbound.helpers import HelperAttempts, HelperLink
+from postroom.outbound.journal import Flights, Journal, read_journals
+from postroom.outbound.local import LocalAttempts
+from postroom.outbound.mx import MxTransport
+from postroom.outbound.sandbox import SandboxTransport
+from postroom.outbound.sign import SigningKey, sign
+from postroom.outbound.smarthost import SmarthostTransport
+from postroom.outbound.transport import Transport, TransportKind
+
+LARGE_BYTES = 1 << 20
+"""Contents above this are tried in the owner, one at a time: a copy of theirs in each helper would cost too much."""
+
+
+def make_transports(hostname: str, connections: int, clock: Clock) -> tuple[SmtpPool, dict[TransportKind, Transport]]:
+    """Return the ways out of one process with the pool that they share."""
+    pool = SmtpPool(
+        ClientSettings(hostname=hostname), PoolSettings(max_connections=connections), ClientContexts(), clock
+    )
+    transports: dict[TransportKind, Transport] = {
+        TransportKind.SANDBOX: SandboxTransport(),
+        TransportKind.SMARTHOST: SmarthostTransport(pool, clock),
+        TransportKind.DIRECT: MxTransport(pool, clock, random.Random()),  # noqa: S311 - order of equal MX hosts
+    }
+    return pool, transports
+
+
+async def sign_here(header: Sequence[bytes], body_sha256: bytes, keys: Sequence[SigningKey], at: int) -> list[bytes]:
+    """Sign on the event loop: in a helper there is nothing that has to be answered in between."""
+    return sign(header, body_sha256, keys, at)
+
+
+class KeyMaterials:
+    """The DKIM keys of domains as helpers are given them."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def key_material(self, domain_id: int) -> list[tuple[str, str, bytes]]:
+        """Return (domain, selector, PKCS#8 DER), the RSA key first; none where the domain is gone."""
+        keys = await self._services.domains.signing_keys(domain_id)
+        return [
+            (key.domain, key.selector, key.private_key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()))
+            for key in keys
+        ]
+
+
+class Attempting:
+    """Who tries what: the sandbox and large contents in this process, the rest in helpers where there are some."""
+
+    def __init__(self, local: LocalAttempts, helpers: HelperAttempts | None) -> None:
+        self._local = local
+        self._helpers = helpers
+
+    def start(self, work: Work, done: Callable[[Attempted], None]) -> None:
+        """Try one recipient."""
+        large = work.message.size_bytes > LARGE_BYTES
+        if self._helpers is None or large or work.next_hop.kind is TransportKind.SANDBOX:
+            self._local.start(work, done)
+        else:
+            self._helpers.start(work, done)
+
+    def renewed(self, keys: Sequence[tuple[int, int]], lease_ms: int) -> None:
+        """Tell all who try about longer leases."""
+        self._local.renewed(keys, lease_ms)
+        if self._helpers is not None:
+            self._helpers.renewed(keys, lease_ms)
+
+    def settled(self, keys: Sequence[tuple[int, int]]) -> None:
+        """Let the journals forget these tries."""
+        self._local.settled(keys)
+        if self._helpers is not None:
+            self._helpers.settled(keys)
+
+    async def drain(self, seconds: float) -> None:
+        """Let running tries end, then cut them."""
+        waits: list[Awaitable[None]] = [self._local.drain(seconds)]
+        if self._helpers is not None:
+            waits.append(self._helpers.drain(seconds))
+        await asyncio.gather(*waits)
+
+
+def local_tools(services: Services, transports: dict[TransportKind, Transport]) -> Tools:
+    """Return what attempts in the owner use."""
+    one_large = asyncio.Semaphore(1)
+
+    async def compiled(work: Work) -> Compiled:
+        if work.message.size_bytes <= LARGE_BYTES:
+            return (await services.contents.load(work.message.workspace_id, work.message.content_key)).compiled
+        async with one_large:
+            return (await services.contents.load(work.message.workspace_id, work.message.content_key)).compiled
+
+    async def sign_on_thread(
+        header: Sequence[bytes], body_sha256: bytes, keys: Sequence[SigningKey], at: int
+    ) -> list[bytes]:
+        return await services.signers.run(lambda: sign(header, body_sha256, keys, at)) if keys else []
+
+    return Tools(
+        hostname=services.settings.hostname,
+        token_keys=services.token_keys,
+        compiled=compiled,
+        signing_keys=services.domains.signing_keys,
+        sign=sign_on_thread,
+        transports=transports,
+    )
+
+
+class HelperProcesses:
+    """Starts helper processes over socketpairs. They end with this process, whatever happens to it."""
+
+    def __init__(self, services: Services, folder: Path, boot_id: str, connections: int) -> None:
+        self._services = services
+        self._folder = folder
+        self._boot_id = boot_id
+        self._connections = connections
+        self._started = 0
+
+    async def spawn(self) -> HelperLink:
+        """Start one and give it its Hello."""
+        self._started += 1
+        name = f"helper-{os.getpid()}-{self._started}"
+        ours, theirs = socket.socketpair()
+        with theirs:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "postroom.app.helper_process", str(theirs.fileno()), pass_fds=(theirs.fileno(),)
+            )
+        reader, writer = await asyncio.open_connection(sock=ours)
+        hello = frames.Hello(
+            hostname=self._services.settings.hostname,
+            token_keys=self._services.token_keys().items(),
+            journal_folder=str(self._folder),
+            journal_name=name,
+            boot_id=self._boot_id,
+            connections=self._connections,
+        )
+        writer.write(frames.frame(hello))
+        return HelperLink(reader, writer, name, process.wait)
+
+    async def flights_of(self, journal_name: str) -> Flights:
+        """Read the journals that a dead helper left."""
+        return await self._services.slow.run(lambda: read_journals(self._folder, self._boot_id, journal_name))
+
+
+def open_journal(folder: Path, boot_id: str) -> Journal:
+    """Return the journal of this process's own attempts."""
+    return Journal(folder, f"owner-{os.getpid()}", boot_id)
+
+
+def token_ring(pairs: Sequence[tuple[int, bytes]]) -> TokenKeys:
+    """Return the ring of a Hello."""
+    return TokenKeys(dict(pairs))

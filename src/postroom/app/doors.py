@@ -1,0 +1,135 @@
+"""Wiring of the doors: SMTP submission, HTTP API and public addresses, tracking."""
+
+import datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import structlog
+
+from postroom import __version__
+from postroom.app.keys import public_url
+from postroom.app.outbound import Outbound
+from postroom.app.services import Services
+from postroom.app.smtp_accept import SubmissionAccept
+from postroom.base.errors import TryLater
+from postroom.config import Listener
+from postroom.doors.http.api import create_api
+from postroom.doors.http.public import PublicDoor
+from postroom.doors.http.server import HttpListener, serve_http
+from postroom.doors.http.services import Services as HttpServices
+from postroom.doors.smtp.submission import SubmissionDoor
+from postroom.net.smtp.server import ServerOptions, SmtpServer
+from postroom.net.tls import ServerContext, self_signed
+from postroom.tracking.hosts import Hosts
+from postroom.tracking.ingest import Ingest
+from postroom.tracking.links import Links
+from postroom.tracking.spool import Spool
+
+_log = structlog.get_logger(__name__)
+
+
+class Doors:
+    """The listeners of one process, by its roles."""
+
+    def __init__(self, services: Services, outbound: Outbound) -> None:
+        settings = services.settings
+        self._services = services
+        self._outbound = outbound
+        self._smtp: SmtpServer | None = None
+        self._http: list[HttpListener] = []
+        self.submission_port = 0
+        self.http_port = 0
+        own = {
+            urlsplit(public_url(settings)).hostname or "",
+            settings.hostname.lower(),
+            "127.0.0.1",
+            "localhost",
+            "[::1]",
+        }
+        self.hosts = Hosts(own - {""}, services.domains.hosts())
+        self._spool = Spool(settings.data / "spool", services.clock)
+        self.ingest = Ingest(self._spool, services.database, services.ids, services.clock)
+
+    async def open(self) -> None:
+        """Listen. Raises OSError where an address is taken, SettingsError for a certificate that cannot be used."""
+        settings = self._services.settings
+        if "submission" in settings.roles:
+            await self._open_submission(settings.submission, settings.submissions)
+        if "api" in settings.roles and settings.http is not None:
+            listener = await serve_http(self._public(api=True), settings.http.host, settings.http.port, lifespan=True)
+            self._http.append(listener)
+            self.http_port = listener.port
+        if "track" in settings.roles and settings.public_http is not None:
+            public = settings.public_http
+            self._http.append(await serve_http(self._public(api=False), public.host, public.port))
+
+    async def close(self, seconds: float) -> None:
+        """Take nobody in any more; what is being handed in may end for `seconds`."""
+        if self._smtp is not None:
+            await self._smtp.close(seconds)
+        for listener in self._http:
+            await listener.stop(seconds)
+
+    async def flush(self) -> None:
+        """Carry the hits that are in the spool into the store; those that stay are read at the next start."""
+        try:
+            await self.ingest.carry_all()
+        except TryLater as error:
+            _log.warning("hits stay in the spool until the next start", reason=str(error))
+        self._spool.close()
+
+    def refresh_hosts(self) -> None:
+        """Answer on the hosts that the workspaces have now."""
+        self.hosts.replace(self._services.domains.hosts())
+
+    async def _open_submission(self, *listeners: Listener | None) -> None:
+        services, settings = self._services, self._services.settings
+        accept = SubmissionAccept(self._outbound.acceptance, services.database, services.clock)
+        options = ServerOptions(settings.hostname, max_size_bytes=settings.message_size_mb << 20)
+        self._smtp = SmtpServer(
+            SubmissionDoor(services.logins, accept, services.uploads),
+            options,
+            clock=services.clock,
+            tls_context=self._tls().current,
+        )
+        plain, implicit = listeners
+        if plain is not None:
+            _, self.submission_port = await self._smtp.listen(plain.host, plain.port)
+        if implicit is not None:
+            await self._smtp.listen(implicit.host, implicit.port, implicit_tls=True)
+
+    def _tls(self) -> ServerContext:
+        settings = self._services.settings
+        if settings.tls_cert or settings.tls_key:
+            return ServerContext(Path(settings.tls_cert), Path(settings.tls_key))
+        now = datetime.datetime.fromtimestamp(self._services.clock.now_ms() / 1000, datetime.UTC)
+        return ServerContext(*self_signed(settings.data, settings.hostname, now))
+
+    def _public(self, *, api: bool) -> PublicDoor:
+        services = self._services
+        behind = None
+        if api:
+            behind = create_api(
+                HttpServices(
+                    database=services.database,
+                    ids=services.ids,
+                    clock=services.clock,
+                    api_keys=services.api_keys,
+                    accept=self._outbound.acceptance,
+                    uploads=services.uploads,
+                    domains=services.domains,
+                    slow=services.slow,
+                    version=__version__,
+                )
+            )
+        return PublicDoor(
+            keys=services.token_keys(),
+            hosts=self.hosts,
+            spool=self._spool,
+            links=Links(services.database, services.clock),
+            database=services.database,
+            ids=services.ids,
+            clock=services.clock,
+            trusted_proxies=services.settings.trusted_proxies,
+            behind=behind,
+        )

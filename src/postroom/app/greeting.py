@@ -1,0 +1,40 @@
+"""What `postroom serve` prints once it listens: where to look and two lines to try."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from postroom.config import Settings
+
+
+def greet(made: Mapping[str, Any], settings: Settings, http_port: int, submission_port: int) -> None:
+    """Print addresses; secrets and the lines that use them only when they were just made."""
+    http = settings.http
+    if http is not None:
+        click.echo(f"\nPostroom is ready. API: http://{http.host}:{http_port}/api/v1")
+    transport = settings.transport.partition("://")[0]
+    if transport == "sandbox":
+        click.echo("Transport: sandbox (nothing leaves this machine; copies are kept to be looked at)")
+    else:
+        click.echo(f"Transport: {transport}")
+    key, smtp = made["api_key"], made["smtp"]
+    if not key or not smtp["password"]:
+        click.echo(
+            "Keys were made before; `./postroom key create` and `./postroom smtp-login create NAME` make new ones.\n"
+        )
+        return
+    click.echo(f"API key:    {key}\nSMTP login: {smtp['username']} / {smtp['password']}\n\nTry it by HTTP:\n")
+    click.echo(
+        f"""  curl http://{http.host if http else "127.0.0.1"}:{http_port}/api/v1/messages \\
+    -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \\
+    -d '{{"from": "you@example.com", "to": ["ada@example.net"], "subject": "Hello",
+         "html": "<p>Look at <a href=\\"https://example.org/\\">this</a>.</p>"}}'"""
+    )
+    host = settings.submission.host if settings.submission else "127.0.0.1"
+    click.echo("\nor by SMTP:\n")
+    click.echo(
+        f"""  swaks --server {host}:{submission_port} --auth PLAIN \\
+    --auth-user {smtp["username"]} --auth-password {smtp["password"]} \\
+    --from you@example.com --to ada@example.net --header 'Subject: Hello'\n"""
+    )

@@ -1,0 +1,129 @@
+"""The helper process: makes attempts (render, sign, SMTP out) for its owner and never opens the database.
+
+Everything comes over the socketpair whose descriptor is its argument; when that
+closes, the owner is gone and the helper ends.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import uvloop
+
+from postroom.app.delivery import make_transports, sign_here, token_ring
+from postroom.base.clock import SystemClock
+from postroom.base.tokens import TokenKeys
+from postroom.outbound import helper_frames as frames
+from postroom.outbound.attempt import Attempted, Tools, Work
+from postroom.outbound.compile import Compiled, from_plan
+from postroom.outbound.journal import Journal
+from postroom.outbound.local import LocalAttempts
+from postroom.outbound.sign import SigningKey, load_key
+
+
+class Helper:
+    """What a helper holds between frames."""
+
+    def __init__(self, hello: frames.Hello, writer: asyncio.StreamWriter) -> None:
+        clock = SystemClock()
+        self._writer = writer
+        self._ring: TokenKeys = token_ring(hello.token_keys)
+        self._contents: dict[int, Compiled] = {}
+        self._running: dict[int, Compiled] = {}
+        self._keys: dict[int, tuple[SigningKey, ...]] = {}
+        self._pool, transports = make_transports(hello.hostname, hello.connections, clock)
+        self._journal = Journal(Path(hello.journal_folder), hello.journal_name, hello.boot_id)
+        tools = Tools(
+            hostname=hello.hostname,
+            token_keys=lambda: self._ring,
+            compiled=self._compiled,
+            signing_keys=self._signing_keys,
+            sign=sign_here,
+            transports=transports,
+        )
+        self._attempts = LocalAttempts(tools, self._journal, clock)
+
+    def take(self, frame: frames.Downward) -> None:
+        """Do what one frame asks for; Drain is for `drain`."""
+        match frame:
+            case frames.DoWork(content=number, work=work):
+                self._running[work.claimed.id] = self._contents[number]
+                self._attempts.start(work, lambda attempted: self._ended(work, attempted))
+            case frames.GiveContent(number=number, raw=raw, plan=plan):
+                self._contents[number] = from_plan(raw, plan)
+            case frames.ForgetContent(number=number):
+                self._contents.pop(number, None)
+            case frames.GiveKeys(domain_id=domain_id, keys=keys):
+                self._keys[domain_id] = tuple(load_key(*key) for key in keys)
+            case frames.Settled(keys=keys):
+                self._attempts.settled(keys)
+            case frames.Renewed(keys=keys, lease_ms=lease_ms):
+                self._attempts.renewed(keys, lease_ms)
+            case _:
+                pass
+
+    async def drain(self, seconds: float) -> None:
+        """Let running tries end within `seconds`, cut the rest, and tell the owner."""
+        await self._attempts.drain(seconds)
+        await self._pool.close()
+        with contextlib.suppress(ConnectionError):
+            await self._writer.drain()
+
+    def close(self) -> None:
+        """Close the journal: what is not settled stays in it."""
+        self._journal.close()
+
+    def _ended(self, work: Work, attempted: Attempted) -> None:
+        self._running.pop(work.claimed.id, None)
+        self._writer.write(frames.frame(frames.Ended(work.claimed.id, attempted)))
+
+    async def _compiled(self, work: Work) -> Compiled:
+        return self._running[work.claimed.id]
+
+    async def _signing_keys(self, domain_id: int) -> tuple[SigningKey, ...]:
+        return self._keys.get(domain_id, ())
+
+
+async def run_helper(descriptor: int) -> None:
+    """Work for the owner at the other end of the socketpair until it goes or says Drain."""
+    reader, writer = await asyncio.open_connection(sock=socket.socket(fileno=descriptor))
+    hello = await frames.read_downward(reader)
+    if not isinstance(hello, frames.Hello):
+        return
+    helper = Helper(hello, writer)
+    while (frame := await frames.read_downward(reader)) is not None:
+        if isinstance(frame, frames.Drain):
+            await _drain_and_listen(helper, reader, frame.seconds)
+            break
+        helper.take(frame)
+    helper.close()
+    writer.close()
+
+
+async def _drain_and_listen(helper: Helper, reader: asyncio.StreamReader, seconds: float) -> None:
+    # Settled frames still come while tries end; without them the journal would keep what is settled.
+    async def listen() -> None:
+        while (frame := await frames.read_downward(reader)) is not None:
+            helper.take(frame)
+
+    listening = asyncio.get_running_loop().create_task(listen())
+    await helper.drain(seconds)
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(asyncio.shield(listening), 10)
+    listening.cancel()
+
+
+def main() -> None:
+    """Run a helper; Ctrl-C at a terminal reaches the owner, which then says Drain."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    os.set_inheritable(int(sys.argv[1]), False)
+    uvloop.run(run_helper(int(sys.argv[1])))
+
+
+if __name__ == "__main__":
+    main()

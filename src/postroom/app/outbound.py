@@ -1,0 +1,152 @@
+"""Wiring of the way out: acceptance, hops, attempts, the worker; and what a crash left."""
+
+import os
+import random
+from collections.abc import Iterable
+
+from postroom.app.delivery import (
+    Attempting,
+    HelperProcesses,
+    KeyMaterials,
+    local_tools,
+    make_transports,
+)
+from postroom.app.services import Services
+from postroom.cluster.nodes import read_boot_id
+from postroom.net.smtp.pool import SmtpPool
+from postroom.outbound.accept import Acceptance
+from postroom.outbound.helpers import HelperAttempts
+from postroom.outbound.hops import LaneHops
+from postroom.outbound.journal import Journal, read_journals, remove_journals
+from postroom.outbound.local import LocalAttempts
+from postroom.outbound.next_hop import DirectSettings, NextHops
+from postroom.outbound.notifications import Notifications
+from postroom.outbound.recover import recover
+from postroom.outbound.retry import RetrySchedule
+from postroom.outbound.settle import retries_in_doubt
+from postroom.outbound.sites import Sites
+from postroom.outbound.transport import TransportKind
+from postroom.outbound.worker import Worker
+from postroom.store.queue import DueLane
+
+
+class Outbound:
+    """Acceptance and, where this process delivers, its worker with all that it uses."""
+
+    def __init__(self, services: Services) -> None:
+        settings = services.settings
+        self._services = services
+        self._journals = settings.data / "journal"
+        self._boot_id = read_boot_id()
+        self._journal: Journal | None = None
+        self._pool: SmtpPool | None = None
+        self._hops: LaneHops | None = None
+        self.worker: Worker | None = None
+        self.schedule = RetrySchedule(give_up_after=settings.give_up_days)
+        self.sites = Sites(services.clock, settings.site_connections, self._delivering_nodes)
+        self.acceptance = Acceptance(
+            database=services.database,
+            ids=services.ids,
+            clock=services.clock,
+            token_keys=services.token_keys,
+            senders=services.domains,
+            needs_proof=services.needs_proof,
+            names=services.names,
+            contents=services.contents,
+            messages=services.messages,
+            slow=services.slow,
+            wake=self._wake,
+        )
+
+    async def open(self) -> Worker:
+        """Resolve what a crash left, start the helpers, and return the worker, ready to run."""
+        services, settings = self._services, self._services.settings
+        self._journals.mkdir(exist_ok=True)
+        await self._recover()
+        self._pool, transports = make_transports(settings.hostname, settings.site_connections, services.clock)
+        self._journal = Journal(self._journals, f"owner-{os.getpid()}", self._boot_id)
+        local = LocalAttempts(local_tools(services, transports), self._journal, services.clock)
+        helpers = None
+        if settings.helpers and self._sends():
+            connections = -(-settings.site_connections // settings.helpers)
+            processes = HelperProcesses(services, self._journals, self._boot_id, connections)
+            helpers = HelperAttempts(
+                processes.spawn, settings.helpers, services.contents, KeyMaterials(services), processes.flights_of
+            )
+            await helpers.open()
+        self._hops = LaneHops(self._lookup(), services.transport_of, services.clock, self._look_again)
+        self.worker = Worker(
+            database=services.database,
+            clock=services.clock,
+            ids=services.ids,
+            sites=self.sites,
+            hops=self._hops,
+            attempts=Attempting(local, helpers),
+            messages=services.messages,
+            notifications=Notifications(
+                self.acceptance,
+                services.contents,
+                services.workspaces.rows,
+                self.schedule,
+                services.ids,
+                services.clock,
+                settings.hostname,
+            ),
+            schedule=self.schedule,
+            retries_in_doubt=self._retries_in_doubt,
+            jitter=random.random,
+        )
+        return self.worker
+
+    async def close(self) -> None:
+        """Close connections and the journal; the worker has stopped."""
+        if self._hops is not None:
+            await self._hops.close()
+        if self._pool is not None:
+            await self._pool.close()
+        if self._journal is not None:
+            self._journal.close()
+
+    async def _recover(self) -> None:
+        services = self._services
+        flights = await services.slow.run(lambda: read_journals(self._journals, self._boot_id))
+        await recover(
+            services.database,
+            node=services.ids.node,
+            flights=flights,
+            workspaces=services.workspaces.rows,
+            schedule=self.schedule,
+            ids=services.ids,
+            clock=services.clock,
+        )
+        await services.slow.run(lambda: remove_journals(self._journals))
+
+    def _lookup(self) -> NextHops:
+        settings = self._services.settings
+        direct = DirectSettings(
+            own_names=frozenset({settings.hostname.lower()}),
+            allow_private=settings.allow_private,
+            port=settings.direct_port,
+        )
+        return NextHops(self._services.resolver, direct, random.Random())  # noqa: S311 - order of equal MX hosts
+
+    def _sends(self) -> bool:
+        # The sandbox keeps copies in this process, so helpers would idle.
+        rows = self._services.workspaces.rows
+        kinds = {self._services.transport_of(row.id).kind for row in rows.values()}
+        return self._services.default_transport.kind is not TransportKind.SANDBOX or kinds != {TransportKind.SANDBOX}
+
+    def _retries_in_doubt(self, workspace_id: int, stream: str) -> bool:
+        row = self._services.workspaces.rows[workspace_id]
+        return retries_in_doubt(stream, transactional=row.in_doubt_transactional, bulk=row.in_doubt_bulk)
+
+    def _delivering_nodes(self) -> int:
+        return sum("deliver" in row.roles for row in self._services.nodes.live) or 1
+
+    def _wake(self, lanes: Iterable[DueLane]) -> None:
+        if self.worker is not None:
+            self.worker.note(lanes)
+
+    def _look_again(self) -> None:
+        if self.worker is not None:
+            self.worker.wake()

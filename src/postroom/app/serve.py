@@ -1,0 +1,137 @@
+"""`postroom serve`: starts every part in order, and stops them in the other order.
+
+Stop (SIGTERM): listeners close and new sessions get 421 or 503; open DATA and
+requests end (10 s at most); claims stop; attempts end or are cut before their
+final dot (30 s); settlements and spool are flushed; the store closes. A second
+signal skips to the flush.
+"""
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import Coroutine
+from typing import Any
+
+import structlog
+import uvloop
+
+from postroom.app.control import control_path, serve_control
+from postroom.app.doors import Doors
+from postroom.app.greeting import greet
+from postroom.app.operations import Operations
+from postroom.app.outbound import Outbound
+from postroom.app.services import Services, open_services
+from postroom.base.clock import SystemClock
+from postroom.base.errors import PostroomError, TryLater
+from postroom.base.log import set_up_log
+from postroom.config import Settings
+from postroom.outbound.worker import Worker
+
+_log = structlog.get_logger(__name__)
+
+_DOOR_SECONDS = 10.0
+_ATTEMPT_SECONDS = 30.0
+_REFRESH_SECONDS = 10.0
+
+
+def run_server(settings: Settings) -> None:
+    """Run until SIGTERM or SIGINT. Raises PostroomError and OSError where it cannot start."""
+    # CPython gives the interpreter up at every step of a statement: with the usual 5 ms the
+    # store's writer would wait for computing code at each of them.
+    sys.setswitchinterval(0.0005)
+    set_up_log(settings.log_level)
+    uvloop.run(_serve(settings))
+
+
+async def _serve(settings: Settings) -> None:
+    signals = _Signals()
+    async with open_services(settings, SystemClock()) as services:
+        outbound = Outbound(services)
+        doors = Doors(services, outbound)
+        operations = Operations(services, outbound)
+        worker = await outbound.open() if "deliver" in settings.roles else None
+        await doors.open()
+        control = await serve_control(control_path(settings.data), operations.by_name())
+        background = _start_background(services, doors, worker)
+        greet(await operations.init({}), settings, doors.http_port, doors.submission_port)
+        try:
+            await _until_stop(background, signals)
+        finally:
+            control.close()
+            await _stop(doors, worker, outbound, background, signals)
+
+
+async def _until_stop(background: list[asyncio.Task[None]], signals: "_Signals") -> None:
+    first = asyncio.create_task(signals.first.wait(), name="first signal")
+    done, _ = await asyncio.wait([first, *background], return_when=asyncio.FIRST_COMPLETED)
+    first.cancel()
+    for task in done - {first}:
+        # None of these ends by itself: the process cannot go on without it.
+        error = task.exception()
+        _log.error("a part of the server has ended", part=task.get_name(), exc_info=error)
+        raise PostroomError(f"{task.get_name()} has ended: {error}") from error
+
+
+async def _stop(
+    doors: Doors,
+    worker: Worker | None,
+    outbound: Outbound,
+    background: list[asyncio.Task[None]],
+    signals: "_Signals",
+) -> None:
+    _log.info("stopping")
+    await signals.unless_hurried(doors.close(_DOOR_SECONDS))
+    if worker is not None:
+        await signals.unless_hurried(worker.stop(_ATTEMPT_SECONDS))
+    for task in background:
+        task.cancel()
+    await asyncio.gather(*background, return_exceptions=True)
+    await doors.flush()
+    await outbound.close()
+
+
+def _start_background(services: Services, doors: Doors, worker: Worker | None) -> list[asyncio.Task[None]]:
+    loops: dict[str, Coroutine[Any, Any, None]] = {
+        "heartbeat": services.nodes.run(),
+        "hits": doors.ingest.run(),
+        "refresh": _refresh(services, doors),
+    }
+    if worker is not None:
+        loops["worker"] = worker.run()
+    return [asyncio.create_task(work, name=name) for name, work in loops.items()]
+
+
+async def _refresh(services: Services, doors: Doors) -> None:
+    while True:
+        await services.clock.sleep(_REFRESH_SECONDS)
+        # Another node, or a command, may have changed these.
+        with contextlib.suppress(TryLater):
+            await services.workspaces.refresh()
+            await services.domains.refresh()
+            doors.refresh_hosts()
+
+
+class _Signals:
+    """The first signal stops, a second one hurries."""
+
+    def __init__(self) -> None:
+        self.first = asyncio.Event()
+        self.second = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._came)
+
+    async def unless_hurried(self, work: Coroutine[Any, Any, None]) -> None:
+        """Wait for `work`, but not beyond a second signal."""
+        task = asyncio.create_task(work)
+        hurry = asyncio.create_task(self.second.wait())
+        await asyncio.wait((task, hurry), return_when=asyncio.FIRST_COMPLETED)
+        hurry.cancel()
+        if not task.done():
+            task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+    def _came(self) -> None:
+        (self.second if self.first.is_set() else self.first).set()

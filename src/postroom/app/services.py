@@ -1,0 +1,146 @@
+"""What every part of the program stands on, opened once: store, ids, secrets, keys, domains.
+
+Both the server and a command that finds no server running open these; on
+SQLite the lock of the data folder keeps them apart.
+"""
+
+import os
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from postroom.access.keys import ApiKeys, SmtpLogins
+from postroom.access.workspaces import Workspaces
+from postroom.app.dns import ResolverDns
+from postroom.app.keys import installation, master_key, public_url, return_path_host
+from postroom.base.clock import Clock
+from postroom.base.errors import SettingsError, WrongInput
+from postroom.base.ids import IdSource
+from postroom.base.secrets import Sealer
+from postroom.base.threads import Threads
+from postroom.base.tokens import TokenKeys
+from postroom.cluster.nodes import Nodes, data_id_of, read_boot_id
+from postroom.config import Settings
+from postroom.domains.registry import Domains
+from postroom.net.dns import Resolver
+from postroom.outbound.accept import Names
+from postroom.outbound.contents import Contents
+from postroom.outbound.messages import Messages
+from postroom.outbound.transport import TransportKind, TransportSetting, parse_transport
+from postroom.store.content import Uploads
+from postroom.store.data_folder import lock_data_folder
+from postroom.store.database import Database, open_database
+from postroom.store.secrets import check_master_key, first_token_key
+
+SLOW_THREADS = 2
+SLOW_WAITING = 64
+
+
+class TokenRing:
+    """The ring of token keys in memory; read again with the heartbeat, because another node may add a key."""
+
+    def __init__(self, keys: TokenKeys) -> None:
+        self.keys = keys
+
+    def __call__(self) -> TokenKeys:
+        """Return the ring."""
+        return self.keys
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The opened parts. Everything here lives as long as the process."""
+
+    settings: Settings
+    clock: Clock
+    database: Database
+    nodes: Nodes
+    ids: IdSource
+    sealer: Sealer
+    slow: Threads
+    signers: Threads
+    resolver: Resolver
+    token_keys: TokenRing
+    workspaces: Workspaces
+    api_keys: ApiKeys
+    logins: SmtpLogins
+    domains: Domains
+    uploads: Uploads
+    contents: Contents
+    messages: Messages
+    names: Names
+    default_transport: TransportSetting
+
+    def transport_of(self, workspace_id: int) -> TransportSetting:
+        """Return the transport of a workspace: its own, else that of the installation."""
+        row = self.workspaces.rows.get(workspace_id)
+        if row is None or not row.transport:
+            return self.default_transport
+        try:
+            return parse_transport(row.transport)
+        except WrongInput:
+            # It was checked when it was set; what an older version wrote must not stop the rest.
+            return self.default_transport
+
+    def needs_proof(self, workspace_id: int) -> bool:
+        """Tell whether a workspace's mail leaves the machine."""
+        return self.transport_of(workspace_id).kind is not TransportKind.SANDBOX
+
+
+@asynccontextmanager
+async def open_services(settings: Settings, clock: Clock) -> AsyncIterator[Services]:
+    """Open everything, and close it at the end.
+
+    Raises SettingsError, TryLater where the database cannot be reached, and
+    PostroomError where another process owns the data folder.
+    """
+    async with AsyncExitStack() as stack:
+        stack.callback(lock_data_folder(settings.data).release)
+        default_transport = _default_transport(settings)
+        sealer = Sealer(master_key(settings))
+        database = await open_database(settings.database, clock=clock)
+        stack.push_async_callback(database.close)
+        await database.write(lambda tx: check_master_key(tx, sealer, clock.now_ms()))
+        nodes = Nodes(database, clock, data_id_of(settings.data), read_boot_id(), ",".join(sorted(settings.roles)))
+        ids = IdSource(await nodes.join(), clock)
+        first_key = secrets.token_bytes(32)
+        ring = await database.write(lambda tx: first_token_key(tx, sealer, first_key, clock.now_ms()))
+        slow = Threads("slow", SLOW_THREADS, waiting=SLOW_WAITING)
+        stack.callback(slow.close)
+        signers = Threads("sign", os.cpu_count() or 1)
+        stack.callback(signers.close)
+        resolver = Resolver(settings.resolver, clock=clock)
+        stack.push_async_callback(resolver.close)
+        workspaces = Workspaces(database, ids, clock)
+        await workspaces.refresh()
+        domains = Domains(database, ids, clock, sealer, ResolverDns(resolver), installation(settings), slow)
+        await domains.refresh()
+        yield Services(
+            settings=settings,
+            clock=clock,
+            database=database,
+            nodes=nodes,
+            ids=ids,
+            sealer=sealer,
+            slow=slow,
+            signers=signers,
+            resolver=resolver,
+            token_keys=TokenRing(ring),
+            workspaces=workspaces,
+            api_keys=ApiKeys(database, workspaces, ids, clock),
+            logins=SmtpLogins(database, workspaces, ids, clock),
+            domains=domains,
+            uploads=Uploads(database, ids, clock),
+            contents=Contents(database),
+            messages=Messages(database),
+            names=Names(settings.hostname.lower(), return_path_host(settings), public_url(settings)),
+            default_transport=default_transport,
+        )
+
+
+def _default_transport(settings: Settings) -> TransportSetting:
+    try:
+        return parse_transport(settings.transport)
+    except WrongInput as error:
+        raise SettingsError(f"POSTROOM_TRANSPORT: {error}") from error

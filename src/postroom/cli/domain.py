@@ -1,0 +1,72 @@
+"""`postroom domain`: the domains that workspaces send from."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from postroom.cli.operate import operate, show_json
+
+
+@click.group("domain")
+def command() -> None:
+    """Make, check, list and delete sending domains."""
+
+
+@command.command("create")
+@click.argument("name")
+@click.option("--workspace", default="default", show_default=True, help="Whose domain it is.")
+@click.option("--vouched", is_flag=True, help="Vouch for the domain: no DNS proof is asked for.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def create(name: str, workspace: str, vouched: bool, as_json: bool) -> None:
+    """Make the domain NAME with its keys, and print the DNS records to publish."""
+    result = operate("domain.create", {"workspace": workspace, "name": name, "vouched": vouched})
+    if as_json:
+        show_json(result)
+        return
+    click.echo(f"{result['name']} is {'vouched for' if result['vouched'] else 'made'}. Publish these records:\n")
+    _show_records(result["records"])
+    click.echo(f"\nThen: postroom domain check {result['name']}")
+
+
+@command.command("check")
+@click.argument("name")
+@click.option("--workspace", default="default", show_default=True, help="Whose domain it is.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def check(name: str, workspace: str, as_json: bool) -> None:
+    """Look whether the records of NAME are published."""
+    result = operate("domain.check", {"workspace": workspace, "name": name})
+    if as_json:
+        show_json(result)
+        return
+    for record in result["records"]:
+        mark = "seen   " if record["seen"] else "missing"
+        click.echo(f"{mark}  {record['purpose']:<16} {record['name']}  {record['problem']}")
+    click.echo("mail from this domain may leave" if result["may_send"] else "mail from this domain may not leave yet")
+
+
+@command.command("list")
+@click.option("--workspace", default="default", show_default=True, help="Whose domains.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_(workspace: str, as_json: bool) -> None:
+    """List the domains of a workspace."""
+    result = operate("domain.list", {"workspace": workspace})
+    if as_json:
+        show_json(result)
+        return
+    for one in result:
+        click.echo(f"{one['name']}  {'may send' if one['may_send'] else 'not proved'}")
+
+
+@command.command("delete")
+@click.argument("name")
+@click.option("--workspace", default="default", show_default=True, help="Whose domain it is.")
+def delete(name: str, workspace: str) -> None:
+    """Delete the domain NAME with its keys."""
+    operate("domain.delete", {"workspace": workspace, "name": name})
+    click.echo(f"{name} is deleted")
+
+
+def _show_records(records: Sequence[dict[str, Any]]) -> None:
+    for record in records:
+        click.echo(f"{record['name']}.  {record['type']}  {record['value']}")

@@ -1,0 +1,74 @@
+"""`postroom queue`: what waits, why, and until when."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from postroom.cli.operate import operate, show_json
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+@click.group("queue")
+def command() -> None:
+    """Look into the queue; hold, release, cancel, retry."""
+
+
+def _selection(function: _F) -> _F:
+    for option in (
+        click.argument("recipients", nargs=-1),
+        click.option("--message", default="", help="All recipients of a message (msg_…)."),
+        click.option("--domain", default="", help="All recipients at a domain."),
+        click.option("--all", "everything", is_flag=True, help="All recipients of the workspace."),
+        click.option("--workspace", default="default", show_default=True),
+        click.option("--json", "as_json", is_flag=True, help="Print JSON."),
+    ):
+        function = option(function)
+    return function
+
+
+@command.command("list")
+@click.option("--workspace", default="default", show_default=True)
+@click.option("--state", default="", help="Only recipients in this state.")
+@click.option("--domain", default="", help="Only recipients at a domain.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_(workspace: str, state: str, domain: str, limit: int, as_json: bool) -> None:
+    """List waiting recipients with the reason and the time of the next try in words."""
+    result = operate("queue.list", {"workspace": workspace, "state": state, "domain": domain, "limit": limit})
+    if as_json:
+        show_json(result)
+        return
+    for one in result["items"]:
+        click.echo(f"{one['id']}  {one['state']:<9} {one['address']}\n    {one['why']}")
+    if not result["items"]:
+        click.echo("nothing waits")
+
+
+def _mover(name: str, done: str) -> None:
+    @command.command(name, help=f"{name.capitalize()} recipients: by id (rcp_…), message, domain, or all.")
+    @_selection
+    def move(
+        recipients: tuple[str, ...], message: str, domain: str, everything: bool, workspace: str, as_json: bool
+    ) -> None:
+        result = operate(
+            f"queue.{name}",
+            {
+                "workspace": workspace,
+                "recipients": list(recipients),
+                "message": message,
+                "domain": domain,
+                "all": everything,
+            },
+        )
+        if as_json:
+            show_json(result)
+        else:
+            click.echo(f"{result['moved']} {done}")
+
+
+_mover("hold", "held")
+_mover("release", "released")
+_mover("cancel", "cancelled")
+_mover("retry", "will be tried at once")

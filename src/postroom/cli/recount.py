@@ -1,0 +1,24 @@
+"""`postroom recount`: the counters once more, from the ledger."""
+
+import click
+
+from postroom.cli.operate import operate, show_json
+
+
+@click.command("recount")
+@click.option("--workspace", default="default", show_default=True, help="Whose counters.")
+@click.option("--hours", type=click.IntRange(1, 24 * 400), default=24 * 400, show_default=True, help="How far back.")
+@click.option("--repair", is_flag=True, help="Write the counted numbers where they differ.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(workspace: str, hours: int, repair: bool, as_json: bool) -> None:
+    """Count all counters again from recipients and events, and name those that differ."""
+    result = operate("recount", {"workspace": workspace, "hours": hours, "repair": repair})
+    if as_json:
+        show_json(result)
+        return
+    for one in result["differences"]:
+        click.echo(
+            f"{one['hour']}  {one['dimension']} {one['key']}: {one['counter']} is {one['counted']}, was {one['stored']}"
+        )
+    done = " and were corrected" if repair and result["differences"] else ""
+    click.echo(f"{len(result['differences'])} of {result['rows']} counters differ{done}")

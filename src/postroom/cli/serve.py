@@ -1,0 +1,12 @@
+"""`postroom serve`: runs the server."""
+
+import click
+
+from postroom.app.serve import run_server
+from postroom.config import read_settings
+
+
+@click.command("serve")
+def command() -> None:
+    """Run the server until SIGTERM or Ctrl-C; a second one hurries the stop."""
+    run_server(read_settings())

@@ -1,0 +1,35 @@
+"""`postroom workspace`: tenants."""
+
+import click
+
+from postroom.cli.operate import operate, show_json
+
+
+@click.group("workspace")
+def command() -> None:
+    """Make and list workspaces."""
+
+
+@command.command("create")
+@click.argument("name")
+@click.option("--transport", default="", help="A way out of its own, as POSTROOM_TRANSPORT writes it.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def create(name: str, transport: str, as_json: bool) -> None:
+    """Make the workspace NAME."""
+    result = operate("workspace.create", {"name": name, "transport": transport})
+    if as_json:
+        show_json(result)
+    else:
+        click.echo(f"workspace {result['name']} is {result['id']}")
+
+
+@command.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_(as_json: bool) -> None:
+    """List all workspaces."""
+    result = operate("workspace.list", {})
+    if as_json:
+        show_json(result)
+        return
+    for one in result:
+        click.echo(f"{one['id']}  {one['name']}  {one['transport'] or '(transport of the installation)'}")

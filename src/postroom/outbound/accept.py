@@ -1,0 +1,403 @@
+"""Taking a submission in: checked, compiled, stored and queued in one transaction. The only way in.
+
+`accept` returns after the commit; the doors say 250 and 202 then and not
+before. `prepare` does everything that needs no transaction, so that a caller
+can write the prepared mail in a transaction of its own (a DSN is written in
+the settlement that it tells of).
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+import msgspec
+
+from postroom.base.clock import Clock
+from postroom.base.errors import WrongInput
+from postroom.base.ids import IdSource
+from postroom.base.threads import Threads
+from postroom.base.tokens import TokenKeys
+from postroom.events import record
+from postroom.ledger.rows import ContentRow, DomainRow, LaneRow, MessageRow, RecipientRow
+from postroom.ledger.states import RecipientState, Stream
+from postroom.mail.address import address_key, domain_key, domain_of
+from postroom.mail.address_list import parse_address_list
+from postroom.mail.encoded_words import decode_words
+from postroom.mail.envelope import EnvelopeRecipient
+from postroom.mail.header import field_body, find, split_header, unfold
+from postroom.mail.message_id import make_message_id
+from postroom.mail.smtp_reply import SmtpReply
+from postroom.outbound.compile import CompileOptions, Findings, compile_content
+from postroom.outbound.contents import Contents, PackedContent
+from postroom.outbound.links import pack_targets
+from postroom.outbound.messages import Messages
+from postroom.outbound.providers import Providers
+from postroom.outbound.submission import (
+    MAX_RECIPIENTS,
+    MAX_TAGS,
+    Accepted,
+    AcceptedRecipient,
+    Refused,
+    StagedContent,
+    Submission,
+)
+from postroom.store import content as store_content
+from postroom.store.database import Database, Tx
+from postroom.store.queue import DueLane, lane_id
+from postroom.store.suppressions import suppressed
+
+_encode = msgspec.json.Encoder().encode
+_SUBJECT_CHARACTERS = 998
+_BIG_BYTES = 256 * 1024
+_LANES_KNOWN = 100_000
+
+OWN_SOURCE = "notify"
+"""Source of reports that we write ourselves: they need no proved From."""
+
+
+class Senders(Protocol):
+    """The domains of workspaces (`domains.registry`)."""
+
+    async def sender(self, workspace_id: int, name: str) -> DomainRow | None:
+        """Return a workspace's row of a From domain, proved or not, or None. Raises TryLater."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The installation's own names, used until a domain has its own."""
+
+    hostname: str
+    return_path_host: str
+    public_url: str
+    """Beginning of the public addresses, without a slash at the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A submission that is ready to be written."""
+
+    message: MessageRow
+    content: ContentRow
+    packed: PackedContent
+    recipients: tuple[RecipientRow, ...]
+    lanes: tuple[LaneRow, ...]
+    event_id: int
+    suppressed_event_ids: tuple[int, ...]
+
+    @property
+    def due_lanes(self) -> list[DueLane]:
+        """The lanes that get mail, for the worker."""
+        due = self.recipients[0].due_ms
+        lanes = {row.lane_id: row.domain for row in self.recipients}
+        message = self.message
+        return [DueLane(lane, message.workspace_id, message.stream, domain, due) for lane, domain in lanes.items()]
+
+    def write(self, tx: Tx) -> Accepted:
+        """Store everything; recipients whose address is suppressed are stored as suppressed."""
+        message = self.message
+        tx.add(self.content)
+        tx.add(message)
+        for lane in self.lanes:
+            tx.add(lane)
+        record.record_accepted(tx, message, [row.provider for row in self.recipients], self.event_id)
+        asked = [(row.address_key, message.stream) for row in self.recipients]
+        stopped = suppressed(tx, message.workspace_id, asked, message.created_ms)
+        accepted = []
+        for row, event_id in zip(self.recipients, self.suppressed_event_ids, strict=True):
+            why = stopped.get((row.address_key, message.stream))
+            if why is not None:
+                row = _suppressed(row, why, message.created_ms)
+                facts = record.facts_of(message, row)
+                record.record_suppressed(tx, facts, event_id, message.created_ms, *why)
+            tx.add(row)
+            accepted.append(AcceptedRecipient(row.id, row.address, RecipientState(row.state)))
+        return Accepted(message.id, tuple(accepted))
+
+
+class Acceptance:
+    """Takes submissions in for all workspaces."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        ids: IdSource,
+        clock: Clock,
+        token_keys: Callable[[], TokenKeys],
+        senders: Senders,
+        needs_proof: Callable[[int], bool],
+        names: Names,
+        contents: Contents,
+        messages: Messages,
+        slow: Threads,
+        wake: Callable[[Iterable[DueLane]], None],
+    ) -> None:
+        """`needs_proof` tells of a workspace whether its mail leaves the machine; `wake` tells the worker."""
+        self._database = database
+        self._ids = ids
+        self._clock = clock
+        self._token_keys = token_keys
+        self._senders = senders
+        self._needs_proof = needs_proof
+        self._names = names
+        self._contents = contents
+        self._messages = messages
+        self._slow = slow
+        self._wake = wake
+        self._providers = Providers()
+        self._lanes: set[int] = set()
+
+    async def accept(
+        self, submission: Submission, *, in_transaction: Callable[[Tx, Accepted], None] | None = None
+    ) -> Accepted:
+        """Store and queue a submission; return after the commit.
+
+        `in_transaction` is run in the same transaction. Raises TryLater, WrongInput
+        and Refused; then nothing was stored.
+        """
+        prepared = await self.prepare(submission)
+
+        def write(tx: Tx) -> Accepted:
+            accepted = prepared.write(tx)
+            if in_transaction is not None:
+                in_transaction(tx, accepted)
+            return accepted
+
+        accepted = await self._database.write(write, size_bytes=len(prepared.content.body or b""))
+        self.written(prepared)
+        return accepted
+
+    def written(self, prepared: Prepared) -> None:
+        """Keep what a commit has stored at hand, and tell the worker."""
+        message = prepared.message
+        self._messages.put(message)
+        self._contents.put(message.workspace_id, message.content_key, prepared.packed)
+        if len(self._lanes) < _LANES_KNOWN:
+            self._lanes.update(lane.id for lane in prepared.lanes)
+        self._wake(prepared.due_lanes)
+
+    async def prepare(self, submission: Submission) -> Prepared:
+        """Check and compile a submission. Raises TryLater, WrongInput and Refused."""
+        _check(submission)
+        raw = await self._raw(submission.content)
+        header = split_header(raw)[0]
+        author = _author(header, submission.envelope.reverse_path)
+        domain = await self._senders.sender(submission.workspace.id, domain_of(author))
+        may_leave = domain is not None and (domain.vouched == 1 or domain.proved_ms is not None)
+        if not may_leave and submission.source != OWN_SOURCE and self._needs_proof(submission.workspace.id):
+            raise Refused(_unproved(domain_of(author), known=domain is not None))
+        options = self._options(submission, domain if may_leave else None)
+        key = content_key(raw, options)
+        packed, findings = await self._compiled(submission.workspace.id, key, raw, options)
+        if findings.refused is not None:
+            raise Refused(findings.refused)
+        content = await self._content_row(submission, key, packed, findings)
+        message = self._message(submission, header, author, domain, options, key, packed, findings, may_leave)
+        recipients = self._recipients(submission, message)
+        return Prepared(
+            message,
+            content,
+            packed,
+            recipients,
+            tuple(self._new_lanes(message, recipients)),
+            self._ids.next(),
+            tuple(self._ids.next() for _ in recipients),
+        )
+
+    async def _raw(self, content: bytes | StagedContent) -> bytes:
+        if isinstance(content, bytes):
+            return content
+        upload_id = content.upload_id
+        return await store_content.load_upload(self._database, upload_id)
+
+    async def _compiled(
+        self, workspace_id: int, key: bytes, raw: bytes, options: CompileOptions
+    ) -> tuple[PackedContent, Findings]:
+        if len(raw) <= _BIG_BYTES:
+            compiled, findings = compile_content(raw, options)
+        else:
+            compiled, findings = await self._slow.run(lambda: compile_content(raw, options))
+        return PackedContent(compiled.raw, compiled.to_plan(), compiled), findings
+
+    async def _content_row(
+        self, submission: Submission, key: bytes, packed: PackedContent, findings: Findings
+    ) -> ContentRow:
+        upload_id = submission.content.upload_id if isinstance(submission.content, StagedContent) else None
+        if upload_id is not None and len(packed.raw) != submission.content.size_bytes:  # type: ignore[union-attr]
+            # Compiling took something out (Bcc behind a broken header): what is kept is what is sent.
+            upload_id = await store_content.store_upload(self._database, self._ids.next(), packed.raw, self._clock)
+        body = None
+        if upload_id is None:
+            body = await self._packed_body(packed.raw)
+        return ContentRow(
+            submission.workspace.id,
+            key,
+            len(packed.raw),
+            upload_id,
+            body,
+            packed.plan,
+            store_content.pack(pack_targets(findings.links)),
+            self._clock.now_ms(),
+        )
+
+    async def _packed_body(self, raw: bytes) -> bytes:
+        if len(raw) <= store_content.SMALL_BYTES:
+            return store_content.pack(raw)
+        return await self._slow.run(lambda: store_content.pack(raw))
+
+    def _options(self, submission: Submission, domain: DomainRow | None) -> CompileOptions:
+        return CompileOptions(
+            tracking_url=tracking_url(self._names, domain),
+            track=submission.track,
+            is_bulk=submission.stream is Stream.BULK,
+            is_personal=submission.personal,
+        )
+
+    def _message(
+        self,
+        submission: Submission,
+        header: list[bytes],
+        author: str,
+        domain: DomainRow | None,
+        options: CompileOptions,
+        key: bytes,
+        packed: PackedContent,
+        findings: Findings,
+        may_leave: bool,
+    ) -> MessageRow:
+        envelope = submission.envelope
+        message_id = self._ids.next()
+        author_domain = domain_of(author)
+        return MessageRow(
+            id=message_id,
+            workspace_id=submission.workspace.id,
+            content_key=key,
+            kind="personal" if submission.personal else "shared",
+            stream=submission.stream.value,
+            source=submission.source,
+            reverse_path=envelope.reverse_path,
+            author_address=author,
+            author_domain=author_domain,
+            domain_id=domain.id if domain is not None else None,
+            subject=_subject(header),
+            message_id=_message_id(header) or make_message_id("msg", message_id, author_domain or self._names.hostname),
+            tags=_encode(submission.tags).decode(),
+            metadata=_encode(dict(submission.metadata)).decode(),
+            track=submission.track.value,
+            token_key_id=self._token_keys().newest_id,
+            return_path_host=return_path_host(self._names, domain if may_leave else None),
+            tracking_url=options.tracking_url,
+            smtputf8=int(envelope.smtputf8),
+            ret=envelope.ret or "",
+            envid=envelope.envid or "",
+            size_bytes=len(packed.raw),
+            send_at_ms=submission.send_at_ms,
+            created_ms=self._clock.now_ms(),
+            unsubscribe=_kept_fields(findings),
+        )
+
+    def _recipients(self, submission: Submission, message: MessageRow) -> tuple[RecipientRow, ...]:
+        due = max(message.created_ms, submission.send_at_ms or 0)
+        return tuple(self._recipient(one, message, due) for one in submission.envelope.recipients)
+
+    def _recipient(self, one: EnvelopeRecipient, message: MessageRow, due_ms: int) -> RecipientRow:
+        domain = domain_key(domain_of(one.address))
+        return RecipientRow(
+            id=self._ids.next(),
+            workspace_id=message.workspace_id,
+            message_id=message.id,
+            lane_id=lane_id(message.workspace_id, message.stream, domain),
+            address=one.address,
+            address_key=address_key(one.address),
+            domain=domain,
+            state=RecipientState.QUEUED.value,
+            due_ms=due_ms,
+            provider=self._providers.of_domain(domain),
+            notify=one.notify.value,
+            original=one.original or "",
+            merge="",
+        )
+
+    def _new_lanes(self, message: MessageRow, recipients: Iterable[RecipientRow]) -> list[LaneRow]:
+        # A lane stays once it is made, so each is written once a process.
+        wanted = {row.lane_id: row.domain for row in recipients if row.lane_id not in self._lanes}
+        return [LaneRow(lane, message.workspace_id, message.stream, domain) for lane, domain in wanted.items()]
+
+
+def content_key(raw: bytes, options: CompileOptions) -> bytes:
+    """Return the key under which a content is stored once a workspace."""
+    digest = hashlib.sha256(options.to_bytes())
+    digest.update(raw)
+    return digest.digest()[:16]
+
+
+def tracking_url(names: Names, domain: DomainRow | None) -> str:
+    """Return the beginning of a message's public addresses: `go.DOMAIN` once it was seen, else our own."""
+    if domain is None or domain.tracking_seen_ms is None:
+        return names.public_url
+    scheme, _, rest = names.public_url.partition("://")
+    # A port of our own listener goes with the domain's host too: behind a proxy there is none.
+    port = rest.rpartition("]")[2].partition(":")[2]
+    return f"{scheme}://go.{domain.name}" + (f":{port}" if port else "")
+
+
+def return_path_host(names: Names, domain: DomainRow | None) -> str:
+    """Return the host of a message's machine addresses: `rp.DOMAIN` once it was seen, else our own."""
+    if domain is None or domain.return_path_seen_ms is None:
+        return names.return_path_host
+    return f"rp.{domain.name}"
+
+
+def _check(submission: Submission) -> None:
+    count = len(submission.envelope.recipients)
+    if not 1 <= count <= MAX_RECIPIENTS:
+        raise WrongInput("recipients", f"a message has 1 to {MAX_RECIPIENTS} recipients, not {count}")
+    if len(submission.tags) > MAX_TAGS:
+        raise WrongInput("tags", f"a message has at most {MAX_TAGS} tags, not {len(submission.tags)}")
+
+
+def _author(header: list[bytes], reverse_path: str) -> str:
+    """Return the address of the first author (RFC 5322 3.6.2), else the reverse-path."""
+    field = find(header, b"from")
+    mailboxes = parse_address_list(field) if field is not None else []
+    address = next((one.address for one in mailboxes if "@" in one.address), reverse_path)
+    if "@" not in address:
+        raise WrongInput("From", "the mail has no From field with an address; add one")
+    return address
+
+
+def _unproved(domain: str, *, known: bool) -> SmtpReply:
+    what = "is not proved yet" if known else "is not a domain of this workspace"
+    how = "publish its TXT record, then" if known else f"run `postroom domain create {domain}`, publish its records,"
+    return SmtpReply(550, "5.7.1", f"the From domain {domain} {what}: {how} run `postroom domain check {domain}`")
+
+
+def _subject(header: list[bytes]) -> str:
+    field = find(header, b"subject")
+    return decode_words(unfold(field))[:_SUBJECT_CHARACTERS].strip() if field is not None else ""
+
+
+def _message_id(header: list[bytes]) -> str:
+    field = find(header, b"message-id")
+    return unfold(field).decode("utf-8", "replace").strip()[:_SUBJECT_CHARACTERS] if field is not None else ""
+
+
+def _kept_fields(findings: Findings) -> str:
+    if not findings.unsubscribe_fields and not findings.reply_to_fields:
+        return ""
+    kept: dict[str, str] = {}
+    for field in (*findings.unsubscribe_fields, *findings.reply_to_fields):
+        name = field.partition(b":")[0].decode("ascii", "replace").strip().lower()
+        kept[name] = unfold(field_body(field)).decode("utf-8", "replace").strip()
+    return _encode(kept).decode()
+
+
+def _suppressed(row: RecipientRow, why: tuple[str, str], now_ms: int) -> RecipientRow:
+    scope, reason = why
+    return row._replace(
+        state=RecipientState.SUPPRESSED.value,
+        reason=f"suppressed for {scope} mail: {reason}",
+        settled_ms=now_ms,
+    )

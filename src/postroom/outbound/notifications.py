@@ -1,0 +1,139 @@
+"""The reports that settlements owe to authors, written in the same transaction (RFC 3461 5.2).
+
+A failed recipient and the mail that tells its author are one commit: a crash
+loses neither and doubles neither.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import structlog
+
+from postroom.base.clock import Clock
+from postroom.base.errors import PostroomError, TryLater
+from postroom.base.ids import IdSource
+from postroom.ledger.outcomes import OutcomeKind
+from postroom.ledger.rows import WorkspaceRow
+from postroom.ledger.states import Stream
+from postroom.mail.dsn import Action
+from postroom.mail.envelope import Notify
+from postroom.outbound.accept import OWN_SOURCE, Acceptance, Prepared
+from postroom.outbound.contents import ContentGone, Contents
+from postroom.outbound.notify import compose_notification, due_notification
+from postroom.outbound.retry import RetrySchedule
+from postroom.outbound.settle import Decision
+from postroom.outbound.submission import Submission, Track
+from postroom.store.database import Tx
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Notices:
+    """Decisions with the reports that some of them owe."""
+
+    decisions: Sequence[Decision]
+    prepared: Mapping[int, Prepared] = field(default_factory=dict)
+    """Report by recipient id."""
+
+    def write(self, tx: Tx, recipient_id: int) -> None:
+        """Store the report about a recipient that was just settled, where one is due."""
+        prepared = self.prepared.get(recipient_id)
+        if prepared is not None:
+            prepared.write(tx)
+
+
+class Notifications:
+    """Prepares reports."""
+
+    def __init__(
+        self,
+        acceptance: Acceptance,
+        contents: Contents,
+        workspaces: Mapping[int, WorkspaceRow],
+        schedule: RetrySchedule,
+        ids: IdSource,
+        clock: Clock,
+        reporting_mta: str,
+    ) -> None:
+        """`workspaces` is a view of all of them; `reporting_mta` is our host name."""
+        self._acceptance = acceptance
+        self._contents = contents
+        self._workspaces = workspaces
+        self._schedule = schedule
+        self._ids = ids
+        self._clock = clock
+        self._reporting_mta = reporting_mta
+
+    async def prepare(self, decisions: Sequence[Decision]) -> Notices:
+        """Return the decisions with their reports. Raises TryLater where a content cannot be read now."""
+        prepared: dict[int, Prepared] = {}
+        noted: list[Decision] = []
+        for decision in decisions:
+            action = self._due(decision)
+            if action is not None:
+                report = await self._report(decision, action)
+                if report is not None:
+                    prepared[decision.tried.claimed.id] = report
+                if action is Action.DELAYED:
+                    decision = replace(decision, settlement=decision.settlement._replace(delayed_told=1))
+            noted.append(decision)
+        return Notices(noted, prepared)
+
+    def written(self, notices: Notices, ours: set[int]) -> None:
+        """Tell the queue about the reports that a commit has stored."""
+        for recipient_id, prepared in notices.prepared.items():
+            if recipient_id in ours:
+                self._acceptance.written(prepared)
+
+    def _due(self, decision: Decision) -> Action | None:
+        claimed, message = decision.tried.claimed, decision.tried.message
+        if not message.reverse_path:
+            return None
+        first = decision.settlement.first_tried_ms
+        return due_notification(
+            Notify(claimed.notify),
+            decision.outcome.kind,
+            message.reverse_path,
+            deferred_for_ms=decision.tried.ended_ms - first if first is not None else 0,
+            delay_notice_after_ms=round(self._schedule.delay_notice_after.total_seconds() * 1000),
+            delayed_told=bool(claimed.delayed_told),
+        )
+
+    async def _report(self, decision: Decision, action: Action) -> Prepared | None:
+        claimed, message, outcome = decision.tried.claimed, decision.tried.message, decision.outcome
+        try:
+            original = (await self._contents.load(message.workspace_id, message.content_key)).raw
+        except ContentGone:
+            original = b""
+        until = None
+        if decision.settlement.first_tried_ms is not None and outcome.kind is OutcomeKind.DEFERRED:
+            until = decision.settlement.first_tried_ms + round(self._schedule.give_up_after.total_seconds() * 1000)
+        notification = compose_notification(
+            message,
+            claimed,
+            action,
+            outcome.reply,
+            original,
+            reporting_mta=self._reporting_mta,
+            report_id=self._ids.next(),
+            now_ms=self._clock.now_ms(),
+            next_hop=outcome.next_hop,
+            will_retry_until_ms=until,
+        )
+        submission = Submission(
+            workspace=self._workspaces[message.workspace_id],
+            envelope=notification.envelope,
+            content=notification.content,
+            source=OWN_SOURCE,
+            stream=Stream.TRANSACTIONAL,
+            track=Track.NOTHING,
+        )
+        try:
+            return await self._acceptance.prepare(submission)
+        except TryLater:
+            raise
+        except PostroomError as error:
+            # A report that cannot be sent must not keep its recipient from being settled.
+            _log.warning("no report to the author", recipient=claimed.id, reason=str(error))
+            return None
