@@ -1,10 +1,12 @@
 """The HTTP API: its routes put together into one ASGI application (Litestar)."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from litestar import Litestar, Response, Router, get
+from litestar import Litestar, Response, Router, get, route
 from litestar.datastructures import State
+from litestar.handlers import HTTPRouteHandler
 
 from postroom.doors.http import domains, events, health, messages, queue, recipients, sending, stats, suppressions
 from postroom.doors.http.openapi import build_document
@@ -54,9 +56,27 @@ async def openapi_document(request: ApiRequest) -> Response[bytes]:
     return Response(msgspec.json.encode(document), media_type="application/json")
 
 
+def _options_of(handlers: Sequence[HTTPRouteHandler]) -> list[HTTPRouteHandler]:
+    """Return a handler of OPTIONS for each path: Litestar's own names the methods of one handler only."""
+    allowed: dict[str, set[str]] = {}
+    for handler in handlers:
+        for path in handler.paths:
+            allowed.setdefault(path, {"OPTIONS"}).update(handler.http_methods)
+    return [_options(path, ", ".join(sorted(methods))) for path, methods in allowed.items()]
+
+
+def _options(path: str, allow: str) -> HTTPRouteHandler:
+    async def options(request: ApiRequest) -> Response[None]:
+        return Response(None, status_code=204, headers={"Allow": allow})
+
+    return route(path, http_method="OPTIONS", status_code=204, opt={"public": True})(options)
+
+
 def create_api(services: Services) -> Litestar:
     """Return the application: `/api/v1/…` and `/health/…`."""
-    api = Router(PREFIX, route_handlers=[*_ROUTES, openapi_document], guards=[authenticate])
+    routes = [*_ROUTES, openapi_document]
+    # OPTIONS first: Litestar makes one of its own for a path that it meets without.
+    api = Router(PREFIX, route_handlers=[*_options_of(routes), *routes], guards=[authenticate])
     return Litestar(
         route_handlers=[api, health.live, health.ready],
         exception_handlers={Exception: answer_error},

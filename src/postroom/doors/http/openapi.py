@@ -18,6 +18,11 @@ Json = dict[str, Any]
 _REF = "#/components/schemas/{name}"
 _NO_NUL = r"^[^\x00]*$"
 _ID_KINDS = {"messages": "msg", "recipients": "rcp"}
+_IDEMPOTENCY = (
+    "The header `Idempotency-Key` (1 to 255 printable ASCII characters) makes a repetition safe: within 24 hours the "
+    "same key and body get the first answer with `Idempotent-Replay: true`, another body gets 422, and 409 says that "
+    "the first request is still running."
+)
 _HEADERS: dict[int, Json] = {
     401: {"WWW-Authenticate": {"schema": {"type": "string"}}},
     503: {"Retry-After": {"description": "Seconds.", "schema": {"type": "string"}}},
@@ -115,14 +120,10 @@ def _operation(path: str, method: str, handler: HTTPRouteHandler, operation: Ope
     }
     parameters = [*_path_parameters(path), *_query_parameters(operation, schemas)]
     if operation.idempotent:
-        parameters.append(
-            {
-                "name": "Idempotency-Key",
-                "in": "header",
-                "description": "The same key and body within 24 hours get the first answer.",
-                "schema": {"type": "string", "pattern": r"^[!-~](?:[ -~]{0,253}[!-~])?$"},
-            }
-        )
+        # Not among the parameters: a key belongs to one body, and tools that draw each
+        # parameter by itself send one key with many bodies.
+        described["description"] += "\n\n" + _IDEMPOTENCY
+        described["x-request-headers"] = {"Idempotency-Key": {"type": "string", "minLength": 1, "maxLength": 255}}
     if parameters:
         described["parameters"] = parameters
     if operation.body is not None:

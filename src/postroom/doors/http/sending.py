@@ -65,7 +65,7 @@ class BatchIn(Struct, frozen=True, forbid_unknown_fields=True):
 
     messages: Annotated[
         list[Any],
-        Meta(min_length=1, max_length=MAX_BATCH, extra_json_schema={"items": {"type": "object"}}),
+        Meta(min_length=1, max_length=MAX_BATCH, extra_json_schema={"items": {"description": "A message."}}),
     ]
 
 

@@ -16,7 +16,7 @@ _KINDS = {"msg": "message", "rcp": "recipient", "evt": "event"}
 def show_time(epoch_ms: int) -> str:
     """Return a time such as `2026-01-31T08:00:00.000Z`."""
     time = _EPOCH + timedelta(milliseconds=epoch_ms)
-    return f"{time:%Y-%m-%dT%H:%M:%S}.{epoch_ms % 1000:03d}Z"
+    return time.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def show_time_or_none(epoch_ms: int | None) -> str | None:
