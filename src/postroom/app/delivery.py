@@ -99,6 +99,11 @@ class Attempting:
             waits.append(self._helpers.drain(seconds))
         await asyncio.gather(*waits)
 
+    async def close(self) -> None:
+        """Let the helpers end; everything is settled."""
+        if self._helpers is not None:
+            await self._helpers.close()
+
 
 def local_tools(services: Services, transports: dict[TransportKind, Transport]) -> Tools:
     """Return what attempts in the owner use."""

@@ -5,7 +5,6 @@ closes, the owner is gone and the helper ends.
 """
 
 import asyncio
-import contextlib
 import os
 import signal
 import socket
@@ -67,11 +66,9 @@ class Helper:
                 pass
 
     async def drain(self, seconds: float) -> None:
-        """Let running tries end within `seconds`, cut the rest, and tell the owner."""
+        """Let running tries end within `seconds` and cut the rest; the owner hears of each."""
         await self._attempts.drain(seconds)
         await self._pool.close()
-        with contextlib.suppress(ConnectionError):
-            await self._writer.drain()
 
     def close(self) -> None:
         """Close the journal: what is not settled stays in it."""
@@ -89,32 +86,25 @@ class Helper:
 
 
 async def run_helper(descriptor: int) -> None:
-    """Work for the owner at the other end of the socketpair until it goes or says Drain."""
+    """Work for the owner at the other end of the socketpair until it closes."""
     reader, writer = await asyncio.open_connection(sock=socket.socket(fileno=descriptor))
     hello = await frames.read_downward(reader)
     if not isinstance(hello, frames.Hello):
         return
     helper = Helper(hello, writer)
+    draining: asyncio.Task[None] | None = None
     while (frame := await frames.read_downward(reader)) is not None:
         if isinstance(frame, frames.Drain):
-            await _drain_and_listen(helper, reader, frame.seconds)
-            break
-        helper.take(frame)
+            # Settled frames still come while tries end.
+            draining = asyncio.get_running_loop().create_task(helper.drain(frame.seconds))
+        else:
+            helper.take(frame)
+    # The owner is gone: what is on its way is cut, and the journal tells the next owner.
+    if draining is not None:
+        draining.cancel()
+    await helper.drain(0)
     helper.close()
     writer.close()
-
-
-async def _drain_and_listen(helper: Helper, reader: asyncio.StreamReader, seconds: float) -> None:
-    # Settled frames still come while tries end; without them the journal would keep what is settled.
-    async def listen() -> None:
-        while (frame := await frames.read_downward(reader)) is not None:
-            helper.take(frame)
-
-    listening = asyncio.get_running_loop().create_task(listen())
-    await helper.drain(seconds)
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(asyncio.shield(listening), 10)
-    listening.cancel()
 
 
 def main() -> None:

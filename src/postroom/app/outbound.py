@@ -41,6 +41,7 @@ class Outbound:
         self._journal: Journal | None = None
         self._pool: SmtpPool | None = None
         self._hops: LaneHops | None = None
+        self._attempting: Attempting | None = None
         self.worker: Worker | None = None
         self.schedule = RetrySchedule(give_up_after=settings.give_up_days)
         self.sites = Sites(services.clock, settings.site_connections, self._delivering_nodes)
@@ -74,6 +75,7 @@ class Outbound:
                 processes.spawn, settings.helpers, services.contents, KeyMaterials(services), processes.flights_of
             )
             await helpers.open()
+        self._attempting = Attempting(local, helpers)
         self._hops = LaneHops(self._lookup(), services.transport_of, services.clock, self._look_again)
         self.worker = Worker(
             database=services.database,
@@ -81,7 +83,7 @@ class Outbound:
             ids=services.ids,
             sites=self.sites,
             hops=self._hops,
-            attempts=Attempting(local, helpers),
+            attempts=self._attempting,
             messages=services.messages,
             notifications=Notifications(
                 self.acceptance,
@@ -102,6 +104,8 @@ class Outbound:
         """Close connections and the journal; the worker has stopped."""
         if self._hops is not None:
             await self._hops.close()
+        if self._attempting is not None:
+            await self._attempting.close()
         if self._pool is not None:
             await self._pool.close()
         if self._journal is not None:
@@ -134,7 +138,7 @@ class Outbound:
         # The sandbox keeps copies in this process, so helpers would idle.
         rows = self._services.workspaces.rows
         kinds = {self._services.transport_of(row.id).kind for row in rows.values()}
-        return self._services.default_transport.kind is not TransportKind.SANDBOX or kinds != {TransportKind.SANDBOX}
+        return bool((kinds | {self._services.default_transport.kind}) - {TransportKind.SANDBOX})
 
     def _retries_in_doubt(self, workspace_id: int, stream: str) -> bool:
         row = self._services.workspaces.rows[workspace_id]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from postroom.mail.header import split_header, without
+from postroom.mail.header import split_fields, without
 from postroom.mail.parse import LINE_LIMIT, Header, long_line, read_header, walk, with_crlf
 from postroom.mail.smtp_reply import SmtpReply
 from postroom.outbound.conversions import flag_conversions, flag_long_edits, has_utf8_fields, is_ascii_span
@@ -171,11 +171,11 @@ def _read(raw: bytes) -> tuple[bytes, Header]:
     header = read_header(raw, 0, len(raw))
     if header.end == header.body_start < len(raw):
         # A line that is no field ends the header; Bcc behind it must not leave with the body.
-        fields, rest = split_header(raw)
-        kept = without(fields, PRIVATE_FIELDS, prefixes=(PRIVATE_PREFIX,))
-        if len(kept) < len(fields):
-            raw = b"".join(kept) + b"\r\n" + raw[rest:]
-            header = read_header(raw, 0, len(raw))
+        rest = (raw.find(b"\r\n\r\n", header.end) + 2) or len(raw)
+        lines = split_fields(raw[header.end : rest])
+        kept = without(lines, PRIVATE_FIELDS, prefixes=(PRIVATE_PREFIX,))
+        if len(kept) < len(lines):
+            raw = b"".join([raw[: header.end], *kept, raw[rest:]])
     return raw, header
 
 

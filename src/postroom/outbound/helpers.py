@@ -7,6 +7,7 @@ dies, its journal tells what was in flight, and another one takes its place.
 """
 
 import asyncio
+import contextlib
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ from postroom.outbound.recover import outcome_after_crash
 _log = structlog.get_logger(__name__)
 
 _CONTENT_BYTES = 32 << 20
+_GRACE_SECONDS = 5.0
 _LATER = Outcome(OutcomeKind.RETURNED, SmtpReply(451, "4.3.0", "what this try needs could not be read"))
 
 
@@ -57,6 +59,7 @@ class _Helper:
     content_bytes: int = 0
     domains: set[int] = field(default_factory=set)
     running: dict[int, tuple[Work, Callable[[Attempted], None]]] = field(default_factory=dict)
+    idle: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class HelperAttempts:
@@ -78,7 +81,9 @@ class HelperAttempts:
         self._flights_of = flights_of
         self._helpers: list[_Helper] = []
         self._journals: dict[tuple[int, int], _Helper] = {}
-        self._nursery = Nursery("helpers")
+        self._listening = Nursery("helpers")
+        self._fetching = Nursery("attempts to hand out")
+        self._there = asyncio.Event()
         self._numbers = 0
         self._stopping = False
 
@@ -95,7 +100,7 @@ class HelperAttempts:
         if helper and content and (domain_id is None or domain_id in helper.domains):
             self._hand(helper, work, content, done)
         else:
-            self._nursery.start(self._fetch_and_hand(work, done), str(work.claimed.id))
+            self._fetching.start(self._fetch_and_hand(work, done), str(work.claimed.id))
 
     def renewed(self, keys: Sequence[tuple[int, int]], lease_ms: int) -> None:
         """Tell all helpers about longer leases."""
@@ -115,25 +120,38 @@ class HelperAttempts:
             self._say(self._helpers[index], frames.Settled(mine))
 
     async def drain(self, seconds: float) -> None:
-        """Let running tries end within `seconds`, have the rest cut, and let the helpers end."""
+        """Have running tries end within `seconds` and the rest cut; return when all have ended."""
         self._stopping = True
         for helper in self._helpers:
             self._say(helper, frames.Drain(seconds))
-        await self._nursery.drain(seconds + 10)
+        await self._fetching.drain(seconds)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds + _GRACE_SECONDS):
+                for helper in self._helpers:
+                    await helper.idle.wait()
+
+    async def close(self) -> None:
+        """Let the helpers end; everything is settled."""
+        self._stopping = True
+        for helper in self._helpers:
+            helper.link.writer.close()
+        await self._listening.drain(_GRACE_SECONDS)
 
     async def _add(self) -> None:
         helper = _Helper(await self._spawn())
+        helper.idle.set()
         self._helpers.append(helper)
-        self._nursery.start(self._listen(helper), helper.link.journal_name)
+        self._there.set()
+        self._listening.start(self._listen(helper), helper.link.journal_name)
 
     async def _fetch_and_hand(self, work: Work, done: Callable[[Attempted], None]) -> None:
         attempted: Attempted | None = Attempted(_LATER)
         try:
             content = await self._contents.load(work.message.workspace_id, work.message.content_key)
-            while not self._helpers and not self._stopping:
-                await asyncio.sleep(0.1)
-            if self._helpers:
-                helper = min(self._helpers, key=lambda one: len(one.running))
+            # None is there for the moment in which a dead one is replaced.
+            await self._there.wait()
+            helper = min(self._helpers, key=lambda one: len(one.running), default=None)
+            if helper is not None and not self._stopping:
                 domain_id = work.message.domain_id
                 if domain_id is not None and domain_id not in helper.domains:
                     keys = await self._keys.key_material(domain_id)
@@ -150,6 +168,7 @@ class HelperAttempts:
     def _hand(self, helper: _Helper, work: Work, content: PackedContent, done: Callable[[Attempted], None]) -> None:
         number = self._give_content(helper, work, content)
         helper.running[work.claimed.id] = (work, done)
+        helper.idle.clear()
         self._journals[(work.claimed.id, work.claimed.epoch)] = helper
         self._say(helper, frames.DoWork(number, work))
 
@@ -177,9 +196,13 @@ class HelperAttempts:
     async def _listen(self, helper: _Helper) -> None:
         while (ended := await frames.read_upward(helper.link.reader)) is not None:
             running = helper.running.pop(ended.recipient_id, None)
+            if not helper.running:
+                helper.idle.set()
             if running is not None:
                 running[1](ended.attempted)
         self._helpers.remove(helper)
+        if not self._helpers:
+            self._there.clear()
         helper.link.writer.close()
         code = await helper.link.wait()
         if self._stopping and not helper.running:
@@ -189,5 +212,6 @@ class HelperAttempts:
         for work, done in list(helper.running.values()):
             done(Attempted(outcome_after_crash(work.claimed, flights)))
         helper.running.clear()
+        helper.idle.set()
         if not self._stopping:
             await self._add()

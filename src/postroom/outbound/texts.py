@@ -77,7 +77,7 @@ class Texts:
         label = part.parameters.get(b"charset", b"")
         its_charset = charset(label)
         is_wide = its_charset.kind is CharsetKind.WIDE
-        if not wants_clicks and not wants_pixel and not is_wide and b"unsubscribe" not in content:
+        if not wants_clicks and not wants_pixel and not is_wide and b"unsubscribe" not in content.lower():
             return ""
         if _PGP in content:
             return "OpenPGP"
