@@ -109,6 +109,10 @@ class FailureDelays:
         self._records: OrderedDict[str, _Record] = OrderedDict()
         self._known_good: OrderedDict[tuple[str, str], None] = OrderedDict()
 
+    def __len__(self) -> int:
+        """How many addresses and logins are remembered."""
+        return len(self._records) + len(self._known_good)
+
     def reserve(self, address: str, username: str, now: float) -> float | None:
         """Return the seconds to wait before the check, or None where the queue is too long.
 
@@ -135,8 +139,8 @@ class FailureDelays:
             fresh = _Record(failures, now, record.free_at)
             fresh.free_at = max(record.free_at, now + self._pause(fresh, now))
             self._records[key] = fresh
-            if len(self._records) > self._capacity:
-                self._records.popitem(last=False)
+        while len(self._records) > self._capacity:
+            self._records.popitem(last=False)
 
     def succeeded(self, address: str, username: str) -> None:
         """Note that this login works from this address."""

@@ -347,7 +347,7 @@ class Connection(asyncio.Protocol):
                 self._pump()
 
     def _start_tls(self, session: Session) -> None:
-        """Upgrade the connection. Plain text that arrives from now on reaches no session."""
+        """Upgrade the connection. Plain text that still arrives is thrown away."""
         transport, context = self._transport, self._host.tls_context
         if transport is None or context is None:
             raise RuntimeError("TLS without a connection or a context")
@@ -357,6 +357,9 @@ class Connection(asyncio.Protocol):
         self._work(self._handshake(session, transport, context()))
 
     async def _handshake(self, session: Session, transport: asyncio.Transport, context: ssl.SSLContext) -> None:
+        # No plain text comes any more: `start_tls` changes the protocol before it first waits. What does come may
+        # come before it returns, as a client may send its first command together with the end of its handshake.
+        session.start_tls()
         try:
             upgraded = await asyncio.get_running_loop().start_tls(
                 transport, self, context, server_side=True, ssl_handshake_timeout=HANDSHAKE_SECONDS
@@ -366,7 +369,6 @@ class Connection(asyncio.Protocol):
             transport.abort()
             return
         self._transport = cast(asyncio.Transport, upgraded)
-        session.tls_started()
 
 
 def _peer(name: Any) -> Peer:

@@ -60,7 +60,7 @@ class ContentDropped:
 
 @dataclass(frozen=True, slots=True)
 class TlsWanted:
-    """STARTTLS: send the output, do the handshake, then call `tls_started`. No answer."""
+    """STARTTLS: send the output, call `start_tls`, do the handshake. No answer."""
 
 
 Event = (

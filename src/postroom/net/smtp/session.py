@@ -172,8 +172,11 @@ class Session:
             self._state.dropping = reply
             self._dropped_bytes = 0
 
-    def tls_started(self) -> None:
-        """The handshake is done: everything that the client said before is forgotten (RFC 3207 4.2)."""
+    def start_tls(self) -> None:
+        """Answer TlsWanted: what is received from now on has gone through TLS.
+
+        Everything that the client said before is forgotten (RFC 3207 4.2).
+        """
         state = self._state
         if state.reading is not Reading.NOTHING:
             return
@@ -223,11 +226,7 @@ class Session:
             return replies.LINE_TOO_LONG
         if line[-2:] != b"\r\n" or line.count(b"\r") > 1 or b"\0" in line:
             return replies.BAD_LINE_END
-        if (
-            len(line) > MAX_COMMAND_BYTES
-            and self._state.reading is Reading.COMMAND
-            and line[:5].upper() != b"AUTH "
-        ):
+        if len(line) > MAX_COMMAND_BYTES and self._state.reading is Reading.COMMAND and line[:5].upper() != b"AUTH ":
             return replies.LINE_TOO_LONG
         return None
 
