@@ -9,7 +9,7 @@ import contextlib
 from collections.abc import Awaitable
 from typing import Protocol
 
-from postroom.base.errors import PostroomError, TryLater, WrongInput
+from postroom.base.errors import TryLater, WrongInput
 from postroom.base.ids import show_id
 from postroom.ledger.rows import WorkspaceRow
 from postroom.ledger.states import Stream
@@ -20,7 +20,7 @@ from postroom.mail.header import split_header
 from postroom.mail.smtp_reply import SmtpReply
 from postroom.net.smtp import replies
 from postroom.net.smtp.door import Peer
-from postroom.outbound.submission import DEFAULT_TRACK, Accepted, StagedContent, Submission, Track
+from postroom.outbound.submission import DEFAULT_TRACK, Accepted, Refused, StagedContent, Submission, Track
 
 SOURCE = "smtp"
 _MAX_REPLY_TEXT = 400
@@ -74,14 +74,6 @@ class Uploads(Protocol):
     async def drop(self, upload_id: int) -> None:
         """Remove the pieces of an upload that will not be accepted."""
         ...
-
-
-class Refused(PostroomError):
-    """A submission is refused with a reply of its own."""
-
-    def __init__(self, reply: SmtpReply) -> None:
-        super().__init__(str(reply))
-        self.reply = reply
 
 
 class SubmissionDoor:
