@@ -3,12 +3,12 @@
 import asyncio
 import json
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Any
 
 import click
 
 from postroom.app.control import call_control, control_path
-from postroom.app.operations import perform_alone
 from postroom.config import read_settings
 
 
@@ -20,7 +20,9 @@ def operate(operation: str, arguments: Mapping[str, Any]) -> Any:
         try:
             return await call_control(control_path(settings.data), operation, arguments)
         except (FileNotFoundError, ConnectionRefusedError):
-            return await perform_alone(settings, operation, arguments)
+            # Only here is the rest of the program needed; importing it takes a second.
+            alone = import_module("postroom.app.operations")
+            return await alone.perform_alone(settings, operation, arguments)
 
     return asyncio.run(run())
 
