@@ -39,14 +39,9 @@ class Doors:
         self._http: list[HttpListener] = []
         self.submission_port = 0
         self.http_port = 0
-        own = {
-            urlsplit(public_url(settings)).hostname or "",
-            settings.hostname.lower(),
-            "127.0.0.1",
-            "localhost",
-            "[::1]",
-        }
-        self.hosts = Hosts(own - {""}, services.domains.hosts())
+        public_host = urlsplit(public_url(settings)).hostname
+        own = {settings.hostname.lower(), "localhost", "127.0.0.1", "[::1]"} | ({public_host} if public_host else set())
+        self.hosts = Hosts(own, services.domains.hosts())
         self._spool = Spool(settings.data / "spool", services.clock)
         self.ingest = Ingest(self._spool, services.database, services.ids, services.clock)
 
