@@ -2,6 +2,10 @@
 
     python -m bench.hits                 the benchmark
     python -m bench.hits serve FOLDER    only the door, on FOLDER/postroom.db; prints its port
+    python -m bench.hits bare FOLDER     the same server with an application that only answers; prints its port
+
+Figures of a busy machine say little: the ratio is to the bare server, measured
+in the same run before and after.
 
 The door (uvicorn, httptools, uvloop, raw ASGI), its ingest and SQLite's writer
 run in one process on core 0. `wrk` runs on core 1 and asks for pixels and
@@ -22,8 +26,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import structlog
 import uvloop
@@ -32,7 +37,7 @@ from bench.tracked_mail import HOST, KEYS, add_mail, add_workspace
 from postroom.base.clock import SystemClock
 from postroom.base.ids import IdSource, first_id_at
 from postroom.base.tokens import TokenKind
-from postroom.doors.http.public import PublicDoor
+from postroom.doors.http.public import PIXEL, PublicDoor
 from postroom.doors.http.server import serve_http
 from postroom.store.database import open_database
 from postroom.tracking.hosts import Hosts
@@ -77,11 +82,24 @@ async def serve(folder: Path) -> None:
     await database.close()
 
 
-async def fill(folder: Path) -> None:
-    """Store a delivered mail to RECIPIENTS recipients."""
+async def serve_bare() -> None:
+    """Answer every request with a pixel by the two messages of ASGI, record nothing: the reference."""
+    fields = [(b"content-type", b"image/png"), (b"content-length", b"68"), (b"cache-control", b"no-store")]
+
+    async def bare(scope: object, receive: object, send: Callable[[dict[str, object]], Awaitable[None]]) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": fields})
+        await send({"type": "http.response.body", "body": PIXEL})
+
+    listener = await serve_http(bare, "127.0.0.1", 0)  # type: ignore[arg-type]
+    print(listener.port, flush=True)
+    await listener.wait()
+
+
+async def fill(folder: Path, recipients: int = RECIPIENTS) -> None:
+    """Store delivered mails to `recipients` recipients, a multiple of 500."""
     database = await open_database(f"sqlite:///{folder}/postroom.db", clock=SystemClock())
     await add_workspace(database)
-    for start in range(0, RECIPIENTS, 500):
+    for start in range(0, recipients, 500):
         await add_mail(
             database, range(FIRST_RECIPIENT + start, FIRST_RECIPIENT + start + 500), message_id=1_000 + start
         )
@@ -113,8 +131,8 @@ request = function() return wrk.format("GET", paths[math.random(#paths)]) end
 class Door:
     """The serving process, pinned to core 0."""
 
-    def __init__(self, folder: Path) -> None:
-        command = [sys.executable, "-m", "bench.hits", "serve", str(folder)]
+    def __init__(self, folder: Path, what: str = "serve") -> None:
+        command = [sys.executable, "-m", "bench.hits", what, str(folder)]
         pinned = ["taskset", "-c", "0", *command] if shutil.which("taskset") else command
         environment = {**os.environ, "PYTHONPATH": f"{ROOT}/src:{ROOT}"}
         self.process = subprocess.Popen(pinned, stdout=subprocess.PIPE, cwd=ROOT, env=environment, text=True)
@@ -130,13 +148,15 @@ class Door:
         """Send a signal and wait for the end."""
         self.process.send_signal(how)
         self.process.wait(60)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
 
 
-def wrk(folder: Path, port: int, kind: TokenKind, seconds: float) -> subprocess.Popen[str]:
+def wrk(folder: Path, port: int, kind: TokenKind, seconds: int) -> subprocess.Popen[str]:
     """Start to ask for addresses of one kind, from core 1."""
     script = folder / f"{kind.name}.lua"
     script.write_text(LUA % (folder / f"{kind.name}.txt", time.time_ns() % 1_000_000, HOST, CHROME))
-    command = ["wrk", "-t1", "-c64", f"-d{max(1, round(seconds))}s", "--latency", "-s", str(script), f"http://127.0.0.1:{port}/"]
+    command = ["wrk", "-t1", "-c64", f"-d{seconds}s", "--latency", "-s", str(script), f"http://127.0.0.1:{port}/"]
     pinned = ["taskset", "-c", "1", *command] if shutil.which("taskset") else command
     return subprocess.Popen(pinned, stdout=subprocess.PIPE, text=True)
 
@@ -166,24 +186,38 @@ def settle(folder: Path, process: subprocess.Popen[str]) -> float:
     return time.monotonic() - started
 
 
-def measure(folder: Path, kind: TokenKind, seconds: float) -> None:
-    """Print hits a second of one kind."""
-    door = Door(folder)
+class Figures(NamedTuple):
+    """What one measurement brought."""
+
+    answered: float
+    """Answers a second."""
+    recorded: float
+    """Hits a second in the database, over the time until the last was there."""
+    cpu_us: float
+    """CPU time of the serving process a hit, in microseconds: less shaken by what else the machine does."""
+
+
+def measure(folder: Path, kind: TokenKind, seconds: int, what: str = "serve") -> Figures:
+    """Ask for addresses of one kind and print what came of it."""
+    door = Door(folder, what)
     before, cpu = recorded(folder)["hits"], door.cpu_seconds()
     report = wrk(folder, door.port, kind, seconds).communicate()[0]
-    cpu = door.cpu_seconds() - cpu
     lag = settle(folder, door.process)
+    cpu = door.cpu_seconds() - cpu
     total = recorded(folder)["hits"] - before
     door.end(signal.SIGTERM)
-    p50, p99 = (re.search(rf"{part}%\s+(\S+)", report) for part in (50, 99))
+    got = answered(report)
+    figures = Figures(got / seconds, total / (seconds + lag), cpu / max(1, got) * 1e6)
+    p50, p99 = (found[1] if (found := re.search(rf"{part}%\s+(\S+)", report)) else "?" for part in (50, 99))
+    name = "bare" if what == "bare" else kind.name.lower()
     print(
-        f"{kind.name.lower():6} {answered(report) / seconds:8,.0f} answered/s  {total / (seconds + lag):8,.0f} recorded/s  "
-        f"p50 {p50[1] if p50 else '?'}  p99 {p99[1] if p99 else '?'}  door {cpu / seconds:.0%} of the core, {cpu / max(1, answered(report)) * 1e6:.0f} µs a hit  "
-        f"spool empty {lag:.1f} s after the last answer; answered {answered(report):,}, recorded {total:,}"
+        f"{name:6} {figures.answered:7,.0f} answered/s  {figures.recorded:7,.0f} recorded/s  p50 {p50}  p99 {p99}  "
+        f"{figures.cpu_us:.0f} µs CPU a hit; answered {got:,}, recorded {total:,}, {lag:.1f} s after the last answer"
     )
+    return figures
 
 
-def kill(folder: Path, seconds: float) -> None:
+def kill(folder: Path, seconds: int) -> None:
     """Kill the door while it is asked, start it again and compare."""
     before = recorded(folder)["hits"]
     door = Door(folder)
@@ -210,24 +244,31 @@ def kill(folder: Path, seconds: float) -> None:
 def main() -> None:
     """Run what the arguments ask for."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("command", nargs="?", choices=("all", "serve"), default="all")
+    parser.add_argument("command", nargs="?", choices=("all", "serve", "bare"), default="all")
     parser.add_argument("folder", nargs="?", type=Path)
-    parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--seconds", type=int, default=10, help="of each measurement; even")
     arguments = parser.parse_args()
-    if arguments.command == "serve":
+    if arguments.command != "all":
         sys.setswitchinterval(0.0005)
         structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(serve(arguments.folder))
+            runner.run(serve_bare() if arguments.command == "bare" else serve(arguments.folder))
         return
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for kind in (TokenKind.OPEN, TokenKind.CLICK):
             (folder / f"{kind.name}.txt").write_text("\n".join(paths(kind)) + "\n")
         asyncio.run(fill(folder))
-        measure(folder, TokenKind.OPEN, arguments.seconds)
-        measure(folder, TokenKind.CLICK, arguments.seconds)
-        kill(folder, arguments.seconds / 2)
+        bare = [measure(folder, TokenKind.OPEN, arguments.seconds // 2, "bare")]
+        opens = measure(folder, TokenKind.OPEN, arguments.seconds)
+        clicks = measure(folder, TokenKind.CLICK, arguments.seconds)
+        bare.append(measure(folder, TokenKind.OPEN, arguments.seconds // 2, "bare"))
+        rate, cpu_us = sum(one.answered for one in bare) / 2, sum(one.cpu_us for one in bare) / 2
+        print(
+            f"of the bare {rate:,.0f}/s: opens {opens.recorded / rate:.2f}, clicks {clicks.recorded / rate:.2f}; "
+            f"CPU {opens.cpu_us / cpu_us:.2f} and {clicks.cpu_us / cpu_us:.2f} times its {cpu_us:.0f} µs"
+        )
+        kill(folder, arguments.seconds // 2)
 
 
 if __name__ == "__main__":

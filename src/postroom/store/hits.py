@@ -117,7 +117,10 @@ def _mark_first(verb: Verb) -> Statement:
 _MARK_FIRST: dict[Verb, Statement] = {"opened": _mark_first("opened"), "clicked": _mark_first("clicked")}
 
 _LINK_FACTS = statement(
-    "SELECT r.workspace_id, m.content_key FROM recipient r JOIN message m ON m.id = r.message_id WHERE r.id = ?"
+    sqlite="SELECT json_group_array(json_array(r.id, r.workspace_id, hex(m.content_key))) "
+    "FROM recipient r JOIN message m ON m.id = r.message_id WHERE r.id IN (SELECT value FROM json_each(?))",
+    postgresql="SELECT r.id, r.workspace_id, m.content_key FROM recipient r JOIN message m ON m.id = r.message_id "
+    "WHERE r.id = ANY(?)",
 )
 _LINKS = statement("SELECT links FROM content WHERE workspace_id = ? AND key = ?")
 
@@ -141,6 +144,7 @@ _STANDING = statement(
 
 
 _decode_facts = msgspec.json.Decoder(list[HitFacts]).decode
+_decode_link_facts = msgspec.json.Decoder(list[tuple[int, int, str]]).decode
 _unpack_links = msgspec.msgpack.Decoder(tuple[str, ...]).decode
 _encode = msgspec.json.Encoder().encode
 
@@ -169,22 +173,25 @@ def mark_first(tx: Tx, verb: Verb, firsts: Sequence[First]) -> None:
         tx.run(_MARK_FIRST[verb], (_encode(firsts).decode(),))
 
 
-def link_facts(conn: Conn, recipient_id: int) -> LinkFacts | None:
-    """Return where the links of a recipient's copy lie, or None for an unknown recipient."""
-    row = conn.one(_LINK_FACTS, (recipient_id,))
-    return None if row is None else LinkFacts(row[0], bytes(row[1]))
+def link_facts(conn: Conn, recipient_ids: Sequence[int]) -> dict[int, LinkFacts]:
+    """Return where the links of recipients' copies lie, of those recipients that exist."""
+    rows = conn.all(_LINK_FACTS, (conn.many(recipient_ids),))
+    if conn.engine == "sqlite":
+        listed = _decode_link_facts(rows[0][0])
+        return {row[0]: LinkFacts(row[1], bytes.fromhex(row[2])) for row in listed}
+    return {row[0]: LinkFacts(row[1], bytes(row[2])) for row in rows}
 
 
-def links_of(conn: Conn, workspace_id: int, content_key: bytes) -> tuple[str, ...] | None:
+def links_of(conn: Conn, facts: LinkFacts) -> tuple[str, ...] | None:
     """Return the targets of a content by position, as the author wrote them, or None for an unknown content."""
-    row = conn.one(_LINKS, (workspace_id, content_key))
+    row = conn.one(_LINKS, facts)
     return None if row is None else _unpack_links(zlib.decompress(row[0]))
 
 
 def link_target(conn: Conn, recipient_id: int, position: int) -> str | None:
     """Return where the link at `position` of a recipient's copy leads, or None where there is none."""
-    facts = link_facts(conn, recipient_id)
-    links = facts and links_of(conn, facts.workspace_id, facts.content_key)
+    facts = link_facts(conn, [recipient_id]).get(recipient_id)
+    links = facts and links_of(conn, facts)
     return links[position] if links and position < len(links) else None
 
 
