@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, exists, func, select
+from sqlalchemy import ColumnElement, exists, func, or_, select
 
 from postroom.ledger.rows import MessageRow
 from postroom.store import schema
@@ -80,10 +80,10 @@ def states_of(conn: Conn, workspace_id: int, message_ids: Sequence[int]) -> dict
 def has_tag(conn: Conn, tag: str) -> ColumnElement[Any]:
     """Return the condition that a message has a tag.
 
-    A tag stands in the JSON list between quotes that occur nowhere else
-    unescaped, so finding its quoted form in the text is exact.
+    The column is a JSON list as msgspec writes it. A quote behind a bracket or
+    a comma begins an item, since quotes inside of one stand behind a backslash;
+    so finding the item's text with its beginning is exact.
     """
     quoted = msgspec.json.encode(tag).decode()
     position = func.instr if conn.engine == "sqlite" else func.strpos
-    found: ColumnElement[Any] = position(_M.tags, quoted) > 0
-    return found
+    return or_(*(position(_M.tags, before + quoted) > 0 for before in "[,"))
