@@ -28,13 +28,12 @@ class LinkSpan(NamedTuple):
 
     start: int
     end: int
-    """The value as [start, end) in the view, without quotes; where `has_value` is false, the whole attribute,
-    or an insertion point where there is none."""
+    """The value as [start, end) in the view, without quotes; where it is empty, the whole attribute, or an
+    insertion point where there is none."""
     value: str
     """What the parser read: character references decoded, the view's letters else."""
     mark: str
     """Value of `data-postroom` in lower case, or empty."""
-    has_value: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,22 +73,18 @@ def _links(document: turbohtml.Document, view: str, shift: int) -> list[LinkSpan
         attributes = element.attrs
         value = attributes.get("href")
         mark = attributes.get(MARK)
-        if not value and mark is None:
+        if (not value and mark is None) or (location := element.source_location) is None:
             continue
-        location = element.source_location
-        if location is None:
-            continue
-        span = location.attrs.get("href")
         word = mark.strip().lower() if isinstance(mark, str) else ""
-        if span is None or not value:
-            if word:
-                mark_end = location.attrs[MARK].end_offset
-                start, end = (mark_end, mark_end) if span is None else (span.start_offset, span.end_offset)
-                links.append(LinkSpan(start + shift, end + shift, "", word, False))
-            continue
-        match = _VALUE.match(view, span.start_offset + shift, span.end_offset + shift)
-        if match is not None and isinstance(value, str):
-            links.append(LinkSpan(match.end(), span.end_offset + shift - len(match[1]), value, word, True))
+        span = location.attrs.get("href")
+        if span is not None and isinstance(value, str) and value:
+            match = _VALUE.match(view, span.start_offset + shift, span.end_offset + shift)
+            if match is not None:
+                links.append(LinkSpan(match.end(), span.end_offset + shift - len(match[1]), value, word))
+        elif word:
+            at = location.attrs[MARK].end_offset
+            start, end = (at, at) if span is None else (span.start_offset, span.end_offset)
+            links.append(LinkSpan(start + shift, end + shift, "", word))
     links.sort()
     return links
 
@@ -98,7 +93,7 @@ def _conditional_links(document: turbohtml.Document, view: str) -> list[LinkSpan
     """Find links in conditional comments, which Outlook reads as HTML (`<!--[if mso]> … <![endif]-->`)."""
     links: list[LinkSpan] = []
     position = 0
-    for node in document.descendants:
+    for node in document.xpath_iter("//comment()"):
         if not isinstance(node, turbohtml.Comment) or "href" not in node.data.lower():
             continue
         # The parser tells no place of a comment; the same text stands in the view in the same order.

@@ -2,7 +2,7 @@
 
 import binascii
 import re
-from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from postroom.mail.parse import slices
@@ -10,72 +10,90 @@ from postroom.mail.parse import slices
 MAX_LINE = 76
 """Of encoded lines (RFC 2045 6.7 rule 5, 6.8)."""
 
+_SOFT_BREAK = re.compile(rb"=[ \t]*\r\n")
+_UNIT = re.compile(rb"(=(?![0-9A-Fa-f]{2}|[ \t]*\r\n)|[^=]+)|=(?:([0-9A-Fa-f]{2})|[ \t]*\r\n)")
 _ESCAPE = re.compile(rb"=(?:([0-9A-Fa-f]{2})|[ \t]*\r\n)")
 _NO_BASE64 = re.compile(rb"[^A-Za-z0-9+/=\r\n \t]")
 _ATOM = re.compile(rb"=[0-9A-Fa-f]{2}\Z")
 _WHITE = b" \t\r\n"
+_EQUALS = ord("=")
 
 
 @dataclass(frozen=True, slots=True)
 class QuotedPrintable:
-    """A quoted-printable text (RFC 2045 6.7) decoded, with the raw offset of each decoded one.
+    """A quoted-printable text (RFC 2045 6.7) and what it says.
 
     An `=` that begins no escape stands for itself; white space in front of a
     line end stays.
     """
 
+    raw: bytes
     content: bytes
     """Decoded."""
-    _raw_ends: list[int]
-    """Raw offsets behind each escape and soft line break."""
-    _decoded_ends: list[int]
-    """The decoded offsets there."""
-    _is_soft: list[bool]
+    _is_regular: bool
+    """Each `=` begins an escape or a soft line break, all three octets long."""
 
-    def raw_span(self, start: int, end: int) -> tuple[int, int]:
-        """Return the raw span of the decoded [start, end); soft line breaks at both its ends belong to it."""
-        return self._behind(start), self._before(end)
+    def raw_spans(self, spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Return the raw spans of decoded spans, which stand in their order and do not overlap.
 
-    def _behind(self, offset: int) -> int:
-        """Where the byte before `offset` ends in the raw text."""
-        index = bisect_left(self._decoded_ends, offset)
-        # Soft breaks share their decoded offset with what stands before them: step over none of them.
-        if index < len(self._decoded_ends) and self._decoded_ends[index] == offset and not self._is_soft[index]:
-            return self._raw_ends[index]
-        return self._from(index - 1, offset)
+        Soft line breaks at both ends of a span belong to it.
+        """
+        advance = self._advance if self._is_regular else self._advance_slowly
+        raw_spans = []
+        position = done = 0
+        for start, end in spans:
+            raw_start = advance(position, start - done)
+            position = advance(raw_start, end - start)
+            while (soft := _SOFT_BREAK.match(self.raw, position)) is not None:
+                position = soft.end()
+            raw_spans.append((raw_start, position))
+            done = end
+        return raw_spans
 
-    def _before(self, offset: int) -> int:
-        """Where the byte at `offset` begins in the raw text."""
-        return self._from(bisect_right(self._decoded_ends, offset) - 1, offset)
+    def _advance(self, position: int, missing: int) -> int:
+        """Return where the next `missing` decoded octets end, by steps that never overshoot."""
+        raw = self.raw
+        while missing > 0:
+            end = position + missing
+            if missing < 3:
+                if raw[position] == _EQUALS:
+                    missing -= not raw.startswith(b"=\r\n", position)
+                    position += 3
+                else:
+                    missing -= 1
+                    position += 1
+                continue
+            if raw[end - 1] == _EQUALS:
+                end -= 1
+            elif raw[end - 2] == _EQUALS:
+                end -= 2
+            escapes = raw.count(b"=", position, end)
+            missing -= end - position - 2 * escapes
+            if escapes:
+                missing += raw.count(b"=\r\n", position, end)
+            position = end
+        return position
 
-    def _from(self, index: int, offset: int) -> int:
-        if index < 0:
-            return offset
-        return self._raw_ends[index] + offset - self._decoded_ends[index]
+    def _advance_slowly(self, position: int, missing: int) -> int:
+        while missing > 0 and (match := _UNIT.match(self.raw, position)) is not None:
+            start, end = match.span()
+            if match[1] is not None:
+                end = min(end, start + missing)
+                missing -= end - start
+            elif match[2] is not None:
+                missing -= 1
+            position = end
+        return position
 
 
 def read_quoted_printable(raw: bytes) -> QuotedPrintable:
     """Decode a quoted-printable text with CRLF lines. Any bytes are allowed."""
-    raw_ends: list[int] = []
-    decoded_ends: list[int] = []
-    is_soft: list[bool] = []
-    removed = 0
-    is_plain = True
-    for match in _ESCAPE.finditer(raw):
-        start, end = match.span()
-        if match.lastindex:
-            removed += 2
-            is_soft.append(False)
-        else:
-            removed += end - start
-            is_plain = is_plain and end - start == 3
-            is_soft.append(True)
-        raw_ends.append(end)
-        decoded_ends.append(end - removed)
-    # a2b_qp reads stray `=` and padded soft breaks in ways of its own.
-    is_plain = is_plain and len(raw_ends) == raw.count(b"=")
-    content = binascii.a2b_qp(raw) if is_plain else _ESCAPE.sub(_unescaped, raw)
-    return QuotedPrintable(content, raw_ends, decoded_ends, is_soft)
+    content = binascii.a2b_qp(raw)
+    # a2b_qp keeps more octets of whatever is no escape and no soft break, and reads them in ways of its own.
+    is_regular = len(content) == len(raw) - 2 * raw.count(b"=") - raw.count(b"=\r\n")
+    if not is_regular:
+        content = _ESCAPE.sub(_unescaped, raw)
+    return QuotedPrintable(raw, content, is_regular)
 
 
 def read_base64(raw: bytes) -> bytes | None:

@@ -171,7 +171,8 @@ def _read(raw: bytes) -> tuple[bytes, Header]:
     header = read_header(raw, 0, len(raw))
     if header.end == header.body_start < len(raw):
         # A line that is no field ends the header; Bcc behind it must not leave with the body.
-        rest = (raw.find(b"\r\n\r\n", header.end) + 2) or len(raw)
+        empty_line = raw.find(b"\r\n\r\n", header.end)
+        rest = empty_line + 2 if empty_line >= 0 else len(raw)
         lines = split_fields(raw[header.end : rest])
         kept = without(lines, PRIVATE_FIELDS, prefixes=(PRIVATE_PREFIX,))
         if len(kept) < len(lines):
