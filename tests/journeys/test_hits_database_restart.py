@@ -46,8 +46,8 @@ async def test_no_hit_is_lost_over_a_database_restart(own_postgres: PostgresServ
     await opened(door, range(201, 301))
 
     async with asyncio.timeout(60):
-        while await counts(database) != (300, 300):
-            await asyncio.sleep(0.1)  # noqa: ASYNC110 - the database tells nobody
+        while await counts(database) != (300, 300):  # noqa: ASYNC110 - the database tells nobody
+            await asyncio.sleep(0.1)
     carrying.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await carrying
