@@ -210,7 +210,10 @@ class Writer:
                 raise
             except Exception as error:
                 cause = error.error if isinstance(error, _FunctionFailed) else error
-                values = [Failed(self._session.explain(cause))]
+                told = self._session.explain(cause)
+                if told is not cause:
+                    told.__cause__ = cause
+                values = [Failed(told)]
             self._answer([job], values)
 
     def _commit(self, jobs: Iterable[Job], taken: list[Job]) -> list[Any]:

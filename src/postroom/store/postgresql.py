@@ -36,6 +36,7 @@ _DIALECT = PGDialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-cal
 
 _NOW_MS = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 _MARK = f"UPDATE writer SET group_number = $1, used_ms = {_NOW_MS} WHERE id = $2"
+_HAS_MARK = "SELECT id FROM writer WHERE id = $1"
 _FIRST_MARK = f"INSERT INTO writer VALUES ($1, 0, {_NOW_MS}) ON CONFLICT DO NOTHING"
 _OLD_MARKS = f"DELETE FROM writer WHERE used_ms < {_NOW_MS} - 2592000000"
 _READ_MARK = "SELECT group_number FROM writer WHERE id = $1 FOR UPDATE"
@@ -117,7 +118,9 @@ class PostgresqlWriter:
             self._execute(f"SET statement_timeout = {_WRITE_MS}")
             self._execute(f"SET idle_in_transaction_session_timeout = {_WRITE_MS}")
             self._execute(_OLD_MARKS)
-            self._execute(_FIRST_MARK, (writer_id,))
+            # Asked first: an INSERT would wait for an old transaction of ours that still holds the row.
+            if not self._execute(_HAS_MARK, (writer_id,)).fetchall():
+                self._execute(_FIRST_MARK, (writer_id,))
         except BaseException:
             self._connection.close()
             raise

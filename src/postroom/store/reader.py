@@ -6,9 +6,9 @@ import queue
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
-from postroom.store.faults import StoreBusy
+from postroom.store.faults import StoreBusy, StoreLost
 from postroom.store.transaction import Conn, ReadSession
 
 READ_SECONDS = 2.0
@@ -124,15 +124,23 @@ class _Thread(threading.Thread):
         except Exception as error:
             session = self._session
             if session is None or not session.is_lost(error):
-                raise (session.explain(error) if session is not None else error) from error
+                self._raise(error)
             # The connection may have died while it was idle, and a read changes nothing.
             self._session = None
             session.close()
         try:
             return self._read_once(read)
         except Exception as error:
-            session = self._session
-            raise (session.explain(error) if session is not None else error) from error
+            self._raise(error)
+
+    def _raise(self, error: Exception) -> NoReturn:
+        """Raise what the caller is told."""
+        if self._session is None:
+            raise StoreLost(f"the database cannot be read: {error}") from error
+        told = self._session.explain(error)
+        if told is error:
+            raise error
+        raise told from error
 
     def _read_once(self, read: Read) -> Any:
         session = self._session

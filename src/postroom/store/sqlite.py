@@ -33,6 +33,9 @@ _STATEMENTS = 400
 _JOURNAL_BYTES = 64 << 20
 """The WAL file is cut to this after a checkpoint that could reset it."""
 
+_COMMITS_BETWEEN_LOOKS = 256
+"""How often the size of the WAL is looked at."""
+
 _CHECKPOINT_PAGES = 4000
 """16 MB of WAL. Each checkpoint costs an fsync of the database, and hot pages are written once for all groups."""
 
@@ -100,6 +103,8 @@ class SqliteWriter:
         self._execute = self._connection.execute
         self._texts: dict[tuple[str, bool, int], str] = {}
         self._failed: Exception | None = None
+        self._wal = path.with_name(path.name + "-wal")
+        self._commits = 0
 
     def begin(self) -> None:
         """Take the write lock. Waits at most half a second for another process."""
@@ -151,6 +156,9 @@ class SqliteWriter:
         """Write these rows and commit. `number` is not needed here: a COMMIT that fails has not happened."""
         self.insert(batches)
         self._execute("COMMIT")
+        self._commits += 1
+        if not self._commits % _COMMITS_BETWEEN_LOOKS:
+            self._keep_wal_small()
 
     def rollback(self) -> None:
         """End the transaction, if SQLite has not done so by itself. Raises nothing."""
@@ -208,6 +216,19 @@ class SqliteWriter:
             clean = False
         finally:
             self._connection.close()
+
+    def _keep_wal_small(self) -> None:
+        """Begin the WAL anew where it has grown too large, waiting for the readers of the moment.
+
+        The checkpoint that SQLite makes by itself never waits: where reads
+        follow one another without a gap, it can never begin the file anew.
+        """
+        try:
+            if self._wal.stat().st_size > _JOURNAL_BYTES:
+                self._execute("PRAGMA wal_checkpoint(RESTART)")
+        except (OSError, sqlite3.Error):
+            # What was committed stays committed; the next look tries again.
+            return
 
     def _refuse_after_failure(self) -> None:
         # After some errors SQLite has rolled back by itself: what a function that swallowed
