@@ -292,8 +292,7 @@ def _clamp(seconds: float) -> float:
 
 
 def _negative(seconds: float) -> float:
-    # dnspython gives 2^31-1 where the answer carries no SOA (RFC 2308 5: then it should not be kept).
-    return _SHORTEST_SECONDS if seconds > _LONGEST_SECONDS * 365 else min(_clamp(seconds), _LONGEST_NEGATIVE_SECONDS)
+    return min(_clamp(seconds), _LONGEST_NEGATIVE_SECONDS)
 
 
 def _read_hosts(path: Path | None) -> dict[str, tuple[str, ...]]:

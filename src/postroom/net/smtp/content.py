@@ -30,11 +30,11 @@ def blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
     Raises BareLineEnd before the block that would carry it.
     """
     held: list[bytes] = []
-    held_bytes = 0
+    held_bytes, enough = 0, BLOCK_BYTES
     for piece in pieces:
         held.append(piece)
         held_bytes += len(piece)
-        if held_bytes < BLOCK_BYTES:
+        if held_bytes < enough:
             continue
         data = b"".join(held)
         end = data.rfind(b"\r\n") + 2
@@ -42,6 +42,8 @@ def blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
             yield whole((data[:end],))[: -len(FINAL_DOT)]
             data = data[end:]
         held, held_bytes = [data], len(data)
+        # Doubled where no line ends: an endless line is not joined again for each piece.
+        enough = max(BLOCK_BYTES, 2 * held_bytes)
     rest = b"".join(held)
     if rest:
         yield whole((rest,))[: -len(FINAL_DOT)]
