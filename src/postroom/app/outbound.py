@@ -1,5 +1,6 @@
 """Wiring of the way out: acceptance, hops, attempts, the worker; and what a crash left."""
 
+import asyncio
 import os
 import random
 from collections.abc import Iterable
@@ -15,6 +16,7 @@ from postroom.app.services import Services
 from postroom.cluster.nodes import read_boot_id
 from postroom.net.smtp.pool import SmtpPool
 from postroom.outbound.accept import Acceptance
+from postroom.outbound.destinations import Destinations
 from postroom.outbound.helpers import HelperAttempts
 from postroom.outbound.hops import LaneHops
 from postroom.outbound.journal import Journal, read_journals, remove_journals
@@ -28,6 +30,8 @@ from postroom.outbound.sites import Sites
 from postroom.outbound.transport import TransportKind
 from postroom.outbound.worker import Worker
 from postroom.store.queue import DueLane
+
+_OWN_NAME_SECONDS = 3.0
 
 
 class Outbound:
@@ -45,6 +49,7 @@ class Outbound:
         self.worker: Worker | None = None
         self.schedule = RetrySchedule(give_up_after=settings.give_up_days)
         self.sites = Sites(services.clock, settings.site_connections, self._delivering_nodes)
+        self._destinations = Destinations(services.database, services.clock)
         self.acceptance = Acceptance(
             database=services.database,
             ids=services.ids,
@@ -57,6 +62,7 @@ class Outbound:
             messages=services.messages,
             slow=services.slow,
             wake=self._wake,
+            provider_of=self._destinations.provider_of,
         )
 
     async def open(self) -> Worker:
@@ -64,6 +70,7 @@ class Outbound:
         services, settings = self._services, self._services.settings
         self._journals.mkdir(exist_ok=True)
         await self._recover()
+        await self._destinations.open()
         self._pool, transports = make_transports(settings.hostname, settings.site_connections, services.clock)
         self._journal = Journal(self._journals, f"owner-{os.getpid()}", self._boot_id)
         local = LocalAttempts(local_tools(services, transports), self._journal, services.clock)
@@ -76,7 +83,9 @@ class Outbound:
             )
             await helpers.open()
         self._attempting = Attempting(local, helpers)
-        self._hops = LaneHops(self._lookup(), services.transport_of, services.clock, self._look_again)
+        self._hops = LaneHops(
+            await self._lookup(), services.transport_of, services.clock, self._look_again, self._destinations.learn
+        )
         self.worker = Worker(
             database=services.database,
             clock=services.clock,
@@ -104,6 +113,7 @@ class Outbound:
         """Close connections and the journal; the worker has stopped."""
         if self._hops is not None:
             await self._hops.close()
+        await self._destinations.close()
         if self._attempting is not None:
             await self._attempting.close()
         if self._pool is not None:
@@ -125,14 +135,25 @@ class Outbound:
         )
         await services.slow.run(lambda: remove_journals(self._journals))
 
-    def _lookup(self) -> NextHops:
+    async def _lookup(self) -> NextHops:
         settings = self._services.settings
         direct = DirectSettings(
             own_names=frozenset({settings.hostname.lower()}),
+            own_addresses=await self._own_addresses(),
             allow_private=settings.allow_private,
             port=settings.direct_port,
         )
         return NextHops(self._services.resolver, direct, random.Random())  # noqa: S311 - order of equal MX hosts
+
+    async def _own_addresses(self) -> frozenset[str]:
+        if self._services.default_transport.kind is not TransportKind.DIRECT:
+            return frozenset()
+        try:
+            async with asyncio.timeout(_OWN_NAME_SECONDS):
+                answer = await self._services.resolver.addresses(self._services.settings.hostname)
+        except TimeoutError:
+            return frozenset()
+        return frozenset(answer.records)
 
     def _sends(self) -> bool:
         # The sandbox keeps copies in this process, so helpers would idle.

@@ -32,7 +32,6 @@ from postroom.outbound.compile import CompileOptions, Findings, compile_content
 from postroom.outbound.contents import Contents, PackedContent
 from postroom.outbound.links import pack_targets
 from postroom.outbound.messages import Messages
-from postroom.outbound.providers import Providers
 from postroom.outbound.submission import (
     MAX_RECIPIENTS,
     MAX_TAGS,
@@ -133,8 +132,12 @@ class Acceptance:
         messages: Messages,
         slow: Threads,
         wake: Callable[[Iterable[DueLane]], None],
+        provider_of: Callable[[str], str],
     ) -> None:
-        """`needs_proof` tells of a workspace whether its mail leaves the machine; `wake` tells the worker."""
+        """`needs_proof` tells of a workspace whether its mail leaves the machine; `wake` tells the worker.
+
+        `provider_of` answers the receiving provider of a recipients' domain.
+        """
         self._database = database
         self._ids = ids
         self._clock = clock
@@ -146,7 +149,7 @@ class Acceptance:
         self._messages = messages
         self._slow = slow
         self._wake = wake
-        self._providers = Providers()
+        self._provider_of = provider_of
         self._lanes: set[int] = set()
 
     async def accept(
@@ -314,7 +317,7 @@ class Acceptance:
             domain=domain,
             state=RecipientState.QUEUED.value,
             due_ms=due_ms,
-            provider=self._providers.of_domain(domain),
+            provider=self._provider_of(domain),
             notify=one.notify.value,
             original=one.original or "",
             merge="",

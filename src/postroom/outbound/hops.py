@@ -64,12 +64,17 @@ class LaneHops:
         transport_of: Callable[[int], TransportSetting],
         clock: Clock,
         wake: Callable[[], None],
+        learn: Callable[[str, NextHop], None],
     ) -> None:
-        """`transport_of` answers a workspace's transport; `wake` is called when a hop has become known."""
+        """`transport_of` answers a workspace's transport; `wake` is called when a hop has become known.
+
+        `learn` is told the hop of a domain that is delivered to directly.
+        """
         self._lookup = lookup
         self._transport_of = transport_of
         self._clock = clock
         self._wake = wake
+        self._learn = learn
         self._known: OrderedDict[tuple[TransportSetting, str], tuple[float, Hop]] = OrderedDict()
         self._asking: set[tuple[TransportSetting, str]] = set()
         self._nursery = Nursery("hops")
@@ -99,6 +104,8 @@ class LaneHops:
             async with self._room:
                 answer = await self._lookup.of(setting, domain)
             hop, seconds = _hop(answer, setting, domain)
+            if hop.next_hop is not None and setting.kind is TransportKind.DIRECT:
+                self._learn(domain, hop.next_hop)
         except Exception:
             _log.exception("looking a next hop up failed", domain=domain)
             hop, seconds = _hop(deferred("4.4.3", f"looking {domain} up failed on our side"), setting, domain)
