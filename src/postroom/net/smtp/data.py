@@ -15,6 +15,7 @@ _UNDECIDED = (b"\r\n.\r", b"\r\n.", b"\r\n", b"\r")
 _WHOLE_END = re.compile(rb"\r\n\.\r\n")
 _DOT_LINE = re.compile(rb"\r\n\.")
 _BARE_CR = re.compile(rb"\r(?!\n)")
+_BARE_LF = re.compile(rb"\n(?<!\r\n)")
 _ANY_LINE_END = re.compile(rb"\r\n|\r|\n")
 
 
@@ -72,7 +73,7 @@ class LineEnds:
         self._cr = data.endswith(b"\r")
         if self._cr:
             data = data[:-1]
-        if _BARE_CR.search(data) is None and data.count(b"\n") == data.count(b"\r"):
+        if _BARE_CR.search(data) is None and _BARE_LF.search(data) is None:
             return data
         self.found_bare = True
         return _ANY_LINE_END.sub(b"\r\n", data)

@@ -4,9 +4,8 @@ A verb replies, or returns an event that the adapter answers.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 
-from postroom.mail.envelope import EnvelopeRecipient
+from postroom.mail.envelope import Envelope, EnvelopeRecipient
 from postroom.mail.smtp_reply import SmtpReply
 from postroom.net.smtp import replies
 from postroom.net.smtp.auth import BadResponse, Challenge, SaslExchange
@@ -250,7 +249,11 @@ def _auth_step(state: SessionState, sasl: SaslExchange, response: bytes | None) 
 
 def _content_begins(state: SessionState) -> Step:
     state.waiting = Waiting.CONTENT_BEGIN
-    state.envelope = replace(state.envelope, recipients=tuple(state.recipients))
+    given = state.envelope
+    # dataclasses.replace takes ten times as long, and this runs for every message.
+    state.envelope = Envelope(
+        given.reverse_path, tuple(state.recipients), given.body, given.smtputf8, given.ret, given.envid
+    )
     return ContentBegins(state.envelope)
 
 
