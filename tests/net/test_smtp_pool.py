@@ -192,6 +192,18 @@ async def test_a_fresh_connection_is_new_although_one_is_kept(pool: SmtpPool, si
     pool.release(connection)
 
 
+async def test_fresh_and_kept_connections_together_stay_within_the_limit(pool: SmtpPool, sink: SmtpSink) -> None:
+    held = [await taken(pool, at(sink)) for _ in range(2)]
+    for connection in held:
+        pool.release(connection)
+    fresh = await taken(pool, at(sink), fresh=True)
+    other = await taken(pool, at(sink))
+    assert sink.connections == 3
+    assert sum(connection.usable for connection in (*held, fresh)) == 2
+    pool.release(fresh)
+    pool.release(other)
+
+
 async def test_abilities_are_known_after_the_first_connection_and_forgotten_after_a_refusal(
     pool: SmtpPool, sink: SmtpSink, clock: ManualClock
 ) -> None:

@@ -20,7 +20,7 @@ from postroom.ledger.outcomes import Outcome, OutcomeKind
 from postroom.mail.envelope import Envelope, EnvelopeRecipient, Notify
 from postroom.mail.smtp_reply import SmtpReply
 from postroom.net.smtp.abilities import Abilities
-from postroom.net.smtp.client import ClientSettings, Endpoint
+from postroom.net.smtp.client import ClientSettings, Endpoint, SmtpConnection
 from postroom.net.smtp.dialogue import Credentials, SmtpTimeouts, TlsPolicy
 from postroom.net.smtp.pool import PoolSettings, SmtpPool
 from postroom.net.tls import ClientContexts, self_signed
@@ -318,6 +318,19 @@ async def test_among_equal_hosts_one_with_a_kept_connection_is_first(direct: MxT
         for _ in range(8):
             await try_once(direct, NextHop(TransportKind.DIRECT, "site", "other", (equals,)))
         assert sorted([sink.connections, other.connections]) == [0, 1]
+
+
+async def test_waiting_in_vain_for_one_of_our_own_connections_is_no_try(
+    contexts: ClientContexts, sink: SmtpSink
+) -> None:
+    settings = PoolSettings(max_connections=1, wait_seconds=0.05)
+    pool = SmtpPool(ClientSettings("client.test"), settings, contexts, ManualClock())
+    held = await pool.acquire(hop(sink.port).groups[0][0])
+    assert isinstance(held, SmtpConnection)
+    outcome = (await try_once(MxTransport(pool, ManualClock(), random.Random(1)), hop(sink.port))).outcome
+    assert (outcome.kind, outcome.site_busy) == (OutcomeKind.RETURNED, False)
+    pool.release(held)
+    await pool.close()
 
 
 async def test_a_next_hop_without_hosts_is_deferred(direct: MxTransport) -> None:

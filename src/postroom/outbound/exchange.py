@@ -97,6 +97,7 @@ def no_session(refused: Refused, endpoint: Endpoint, *, duration_ms: int = 0) ->
 
     Also for 5yz: a refusal of the whole session is about this sending host, which the
     operator can mend while the mail waits; it says nothing about the recipient.
+    Waiting in vain for one of our own connections is no try and no sign of the site's trouble.
     """
     if refused.reply is not None:
         reply = refused.reply
@@ -104,10 +105,10 @@ def no_session(refused: Refused, endpoint: Endpoint, *, duration_ms: int = 0) ->
         reply = SmtpReply(451, _STATUS[refused.trouble.kind], refused.trouble.text)
     else:
         reply = SmtpReply(451, "4.4.2", f"no session with {endpoint}")
-    # Waiting for one of our own connections is no sign of the site's trouble.
-    busy = refused.trouble is None or refused.trouble.kind is not TroubleKind.BUSY
+    ours = refused.trouble is not None and refused.trouble.kind is TroubleKind.BUSY
+    kind = OutcomeKind.RETURNED if ours else OutcomeKind.DEFERRED
     hop = "" if refused.phase is Phase.CONNECT else str(endpoint)
-    return Outcome(OutcomeKind.DEFERRED, reply, hop, "", duration_ms, busy, refused.transcript)
+    return Outcome(kind, reply, hop, "", duration_ms, not ours, refused.transcript)
 
 
 def _unanswered(phase: Phase, sent: Sent) -> tuple[OutcomeKind, SmtpReply]:

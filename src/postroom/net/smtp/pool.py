@@ -96,6 +96,10 @@ class SmtpPool:
         if not await self._turn(endpoint, shelf):
             text = f"no free connection to {endpoint} within {self._settings.wait_seconds:g} s"
             return Refused(Phase.CONNECT, None, Trouble(TroubleKind.BUSY, text), "! " + text)
+        if fresh and shelf.idle:
+            # One that went stale seldom does so alone; and kept and new ones together stay within the limit.
+            self._idle_count -= 1
+            self._drop(shelf.idle.pop(0))
         while shelf.idle and not fresh:
             connection = shelf.idle.pop()
             self._idle_count -= 1
@@ -129,7 +133,9 @@ class SmtpPool:
 
     def sweep(self) -> None:
         """Close the connections that were idle for too long or that the server has closed."""
-        oldest = self._clock.monotonic() - self._settings.idle_seconds
+        now = self._clock.monotonic()
+        oldest = now - self._settings.idle_seconds
+        self._clear_until = {endpoint: until for endpoint, until in self._clear_until.items() if now < until}
         for endpoint, shelf in list(self._shelves.items()):
             keep = [one for one in shelf.idle if one.usable and one.idle_since > oldest]
             for connection in shelf.idle:
