@@ -89,10 +89,13 @@ class StatsPage(Struct, frozen=True):
 
 @get("/stats", opt=described(Operation("Read the counters", answers=StatsPage, query=StatsQuery)))
 async def read_stats(request: ApiRequest) -> Response[bytes]:
-    """Return the counters from the hour of `from` (30 days ago) to the hour of `to` (now), which is included."""
+    """Return the counters of the hours from `from` (default: 30 days ago) until `to` (default: now).
+
+    Counters are kept by the hour: the hour that `from` lies in is told whole, and so is that which `to` lies in.
+    """
     query = read_query(request.scope["query_string"], StatsQuery)
     services, workspace_id = services_of(request), request.user.id
-    until_ms = _given_or(time_of(query.until, "to"), services.clock.now_ms())
+    until_ms = _given_or(time_of(query.until, "to"), services.clock.now_ms() + 1)
     since_ms = _given_or(time_of(query.since, "from"), until_ms - _DEFAULT_SPAN_MS)
     # A span ends with the hour that `to` lies in, unless it is the full hour itself.
     first_hour, end_hour = since_ms // HOUR_MS, -(-until_ms // HOUR_MS)

@@ -1,0 +1,78 @@
+"""JSON and query strings into structs: any value ends in a model or in named errors."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from postroom.doors.http.fields import Errors, parse_json, read_object, read_query
+from postroom.doors.http.message_fields import Context, MessageIn, message_submission, raw_submission
+from postroom.doors.http.problems import Problem
+from postroom.doors.http.recipients import RecipientsQuery
+from postroom.ledger.rows import WorkspaceRow
+
+CONTEXT = Context(WorkspaceRow(1, "one", 0), 1_767_225_600_000)
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20)
+VALUES = st.recursive(
+    SCALARS | st.sampled_from(["a@example.com", "Ada <a@example.com>", "bulk", "2026-01-01T00:00:00Z"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+NAMES = [field.encode_name for field in msgspec.structs.fields(MessageIn)]
+MESSAGES = st.dictionaries(st.sampled_from([*NAMES, "raw", "nothing"]), VALUES, max_size=8)
+
+
+def problem_of(read: Callable[[], object]) -> Problem | None:
+    """Return the problem that `read` ends in, or None; every other exception goes through."""
+    try:
+        read()
+    except Problem as problem:
+        return problem
+    return None
+
+
+@settings(max_examples=300)
+@given(MESSAGES, st.booleans())
+def test_any_json_object_becomes_a_submission_or_named_errors(value: dict[str, Any], valid: bool) -> None:
+    if valid:
+        value = {**value, "from": "a@example.com", "to": "b@example.com", "text": "x"}
+    for reader in (message_submission, raw_submission):
+        problem = problem_of(lambda reader=reader: reader(value, CONTEXT))
+        if problem is not None:
+            assert problem.details.status == 422
+            assert problem.details.errors
+            assert all(error.field and error.message for error in problem.details.errors)
+
+
+@settings(max_examples=200)
+@given(st.binary(max_size=60) | MESSAGES.map(msgspec.json.encode))
+def test_any_bytes_are_json_or_refused_as_none(raw: bytes) -> None:
+    problem = problem_of(lambda: parse_json(raw))
+    assert problem is None or problem.details.status == 400
+
+
+@settings(max_examples=200)
+@given(st.binary(max_size=60) | st.sampled_from([b"limit=1&limit=2", b"state=held&limit=%31", b"tag=%00", b"tag=%ff"]))
+def test_any_query_becomes_a_model_or_a_problem(query: bytes) -> None:
+    problem = problem_of(lambda: read_query(query, RecipientsQuery))
+    assert problem is None or problem.details.status in (400, 422)
+
+
+def test_a_field_that_is_wrong_is_known_as_wrong_with_its_parts() -> None:
+    errors = Errors()
+    read_object({"from": "a@b.com", "to": [1], "track": {"opens": 1}}, MessageIn, errors)
+    assert all(name in errors for name in ("to[0]", "to", "track", "track.opens"))
+    assert "from" not in errors
+    assert "t" not in errors
+
+
+@pytest.mark.parametrize(("text", "told"), [("transaktional", "transactional"), ("zzz", "bulk")])
+def test_a_word_that_is_none_is_told_which_there_are(text: str, told: str) -> None:
+    errors = Errors()
+    read_object({"from": "a@b.com", "stream": text}, MessageIn, errors)
+    (error,) = errors.items
+    assert told in error.message
