@@ -148,6 +148,13 @@ def test_links_are_found_in_iso_2022_jp() -> None:
     assert_only_spans_differ(html.encode("iso-2022-jp"), b"".join(copy_of(content).body), findings.links, "iso-2022-jp")
 
 
+def test_links_are_found_in_iso_2022_kr() -> None:
+    html = '<p>\ud55c</p><a title="\ud55c" href="http://example.com/?a&amp;b">\ud55c</a>\r\n'
+    content, findings = compiled(html_mail(html.encode("iso-2022-kr"), b"iso-2022-kr", b"7bit"))
+    assert findings.links == ("http://example.com/?a&b",)
+    assert_only_spans_differ(html.encode("iso-2022-kr"), b"".join(copy_of(content).body), findings.links)
+
+
 def test_a_link_whose_bytes_are_not_of_the_charset_stays() -> None:
     assert_only = compiled(html_mail(b'<a href="http://example.com/\xe9">x</a><a href="http://example.com/2">y</a>'))
     assert assert_only[1].links == ("http://example.com/2",)
@@ -197,6 +204,7 @@ def test_irregular_quoted_printable_keeps_what_it_means() -> None:
     body = b"".join(copy_of(content).body)
     assert len(OUR_URL.findall(body.replace(b"=\r\n", b""))) == 2
     assert b'>x</a>=  \r\n==41<a href="=\r\n' in body
+    assert b"<a href=3D=\r\nhttps://go.example.com/c/" in body
 
 
 def test_format_flowed_text_is_tracked_only_where_the_url_ends_surely() -> None:

@@ -23,7 +23,7 @@ from copies import (
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from postroom.outbound.compile import from_plan
+from postroom.outbound.compile import CompileOptions, from_plan
 from postroom.outbound.links import pack_targets, unpack_targets
 from postroom.outbound.render import MessageValues, render
 from postroom.outbound.segments import Variant
@@ -159,3 +159,19 @@ def test_values_of_a_message_may_be_empty() -> None:
     content, _ = compiled(mail(b"x\r\n"), is_bulk=True)
     copy = render(content, MessageValues(7, "rp.example.com"), RECIPIENTS[0], KEYS, Variant.EIGHT_BIT)
     assert b"Feedback-ID" not in b"".join(copy.header).replace(b"CFBL-Feedback-ID", b"")
+
+
+def test_a_text_of_many_megabytes_is_left_alone_and_told() -> None:
+    raw = html_mail(LINK + b"<p>word</p>\r\n" * 200_000)
+    content, findings = compiled(raw)
+    assert findings.links == ()
+    assert findings.left_alone == ("text/html: too large",)
+    assert b"".join(copy_of(content).body) == raw.partition(b"\r\n\r\n")[2]
+
+
+@pytest.mark.parametrize(
+    "url", ["", "https://", "javascript:x", 'https://x"', "https://x/", "https://x y", "https://x?a=b", "https://x\r\n"]
+)
+def test_a_tracking_url_that_could_break_out_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="public addresses"):
+        CompileOptions(url, Track.NOTHING)

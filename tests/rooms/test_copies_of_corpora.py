@@ -43,7 +43,7 @@ def template_mails(corpora: Path) -> list[tuple[str, bytes]]:
         for encoding, body in coded.items():
             mixed = (
                 b"preamble\r\n--=_b\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"
-                b"See https://example.com/text now.\r\n"
+                b"Caf\xc3\xa9: https://example.com/text now.\r\n"
                 b"--=_b\r\nContent-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: "
                 + encoding
                 + b"\r\n\r\n"
@@ -56,9 +56,9 @@ def template_mails(corpora: Path) -> list[tuple[str, bytes]]:
     return mails
 
 
-@pytest.fixture(scope="module")
-def mails(corpora: Path) -> list[tuple[str, bytes]]:
-    return [*newsletters(corpora), *template_mails(corpora)]
+@pytest.fixture(scope="module", params=[newsletters, template_mails], ids=["newsletters", "templates"])
+def mails(request: pytest.FixtureRequest, corpora: Path) -> list[tuple[str, bytes]]:
+    return list(request.param(corpora))
 
 
 def codec_of(part: object) -> str:
@@ -81,7 +81,7 @@ def test_outside_the_spans_every_part_decodes_byte_identical(mails: list[tuple[s
         for one, text in zip(before, after, strict=True):
             assert_only_spans_differ(decoded(one), text, findings.links, codec_of(one))
         links += len(findings.links)
-    assert links > 5_000
+    assert links > 500
 
 
 def test_identity_parts_stay_byte_identical_in_the_raw_mail(mails: list[tuple[str, bytes]]) -> None:
@@ -95,7 +95,7 @@ def test_identity_parts_stay_byte_identical_in_the_raw_mail(mails: list[tuple[st
         seen += 1
         body = b"".join(copy_of(content).body)
         assert_only_spans_differ(raw[content.plan.body_start :], body, findings.links, "latin-1")
-    assert seen > 100
+    assert seen > 40
 
 
 def test_the_links_are_those_that_selectolax_sees(mails: list[tuple[str, bytes]]) -> None:
@@ -169,7 +169,7 @@ def test_the_seven_bit_variant_is_ascii_and_decodes_to_the_same(mails: list[tupl
         converted += 1
         for one, other in zip(leaves(eight.to_bytes()), leaves(seven.to_bytes()), strict=True):
             assert decoded(one) == decoded(other), name
-    assert converted >= 10
+    assert converted > 5
 
 
 def test_no_line_is_too_long_and_no_bare_cr_or_lf_leaves(mails: list[tuple[str, bytes]]) -> None:

@@ -53,7 +53,8 @@ class View:
 
 _WIDE = {"utf_16", "utf_16_le", "utf_16_be", "utf_32", "utf_32_le", "utf_32_be"}
 _LEFT_ALONE = re.compile(r"utf_7|hz|cp(037|1140|273|424|500|875|1026)|idna|punycode|.*escape|undefined")
-_SHIFTED = re.compile(rb"\x1b(?!\([BJ])[^\x1b]*")
+# ESC ( B and ESC ( J shift back to (nearly) ASCII; ESC $ ) and ESC . only say what a later shift means.
+_SHIFTED = re.compile(rb"\x1b(?!\([BJ]|\$[)*+]|[.N])[^\x1b]*")
 _MAX_PAIRED = 200_000
 """Letters of UTF-16 with surrogate pairs: each offset costs an encoding of what stands before it."""
 _SHIFT_OUT = re.compile(rb"\x0e[^\x0f]*")

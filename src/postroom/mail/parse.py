@@ -23,7 +23,6 @@ LINE_LIMIT = 998
 
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:[^\r\n]*(?:\r\n[ \t][^\r\n]*)*(?:\r\n|\Z)")
 _MBOX_LINE = re.compile(rb">?From [^\r\n]*\r\n")
-_LINE_END = re.compile(rb"\r\n|\r|\n")
 _DELIMITER_END = re.compile(rb"(--)?[ \t]*(?:\r\n|\Z)")
 _SLICE = 4 << 20
 """A search through this much takes about 4 ms: the interpreter is given up between slices."""
@@ -76,7 +75,7 @@ class Part(NamedTuple):
 def with_crlf(raw: bytes) -> bytes:
     """Return the mail with each bare CR and bare LF as CRLF, and a CRLF at its end; `raw` itself where it is so."""
     if not _is_clean(raw):
-        raw = _LINE_END.sub(b"\r\n", raw)
+        raw = raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
     return raw if raw.endswith(b"\r\n") else raw + b"\r\n"
 
 
@@ -146,11 +145,19 @@ def slices(raw: bytes, start: int, end: int, size: int = _SLICE) -> Iterator[tup
 
 
 def _is_clean(raw: bytes) -> bool:
-    for start, end in slices(raw, 0, len(raw)):
-        lines = raw.count(b"\n", start, end)
-        if lines != raw.count(b"\r", start, end) or lines != raw.count(b"\r\n", start, end):
-            return False
-    return True
+    return all(_is_clean_span(raw, start, end) for start, end in slices(raw, 0, len(raw)))
+
+
+def _is_clean_span(raw: bytes, start: int, end: int) -> bool:
+    lines = raw.count(b"\n", start, end)
+    if lines != raw.count(b"\r", start, end):
+        return False
+    width = raw.find(b"\n", start, end) - start + 1
+    if lines > 1 and lines * width == end - start:
+        # Lines of one length, as in an attachment: three times as fast as to count pairs.
+        crs, lfs = raw[start + width - 2 : end : width], raw[start + width - 1 : end : width]
+        return crs.count(b"\r") == lfs.count(b"\n") == lines
+    return lines == raw.count(b"\r\n", start, end)
 
 
 def _part(raw: bytes, header: Header, end: int, parent: int, is_sealed: bool) -> Part:

@@ -2,7 +2,7 @@
 
 import re
 
-MAX_LENGTH = 4 << 20
+MAX_LENGTH = 2 << 20
 """Letters of a text that are looked at."""
 
 _URL = re.compile(r"(?<![0-9A-Za-z])[hH][tT][tT][pP][sS]?://[!#-;=?-~]{1,16384}")

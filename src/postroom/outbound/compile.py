@@ -8,6 +8,7 @@ that cannot be read with certainty, stay as they are.
 """
 
 import functools
+import re
 from dataclasses import dataclass
 
 import msgspec
@@ -35,18 +36,25 @@ SEVEN_BIT_REFUSED = SmtpReply(
 )
 
 
+_TRACKING_URL = re.compile(r"https?://[A-Za-z0-9._~:/\[\]-]*[A-Za-z0-9\]]")
+
+
 @dataclass(frozen=True, slots=True)
 class CompileOptions:
     """What the copies of a content depend on beside its bytes; part of the content's key."""
 
     tracking_url: str
-    """Beginning of the public addresses, such as `https://go.example.com`: ASCII without white space,
-    quotes, `=`, `<`, `>`, `&` and no slash at the end."""
+    """Beginning of the public addresses, such as `https://go.example.com`: A-labels, no slash at the end."""
     track: Track
     is_bulk: bool = False
     """The author's List-Unsubscribe, Feedback-ID and CFBL fields are taken out, copies get ours."""
     is_personal: bool = False
     """To and Message-ID are the recipient's own."""
+
+    def __post_init__(self) -> None:
+        """Refuse an address that could end its attribute or line."""
+        if not _TRACKING_URL.fullmatch(self.tracking_url):
+            raise ValueError(f"{self.tracking_url!r} is no beginning of public addresses")
 
     def to_bytes(self) -> bytes:
         """Return the options as bytes for the content's key: equal options, equal bytes."""
@@ -65,8 +73,6 @@ class Findings:
     """The author's own List-Unsubscribe and -Post as raw fields, where ours replace them."""
     reply_to_fields: tuple[bytes, ...]
     """The author's own Reply-To as raw fields, where ours replaces it."""
-    has_date: bool
-    has_message_id: bool
     left_alone: tuple[str, ...]
     """Texts that could not be read and go untracked: media type and charset or encoding."""
 
@@ -82,6 +88,8 @@ class Compiled:
 
     def segments(self, variant: Variant) -> Segments:
         """Return the pieces of a variant's copies."""
+        if not self.plan.needs_8bit:
+            variant = Variant.EIGHT_BIT
         segments = self._segments.get(variant)
         if segments is None:
             segments = self._segments[variant] = materialise(self.raw, self.plan, variant)
@@ -96,6 +104,16 @@ class Compiled:
     def needs_smtputf8(self) -> bool:
         """Whether header fields hold raw UTF-8 (RFC 6532): a hop without SMTPUTF8 cannot take it (5.6.7)."""
         return self.plan.needs_smtputf8
+
+    @property
+    def has_date(self) -> bool:
+        """Whether the content has a Date field of its own."""
+        return self.plan.has_date
+
+    @property
+    def has_message_id(self) -> bool:
+        """Whether the content has a Message-ID field of its own."""
+        return self.plan.has_message_id
 
     @functools.cached_property
     def seven_bit_refused(self) -> SmtpReply | None:
@@ -136,6 +154,8 @@ def compile_content(raw: bytes, options: CompileOptions) -> tuple[Compiled, Find
         options.is_bulk,
         options.is_personal,
         b"mime-version" in names,
+        b"date" in names,
+        b"message-id" in names,
         header.body_start,
         fields,
         [plans[number] for number in sorted(plans)],
@@ -148,8 +168,6 @@ def compile_content(raw: bytes, options: CompileOptions) -> tuple[Compiled, Find
         _refusal(compiled, plan),
         replaced,
         reply_to,
-        b"date" in names,
-        b"message-id" in names,
         tuple(texts.left_alone),
     )
     return compiled, findings

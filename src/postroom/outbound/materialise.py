@@ -133,7 +133,11 @@ def _add_quoted_printable(
     for edit in part.edits:
         before, behind = around[edit.kind]
         slot = _slot(edit, "ascii")
-        builder.text(end_softly(written(builder.raw[position : edit.start])))
+        constant = written(builder.raw[position : edit.start])
+        if constant.endswith(b"="):
+            # A stray `=` before a soft break: readers disagree about `==`.
+            constant += b"3D"
+        builder.text(end_softly(constant))
         builder.text(_room_for(slot, write_quoted_printable(before.encode("ascii"))))
         builder.slot(slot)
         if behind:

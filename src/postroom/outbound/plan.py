@@ -105,6 +105,8 @@ class Plan(NamedTuple):
     is_bulk: bool
     is_personal: bool
     has_mime_version: bool
+    has_date: bool
+    has_message_id: bool
     body_start: int
     fields: list[FieldPlan]
     parts: list[PartPlan]

@@ -83,9 +83,8 @@ def render(
             canonical[index] = text
     header = [*_our_fields(compiled, message, tokens), *segments.header]
     shift = len(header) - len(segments.header)
-    if segments.to_index >= 0:
+    if compiled.plan.is_personal:
         header[shift + segments.to_index] = recipient.to
-    if segments.message_id_index >= 0:
         header[shift + segments.message_id_index] = recipient.message_id
     if segments.size <= BIG:
         body = b"".join(pieces)

@@ -6,6 +6,7 @@ no OpenPGP text (RFC 1847, RFC 8551, RFC 9580).
 """
 
 from postroom.mail.charset import CharsetKind, charset, view
+from postroom.mail.html_spans import MAX_LENGTH
 from postroom.mail.parse import Part
 from postroom.mail.transfer_encoding import QuotedPrintable, read_base64, read_quoted_printable
 from postroom.outbound.links import Found, edit_html, edit_text
@@ -22,8 +23,8 @@ ENCODINGS = {
 }
 """Those of RFC 2045 6.1; parts in others stay as they are."""
 
-_MAX_ENCODED = 8 << 20
-"""Octets of an encoded text part that is looked at."""
+_MAX_ENCODED = 4 * MAX_LENGTH
+"""Octets of an encoded text part that is decoded."""
 _PGP = b"-----BEGIN PGP"
 
 
@@ -79,6 +80,8 @@ class Texts:
         is_wide = its_charset.kind is CharsetKind.WIDE
         if not wants_clicks and not wants_pixel and not is_wide and b"unsubscribe" not in content.lower():
             return ""
+        if len(content) > MAX_LENGTH:
+            return "too large"
         if _PGP in content:
             return "OpenPGP"
         seen = view(content, its_charset) if not is_wide or encoding is Encoding.BASE64 else None
