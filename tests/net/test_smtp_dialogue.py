@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as settings_of_examples
 from hypothesis import strategies as st
 
 from postroom.mail.envelope import BodyType, Envelope, EnvelopeRecipient, Notify
@@ -364,6 +365,14 @@ def test_a_421_at_the_first_command_means_that_the_session_was_over(abilities: A
     assert result.after is After.BROKEN
 
 
+def test_after_a_421_to_rset_the_answers_that_follow_belong_to_nobody() -> None:
+    server = Server(["421 bye", "250 ok", "250 ok", "354 go"])
+    result = sent(server, reset_first=True)
+    assert result.recipients == ((Phase.MAIL, reply("421 bye")),)
+    assert (result.heard, result.after) == (False, After.BROKEN)
+    assert len(server.heard) == 1
+
+
 def test_a_421_at_a_recipient_is_its_answer_and_ends_the_session() -> None:
     result = sent(Server(["250 ok", "421 bye"]))
     assert result.recipients == ((Phase.RCPT, reply("421 bye")),)
@@ -479,6 +488,7 @@ codes = st.sampled_from(["250", "251", "354", "300", "421", "450", "451", "550",
     st.lists(st.one_of(st.lists(codes, max_size=5), st.just(LOST)), max_size=8),
     st.integers(1, 3),
 )
+@settings_of_examples(max_examples=300)
 def test_whatever_a_server_answers_success_is_only_a_2yz_after_the_dot(
     pipelining: bool, reset_first: bool, script: list[list[str] | Trouble], count: int
 ) -> None:

@@ -190,18 +190,14 @@ class _End(NamedTuple):
 
 
 def _all_at_once(commands: list[bytes], timeouts: SmtpTimeouts, reset_first: bool) -> Procedure[_Said]:
-    if reset_first:
-        commands = [b"RSET", *commands]
-    answers = yield Exchange(b"\r\n".join(commands) + b"\r\n", len(commands), timeouts.command)
+    data = b"\r\n".join([b"RSET", *commands] if reset_first else commands) + b"\r\n"
+    answers = yield Exchange(data, len(commands) + reset_first, timeouts.command)
     replies: list[SmtpReply | None] = [*answers.replies]
     if reset_first and replies:
-        # A 421 to RSET stands for the one to MAIL: the session had ended before we asked.
-        first = replies.pop(0)
-        if first is not None and first.code == 421:
-            replies.insert(0, first)
-        commands = commands[1:]
-    elif reset_first:
-        commands = commands[1:]
+        reset = replies.pop(0)
+        if reset is not None and reset.code == 421:
+            # It stands for the answer to MAIL: the session had ended before we asked, whatever follows.
+            replies = [reset]
     replies += [None] * (len(commands) - len(replies))
     return _Said(tuple(replies), answers.trouble)
 
