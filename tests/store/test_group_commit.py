@@ -157,6 +157,25 @@ async def test_too_many_waiting_bytes_are_refused_at_once(database: Database) ->
     assert await database.write(add(2), size_bytes=5 << 20) == 2
 
 
+async def test_small_functions_go_before_large_ones(database: Database) -> None:
+    """Twenty mails of 50 MB that come in together must not delay a small one."""
+    order: list[str] = []
+    gate = Gate(database)
+    await gate.closed()
+    large = [
+        asyncio.ensure_future(database.write(lambda tx: order.append("large"), size_bytes=256 << 10)) for _ in "abcdef"
+    ]
+    small = [asyncio.ensure_future(database.write(lambda tx: order.append("small"))) for _ in "abc"]
+    await asyncio.sleep(0)
+
+    await gate.open()
+    await asyncio.gather(*large, *small)
+
+    assert order == ["small"] * 3 + ["large"] * 6
+    # The gate's group took four large ones, which is 1 MB.
+    assert database.groups == 2
+
+
 async def test_a_single_large_function_is_taken(database: Database) -> None:
     assert await database.write(add(1), size_bytes=80 << 20) == 1
 

@@ -21,6 +21,7 @@ import asyncio
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -34,8 +35,10 @@ from postroom.store.transaction import Batch, Tx, WriteSession
 
 GROUP_FUNCTIONS = 200
 GROUP_SECONDS = 0.020
-GROUP_BYTES = 8 << 20
-"""A group also ends here, so that large pieces of content do not make its statement huge."""
+LARGE_BYTES = 64 << 10
+"""A function that writes more lets smaller ones go first: pieces of content must not delay an accept."""
+GROUP_BYTES = 1 << 20
+"""A group takes large functions up to this, and at least one where any wait."""
 IN_DOUBT_SECONDS = 5.0
 """How long a group whose connection broke waits to learn whether it was committed."""
 
@@ -121,6 +124,7 @@ class Writer:
         self._session = connect()
         self._number = 0
         self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._large: deque[Job] = deque()
         self._stopping = False
         self._thread = threading.Thread(target=self._serve, name="store-writer", daemon=True)
         self._thread.start()
@@ -139,10 +143,7 @@ class Writer:
         return not self._thread.is_alive()
 
     def _serve(self) -> None:
-        while not self._stopping:
-            job = self._queue.get()
-            if job is None:
-                break
+        while (job := self._next()) is not None:
             taken = [job]
             try:
                 self._serve_group(taken)
@@ -155,6 +156,20 @@ class Writer:
                 self._refuse([job for job in taken if not job.is_answered], StoreLost("the store failed, see the log"))
                 self._refuse_until_back(StoreLost("the store failed, see the log"))
         self._session.close(clean=True)
+
+    def _next(self) -> Job | None:
+        """Wait for the first function of a group; None at the end."""
+        while not self._stopping:
+            if self._large and not self._queue.qsize():
+                break
+            job = self._queue.get()
+            if job is None:
+                self._stopping = True
+            elif job.size_bytes > LARGE_BYTES:
+                self._large.append(job)
+            else:
+                return job
+        return self._large.popleft() if self._large else None
 
     def _serve_group(self, taken: list[Job]) -> None:
         """Run a group; `taken` holds its first function and grows by those that wait behind it."""
@@ -172,23 +187,27 @@ class Writer:
 
     def _take(self, taken: list[Job]) -> Iterator[Job]:
         began = self._clock.monotonic()
-        size_bytes = 0
-        job: Job | None = taken[0]
-        while job is not None:
-            yield job
-            size_bytes += job.size_bytes
-            if (
-                len(taken) >= GROUP_FUNCTIONS
-                or size_bytes > GROUP_BYTES
-                or not self._queue.qsize()
-                or self._clock.monotonic() - began > GROUP_SECONDS
-            ):
-                return
+        yield taken[0]
+        while (
+            self._queue.qsize()
+            and not self._stopping
+            and len(taken) < GROUP_FUNCTIONS
+            and self._clock.monotonic() - began <= GROUP_SECONDS
+        ):
             job = self._queue.get()
-            if job is not None:
-                taken.append(job)
-            else:
+            if job is None:
                 self._stopping = True
+            elif job.size_bytes > LARGE_BYTES:
+                self._large.append(job)
+            else:
+                taken.append(job)
+                yield job
+        size_bytes = taken[0].size_bytes
+        while self._large and size_bytes < GROUP_BYTES:
+            job = self._large.popleft()
+            size_bytes += job.size_bytes
+            taken.append(job)
+            yield job
 
     def _serve_again(self, jobs: list[Job]) -> None:
         if not jobs:
@@ -296,6 +315,8 @@ class Writer:
     def _refuse_for(self, seconds: float, trouble: TryLater) -> None:
         """Wait, and answer with `trouble` whoever came before seeing that there is some."""
         began = time.monotonic()
+        self._refuse(list(self._large), trouble)
+        self._large.clear()
         while not self._stopping and (left := began + seconds - time.monotonic()) > 0:
             try:
                 job = self._queue.get(timeout=left)

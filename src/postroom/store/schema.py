@@ -7,7 +7,7 @@ reads that pages build up (`Conn.select`); what is written goes by text SQL.
 An index costs each insert. One stands here only when a query reads it.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import (
     BigInteger,
@@ -425,8 +425,3 @@ ROWS: dict[type[NamedTuple], Table] = {
     rows.SandboxCopyRow: sandbox_copy,
 }
 """Which table holds which row type, in the order in which a group is written."""
-
-
-def columns_of(table: Table) -> list[Column[Any]]:
-    """Return the columns of a table in order."""
-    return list(table.c)

@@ -36,8 +36,8 @@ _JOURNAL_BYTES = 64 << 20
 _COMMITS_BETWEEN_LOOKS = 256
 """How often the size of the WAL is looked at."""
 
-_CHECKPOINT_PAGES = 4000
-"""16 MB of WAL. Each checkpoint costs an fsync of the database, and hot pages are written once for all groups."""
+_CHECKPOINT_PAGES = 2000
+"""8 MB of WAL. Each checkpoint costs an fsync of the database, and hot pages are written once for all groups."""
 
 _DIALECT = sqlite_dialect(paramstyle="qmark")
 
