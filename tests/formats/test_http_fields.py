@@ -1,5 +1,7 @@
 """JSON and query strings into structs: any value ends in a model or in named errors."""
 
+import base64
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from postroom.doors.http.fields import Errors, parse_json, read_object, read_query
-from postroom.doors.http.message_fields import Context, MessageIn, message_submission, raw_submission
+from postroom.doors.http.message_fields import Context, MessageIn, RawMessageIn, message_submission, raw_submission
 from postroom.doors.http.problems import Problem
 from postroom.doors.http.recipients import RecipientsQuery
 from postroom.ledger.rows import WorkspaceRow
@@ -41,7 +43,7 @@ def test_any_json_object_becomes_a_submission_or_named_errors(value: dict[str, A
     if valid:
         value = {**value, "from": "a@example.com", "to": "b@example.com", "text": "x"}
     for reader in (message_submission, raw_submission):
-        problem = problem_of(lambda reader=reader: reader(value, CONTEXT))
+        problem = problem_of(lambda reader=reader: reader(copy.deepcopy(value), CONTEXT))
         if problem is not None:
             assert problem.details.status == 422
             assert problem.details.errors
@@ -76,3 +78,21 @@ def test_a_word_that_is_none_is_told_which_there_are(text: str, told: str) -> No
     read_object({"from": "a@b.com", "stream": text}, MessageIn, errors)
     (error,) = errors.items
     assert told in error.message
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 3, 196_607, 196_608, 196_609, 400_000])
+def test_base64_is_read_exactly_also_in_pieces(size: int) -> None:
+    data = bytes(range(256)) * (size // 256 + 1)
+    body = {"from": "a@b.com", "to": ["b@b.com"], "raw": base64.b64encode(data[:size]).decode()}
+    errors = Errors()
+    assert read_object(body, RawMessageIn, errors).raw == data[:size]
+    assert not errors.items
+
+
+@pytest.mark.parametrize(
+    "text", ["a", "YQ=", "YQ", "YQ==YQ==", "Y Q==", "YQ==\n", "%%%%", "\u00e4\u00e4", f"{'A' * 262_140}YQ==YQ=="]
+)
+def test_what_is_no_base64_is_refused(text: str) -> None:
+    errors = Errors()
+    read_object({"from": "a@b.com", "to": ["b@b.com"], "raw": text}, RawMessageIn, errors)
+    assert [(error.field, error.code) for error in errors.items] == [("raw", "base64")]
