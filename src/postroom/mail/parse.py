@@ -145,6 +145,8 @@ def slices(raw: bytes, start: int, end: int, size: int = _SLICE) -> Iterator[tup
 
 
 def _is_clean(raw: bytes) -> bool:
+    if len(raw) <= _SLICE:
+        return raw.count(b"\n") == raw.count(b"\r") == raw.count(b"\r\n")
     return all(_is_clean_span(raw, start, end) for start, end in slices(raw, 0, len(raw)))
 
 

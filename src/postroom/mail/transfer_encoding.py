@@ -44,7 +44,7 @@ class QuotedPrintable:
         for start, end in spans:
             raw_start = advance(position, start - done)
             position = advance(raw_start, end - start)
-            while (soft := _SOFT_BREAK.match(self.raw, position)) is not None:
+            while self.raw.startswith(b"=", position) and (soft := _SOFT_BREAK.match(self.raw, position)):
                 position = soft.end()
             raw_spans.append((raw_start, position))
             done = end

@@ -143,7 +143,8 @@ def compile_content(raw: bytes, options: CompileOptions) -> tuple[Compiled, Find
     texts = find_edits(raw, parts, options.track)
     is_ascii = raw.isascii()
     plans = flag_long_edits(raw, texts.plans, options.tracking_url)
-    if not is_ascii or long_line(raw, 0, len(raw)) >= 0:
+    has_long_line = long_line(raw, 0, len(raw)) >= 0
+    if has_long_line or not is_ascii:
         plans = flag_conversions(raw, parts, plans)
     names = {field.name for field in header.fields}
     plan = Plan(
@@ -165,7 +166,7 @@ def compile_content(raw: bytes, options: CompileOptions) -> tuple[Compiled, Find
     compiled = Compiled(raw, plan)
     findings = Findings(
         tuple(texts.found.targets),
-        _refusal(compiled, plan),
+        _refusal(compiled, has_long_line=has_long_line),
         replaced,
         reply_to,
         tuple(texts.left_alone),
@@ -227,9 +228,8 @@ def _fields(
     return kept, tuple(replaced), tuple(reply_to)
 
 
-def _refusal(compiled: Compiled, plan: Plan) -> SmtpReply | None:
+def _refusal(compiled: Compiled, *, has_long_line: bool) -> SmtpReply | None:
     """Say why no copy may leave; only mails with long lines are looked at."""
-    raw = compiled.raw
-    if not any(part.flags & PartFlag.HAS_LONG_LINE for part in plan.parts) and long_line(raw, 0, len(raw)) < 0:
+    if not has_long_line and not any(part.flags & PartFlag.HAS_LONG_LINE for part in compiled.plan.parts):
         return None
     return None if fits_lines(compiled.segments(Variant.EIGHT_BIT)) else REFUSED
