@@ -11,11 +11,11 @@ import pytest
 from http_api import Api, letter, running_api
 
 from postroom.base.clock import ManualClock
-from postroom.base.errors import PostroomError, TryLater
+from postroom.base.errors import TryLater
 from postroom.ledger.states import Stream
 from postroom.mail.envelope import BodyType
 from postroom.mail.smtp_reply import SmtpReply
-from postroom.outbound.submission import StagedContent, Submission, Track
+from postroom.outbound.submission import Refused, StagedContent, Submission, Track
 from postroom.store import idempotency
 from postroom.store.database import StoreLost, open_database
 
@@ -194,7 +194,7 @@ async def test_large_content_is_stored_in_pieces_before_it_is_accepted(api: Api)
 
 
 async def test_the_pieces_of_refused_content_are_dropped(api: Api) -> None:
-    api.accept.refusal = RefusedBySomebody(SmtpReply(550, "5.7.1", "example.com is not proved: add it as a domain"))
+    api.accept.refusal = Refused(SmtpReply(550, "5.7.1", "example.com is not proved: add it as a domain"))
     body = letter(text="x" * 400_000)
     answer = await api.client.post("/api/v1/messages", json=body)
     assert answer.status_code == 422
@@ -209,14 +209,6 @@ async def test_a_body_above_the_limit_is_refused_before_it_is_read(api: Api) -> 
     answer = await api.client.post("/api/v1/messages", content=b"{}", headers=headers)
     assert answer.status_code == 413
     assert answer.headers["content-type"] == "application/problem+json"
-
-
-class RefusedBySomebody(PostroomError):
-    """Stands for `outbound.accept.Refused`."""
-
-    def __init__(self, reply: SmtpReply) -> None:
-        super().__init__(str(reply))
-        self.reply = reply
 
 
 @pytest.mark.parametrize("trouble", [StoreLost("gone"), TryLater("later")])

@@ -13,8 +13,9 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException
 from msgspec import Struct
 
-from postroom.base.errors import PostroomError, TryLater, WrongInput
+from postroom.base.errors import TryLater, WrongInput
 from postroom.mail.smtp_reply import SmtpReply
+from postroom.outbound.submission import Refused
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -104,9 +105,8 @@ def problem_of(error: Exception) -> Problem:
         return error
     if isinstance(error, WrongInput):
         return wrong_fields([FieldError(error.field, error.code, str(error))])
-    reply = getattr(error, "reply", None)
-    if isinstance(error, PostroomError) and isinstance(reply, SmtpReply):
-        return _of_refusal(reply)
+    if isinstance(error, Refused):
+        return _of_refusal(error.reply)
     if isinstance(error, TryLater):
         _log.warning("request put off", reason=str(error))
         return busy()
