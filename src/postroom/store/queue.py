@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from postroom.ledger.rows import MessageRow
-from postroom.store.database import Conn, Tx, statement
+from postroom.store.database import Conn, RowsStatement, Tx, statement
 
 
 def lane_id(workspace_id: int, stream: str, domain: str) -> int:
@@ -124,31 +124,30 @@ class Settlement(NamedTuple):
     doubt_retried: int
 
 
-_SETTLED_COLUMNS = (
-    "state", "due_ms", "tries", "first_tried_ms", "reason", "reply_code", "reply_status",
-    "next_hop", "settled_ms", "sent_hour", "delayed_told", "doubt_retried",
-)  # fmt: skip
-_INTEGERS = {
-    "due_ms",
-    "tries",
-    "first_tried_ms",
-    "reply_code",
-    "settled_ms",
-    "sent_hour",
-    "delayed_told",
-    "doubt_retried",
-}
-
-_SETTLE_ONE = statement(
-    f"""UPDATE recipient SET {", ".join(f"{name} = ?" for name in _SETTLED_COLUMNS)}, node = NULL, lease_ms = NULL
-        WHERE id = ? AND epoch = ? AND state = 'sending' RETURNING id"""  # noqa: S608 (only our own column names)
-)
-_SETTLE_MANY = statement(
-    f"""UPDATE recipient SET {", ".join(f"{name} = v.{name}" for name in _SETTLED_COLUMNS)}, node = NULL, lease_ms = NULL
-        FROM unnest(?::bigint[], ?::integer[], {", ".join("?::bigint[]" if n in _INTEGERS else "?::text[]" for n in _SETTLED_COLUMNS)})
-             AS v(id, epoch, {", ".join(_SETTLED_COLUMNS)})
-        WHERE recipient.id = v.id AND recipient.epoch = v.epoch AND recipient.state = 'sending'
-        RETURNING recipient.id"""  # noqa: S608
+# Who names an epoch that has moved on, or a recipient that is no longer `sending`, changes nothing.
+_SETTLE = RowsStatement(
+    """
+    UPDATE recipient SET state = v.state, due_ms = v.due_ms, tries = v.tries, first_tried_ms = v.first_tried_ms,
+        reason = v.reason, reply_code = v.reply_code, reply_status = v.reply_status, next_hop = v.next_hop,
+        settled_ms = v.settled_ms, sent_hour = v.sent_hour, delayed_told = v.delayed_told,
+        doubt_retried = v.doubt_retried, node = NULL, lease_ms = NULL
+    FROM v WHERE recipient.id = v.id AND recipient.epoch = v.epoch AND recipient.state = 'sending'
+    RETURNING recipient.id
+    """,
+    id="int",
+    epoch="int",
+    state="text",
+    due_ms="int",
+    tries="int",
+    first_tried_ms="int",
+    reason="text",
+    reply_code="int",
+    reply_status="text",
+    next_hop="text",
+    settled_ms="int",
+    sent_hour="int",
+    delayed_told="int",
+    doubt_retried="int",
 )
 
 
@@ -157,19 +156,12 @@ def settle(tx: Tx, settlements: Sequence[Settlement]) -> set[int]:
 
     A recipient whose epoch has moved on, or that is no longer `sending`, is left alone.
     """
-    if tx.engine == "postgresql":
-        # One statement for all: a round trip each would cost more than the rows.
-        columns = [list(column) for column in zip(*sorted(settlements), strict=True)]
-        return {row[0] for row in tx.run(_SETTLE_MANY, columns)} if columns else set()
-    done: set[int] = set()
-    for one in settlements:
-        if tx.run(_SETTLE_ONE, (*one[2:], one.id, one.epoch)):
-            done.add(one.id)
-    return done
+    # In the order of their ids: pages of the table are then visited one after the other.
+    return {row[0] for row in tx.run_rows(_SETTLE, sorted(settlements))} if settlements else set()
 
 
 _MINE = statement(
-    f"""SELECT {_CLAIMED}, node FROM recipient WHERE state = 'sending' AND node = ? ORDER BY id LIMIT ?"""  # noqa: S608
+    f"""SELECT {_CLAIMED}, node FROM recipient WHERE state = 'sending' AND node = ? ORDER BY id LIMIT ?"""
 )
 
 
@@ -188,8 +180,8 @@ def waiting_count(conn: Conn) -> int:
 
 
 _MESSAGES = statement(
-    sqlite=f"SELECT {', '.join(MessageRow._fields)} FROM message WHERE id IN (SELECT value FROM json_each(?))",  # noqa: S608
-    postgresql=f"SELECT {', '.join(MessageRow._fields)} FROM message WHERE id = ANY(?)",  # noqa: S608
+    sqlite=f"SELECT {', '.join(MessageRow._fields)} FROM message WHERE id IN (SELECT value FROM json_each(?))",
+    postgresql=f"SELECT {', '.join(MessageRow._fields)} FROM message WHERE id = ANY(?)",
 )
 
 
