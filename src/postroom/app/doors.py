@@ -37,6 +37,7 @@ class Doors:
         self._outbound = outbound
         self._smtp: SmtpServer | None = None
         self._http: list[HttpListener] = []
+        self._public_doors: list[PublicDoor] = []
         self.submission_port = 0
         self.http_port = 0
         public_host = urlsplit(public_url(settings)).hostname
@@ -73,9 +74,11 @@ class Doors:
             _log.warning("hits stay in the spool until the next start", reason=str(error))
         self._spool.close()
 
-    def refresh_hosts(self) -> None:
-        """Answer on the hosts that the workspaces have now."""
+    def refresh(self) -> None:
+        """Answer on the hosts that the workspaces have now, and for the token keys that there are now."""
         self.hosts.replace(self._services.domains.hosts())
+        for door in self._public_doors:
+            door.keys = self._services.token_keys()
 
     async def _open_submission(self, *listeners: Listener | None) -> None:
         services, settings = self._services, self._services.settings
@@ -117,7 +120,7 @@ class Doors:
                     version=__version__,
                 )
             )
-        return PublicDoor(
+        door = PublicDoor(
             keys=services.token_keys(),
             hosts=self.hosts,
             spool=self._spool,
@@ -128,3 +131,5 @@ class Doors:
             trusted_proxies=services.settings.trusted_proxies,
             behind=behind,
         )
+        self._public_doors.append(door)
+        return door

@@ -59,7 +59,7 @@ async def _serve(settings: Settings) -> None:
             await _until_stop(background, signals)
         finally:
             control.close()
-            await _stop(doors, worker, outbound, background, signals)
+            await _stop(services, doors, worker, outbound, background, signals)
 
 
 async def _until_stop(background: list[asyncio.Task[None]], signals: "_Signals") -> None:
@@ -74,6 +74,7 @@ async def _until_stop(background: list[asyncio.Task[None]], signals: "_Signals")
 
 
 async def _stop(
+    services: Services,
     doors: Doors,
     worker: Worker | None,
     outbound: Outbound,
@@ -89,6 +90,8 @@ async def _stop(
     await asyncio.gather(*background, return_exceptions=True)
     await doors.flush()
     await outbound.close()
+    with contextlib.suppress(TryLater):
+        await services.nodes.leave()
 
 
 def _start_background(services: Services, doors: Doors, worker: Worker | None) -> list[asyncio.Task[None]]:
@@ -109,7 +112,8 @@ async def _refresh(services: Services, doors: Doors) -> None:
         with contextlib.suppress(TryLater):
             await services.workspaces.refresh()
             await services.domains.refresh()
-            doors.refresh_hosts()
+            await services.refresh_token_keys()
+            doors.refresh()
 
 
 class _Signals:

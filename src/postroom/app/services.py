@@ -31,14 +31,14 @@ from postroom.outbound.transport import TransportKind, TransportSetting, parse_t
 from postroom.store.content import Uploads
 from postroom.store.data_folder import lock_data_folder
 from postroom.store.database import Database, open_database
-from postroom.store.secrets import check_master_key, first_token_key
+from postroom.store.secrets import check_master_key, first_token_key, load_token_keys
 
 SLOW_THREADS = 2
 SLOW_WAITING = 64
 
 
 class TokenRing:
-    """The ring of token keys in memory; read again with the heartbeat, because another node may add a key."""
+    """The ring of token keys in memory; read again every few seconds, because another node may add a key."""
 
     def __init__(self, keys: TokenKeys) -> None:
         self.keys = keys
@@ -82,6 +82,12 @@ class Services:
         except WrongInput:
             # It was checked when it was set; what an older version wrote must not stop the rest.
             return self.default_transport
+
+    async def refresh_token_keys(self) -> None:
+        """Read the token keys again: another node may have added one. Raises TryLater."""
+        keys = await self.database.read(lambda conn: load_token_keys(conn, self.sealer))
+        if keys is not None:
+            self.token_keys.keys = keys
 
     def needs_proof(self, workspace_id: int) -> bool:
         """Tell whether a workspace's mail leaves the machine."""

@@ -379,12 +379,14 @@ def _unproved(domain: str, *, known: bool) -> SmtpReply:
 
 def _subject(header: list[bytes]) -> str:
     field = find(header, b"subject")
-    return decode_words(unfold(field))[:_SUBJECT_CHARACTERS].strip() if field is not None else ""
+    return _storable(decode_words(unfold(field)))[:_SUBJECT_CHARACTERS].strip() if field is not None else ""
 
 
 def _message_id(header: list[bytes]) -> str:
     field = find(header, b"message-id")
-    return unfold(field).decode("utf-8", "replace").strip()[:_SUBJECT_CHARACTERS] if field is not None else ""
+    return (
+        _storable(unfold(field).decode("utf-8", "replace")).strip()[:_SUBJECT_CHARACTERS] if field is not None else ""
+    )
 
 
 def _kept_fields(findings: Findings) -> str:
@@ -393,8 +395,13 @@ def _kept_fields(findings: Findings) -> str:
     kept: dict[str, str] = {}
     for field in (*findings.unsubscribe_fields, *findings.reply_to_fields):
         name = field.partition(b":")[0].decode("ascii", "replace").strip().lower()
-        kept[name] = unfold(field_body(field)).decode("utf-8", "replace").strip()
+        kept[name] = _storable(unfold(field_body(field)).decode("utf-8", "replace")).strip()
     return _encode(kept).decode()
+
+
+def _storable(text: str) -> str:
+    # PostgreSQL takes no NUL, and neither engine takes half a surrogate pair.
+    return text.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
 
 
 def _suppressed(row: RecipientRow, why: tuple[str, str], now_ms: int) -> RecipientRow:
