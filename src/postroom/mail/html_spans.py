@@ -78,9 +78,11 @@ def _links(document: turbohtml.Document, view: str, shift: int) -> list[LinkSpan
         word = mark.strip().lower() if isinstance(mark, str) else ""
         span = location.attrs.get("href")
         if span is not None and isinstance(value, str) and value:
-            match = _VALUE.match(view, span.start_offset + shift, span.end_offset + shift)
-            if match is not None:
-                links.append(LinkSpan(match.end(), span.end_offset + shift - len(match[1]), value, word))
+            start, end = span.start_offset + shift, span.end_offset + shift
+            if view[start + 4 : start + 6] == '="':  # nearly always
+                links.append(LinkSpan(start + 6, end - 1, value, word))
+            elif match := _VALUE.match(view, start, end):
+                links.append(LinkSpan(match.end(), end - len(match[1]), value, word))
         elif word:
             at = location.attrs[MARK].end_offset
             start, end = (at, at) if span is None else (span.start_offset, span.end_offset)

@@ -23,6 +23,7 @@ LINE_LIMIT = 998
 
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:[^\r\n]*(?:\r\n[ \t][^\r\n]*)*(?:\r\n|\Z)")
 _MBOX_LINE = re.compile(rb">?From [^\r\n]*\r\n")
+_ENCODINGS = frozenset({b"7bit", b"8bit", b"binary", b"quoted-printable", b"base64"})
 _DELIMITER_END = re.compile(rb"(--)?[ \t]*(?:\r\n|\Z)")
 _SLICE = 4 << 20
 """A search through this much takes about 4 ms: the interpreter is given up between slices."""
@@ -108,8 +109,9 @@ def walk(raw: bytes, header: Header) -> list[Part]:
         entity, end, parent, is_sealed, depth = waiting.pop()
         part = _part(raw, entity, end, parent, is_sealed)
         number = len(parts)
-        spans = _children(raw, part) if depth < MAX_DEPTH and len(parts) + len(waiting) < MAX_PARTS else []
-        if not spans or len(parts) + len(waiting) + len(spans) > MAX_PARTS:
+        is_multipart = part.media_type.startswith(b"multipart/") and depth < MAX_DEPTH
+        spans = _children(raw, part) if is_multipart else None
+        if not spans or number + len(waiting) + len(spans) > MAX_PARTS:
             parts.append(part)
             continue
         parts.append(part._replace(is_leaf=False))
@@ -174,7 +176,9 @@ def _part(raw: bytes, header: Header, end: int, parent: int, is_sealed: bool) ->
             media_type, parameters = split_value(_body(raw, field))
         elif field.name == b"content-transfer-encoding" and encoding_span[0] == header.end:
             encoding_span = (field.start, field.end)
-            encoding = split_value(_body(raw, field))[0]
+            encoding = _body(raw, field).strip().lower()
+            if encoding not in _ENCODINGS:
+                encoding = split_value(encoding)[0]
         elif field.name == b"content-disposition" and not disposition:
             disposition, names = split_value(_body(raw, field))
             if b"filename" in names or disposition != b"inline":
@@ -203,12 +207,10 @@ def _body(raw: bytes, field: Field) -> bytes:
 
 
 def _children(raw: bytes, part: Part) -> list[tuple[int, int]]:
-    """Return the spans of the entities in a multipart; none where it is broken, or is no multipart."""
+    """Return the spans of the entities in a multipart; none where it is broken."""
     boundary = part.parameters.get(b"boundary", b"").rstrip(b" ")
     # RFC 2045 6.4: a multipart has no encoding of its own. Boundaries are up to 70 letters, some write more.
-    if not part.media_type.startswith(b"multipart/") or not 0 < len(boundary) <= 200:
-        return []
-    if part.encoding not in (b"7bit", b"8bit", b"binary"):
+    if not 0 < len(boundary) <= 200 or part.encoding not in (b"7bit", b"8bit", b"binary"):
         return []
     delimiter = b"\r\n--" + boundary
     spans: list[tuple[int, int]] = []
