@@ -20,7 +20,6 @@ from postroom.mail.address import domain_key
 from postroom.mail.address_list import header_address
 from postroom.mail.date import date_field, date_text
 from postroom.mail.envelope import Envelope, EnvelopeRecipient, Notify
-from postroom.mail.header import find
 from postroom.mail.message_id import make_message_id
 from postroom.mail.return_path import machine_address
 from postroom.mail.smtp_reply import SmtpReply
@@ -169,10 +168,9 @@ def _added_fields(message: MessageRow, compiled: Compiled, hostname: str) -> tup
         f" id {show_id('msg', message.id)}; {date_text(message.created_ms)}\r\n"
     )
     fields = [received.encode("ascii", "replace")]
-    header = compiled.header
-    if find(header, b"date") is None:
+    if not compiled.has_date:
         fields.append(date_field(message.created_ms))
-    if message.kind != "personal" and find(header, b"message-id") is None:
+    if message.kind != "personal" and not compiled.has_message_id:
         fields.append(f"Message-ID: {message.message_id}\r\n".encode())
     return tuple(fields)
 
