@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -24,7 +25,7 @@ from bench import ROOT
 from bench.mails import AUTHOR_DOMAIN
 from postroom.app.operations import Operations
 from postroom.app.outbound import Outbound
-from postroom.app.services import open_services
+from postroom.app.services import Services, open_services
 from postroom.base.clock import SystemClock
 from postroom.config import Settings, read_settings
 from postroom.mail.dkim.record import record_text
@@ -144,7 +145,9 @@ class PostroomRelay:
     name = "postroom"
 
     def __init__(self, sink_port: int, *, ed25519: bool = False, settings: dict[str, str] | None = None,
-                 profile: Path | None = None) -> None:  # fmt: skip
+                 profile: Path | None = None, prepare: Callable[[Services], Awaitable[None]] | None = None,
+                 run: bool = True) -> None:  # fmt: skip
+        """`prepare` works on the opened parts before the server starts; `run` False leaves the start to the caller."""
         self.folder = Path(tempfile.mkdtemp(prefix="postroom-bench-"))
         self.port, self.http_port = free_port(), free_port()
         self.profile = profile
@@ -156,8 +159,9 @@ class PostroomRelay:
         self.api_key = ""
         self.login: tuple[str, str] | None = None
         self._transport(sink_port)
-        uvloop.run(self._prepare(ed25519))
-        self.start(sink_port)
+        uvloop.run(self._prepare(ed25519, prepare))
+        if run:
+            self.start(sink_port)
 
     def start(self, sink_port: int) -> None:
         """Start the server with its way out to this sink."""
@@ -220,7 +224,7 @@ class PostroomRelay:
             **self._settings,
         }
 
-    async def _prepare(self, ed25519: bool) -> None:
+    async def _prepare(self, ed25519: bool, prepare: Callable[[Services], Awaitable[None]] | None) -> None:
         settings = read_settings(self._environment)
         async with open_services(settings, SystemClock()) as services:
             made = await Operations(services, Outbound(services)).init({})
@@ -229,7 +233,9 @@ class PostroomRelay:
             workspace = next(iter(services.workspaces.rows.values()))
             row = await services.domains.create(workspace, AUTHOR_DOMAIN, vouched=True, ed25519=ed25519)
             self._record = (await services.domains.signing_keys(row.id))[0].record_text()
-            self.synchronous, self.journal_mode = await services.database.write(_durability)
+            self.synchronous, self.journal_mode = await services.database.write(durability)
+            if prepare is not None:
+                await prepare(services)
 
 
 def prepared_settings(folder: Path, more: dict[str, str]) -> Settings:
@@ -242,7 +248,7 @@ def _clean_environment(folder: Path) -> dict[str, str]:
     return {**kept, "POSTROOM_DATA": str(folder), "POSTROOM_INBOUND": ""}
 
 
-def _durability(tx: Tx) -> tuple[int, str]:
+def durability(tx: Tx) -> tuple[int, str]:
     """Return what the connection that commits says of itself."""
     if tx.engine != "sqlite":
         return SYNCHRONOUS_FULL, "postgresql"
