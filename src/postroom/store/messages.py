@@ -51,7 +51,7 @@ def message_by_id(conn: Conn, workspace_id: int, message_id: int) -> MessageRow 
 
 def page(conn: Conn, workspace_id: int, asked: MessageFilter, limit: int) -> list[MessageRow]:
     """Return up to `limit` messages, newest first."""
-    query = select(*schema.columns_of(schema.message)).where(_M.workspace_id == workspace_id)
+    query = select(schema.message).where(_M.workspace_id == workspace_id)
     if asked.least_id is not None:
         query = query.where(_M.id >= asked.least_id)
     if asked.before_id is not None:

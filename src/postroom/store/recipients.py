@@ -132,7 +132,7 @@ def of_message(conn: Conn, workspace_id: int, message_id: int, after_id: int, li
 
 def page(conn: Conn, workspace_id: int, asked: RecipientFilter, limit: int) -> list[RecipientRow]:
     """Return up to `limit` recipients, newest first."""
-    query = _filtered(conn, select(*schema.columns_of(schema.recipient)), workspace_id, asked)
+    query = _filtered(conn, select(schema.recipient), workspace_id, asked)
     rows = conn.select(query.order_by(_R.id.desc()).limit(limit))
     return [RecipientRow._make(row) for row in rows]
 
