@@ -1,7 +1,5 @@
 """Table `event`: reading what happened. Events are appended by `events.record` only."""
 
-# ruff: noqa: S608 - statements are put together from constants of this file only
-
 from postroom.ledger.rows import EventRow
 from postroom.store.database import Conn, statement
 

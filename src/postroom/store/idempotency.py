@@ -6,8 +6,6 @@ nothing was done and the key can be claimed again once it is stale; a crash
 after the commit leaves the answer to be replayed. Both doors use these.
 """
 
-# ruff: noqa: S608 - statements are put together from constants of this file only
-
 from postroom.base.clock import DAY_MS
 from postroom.ledger.rows import IdempotencyRow
 from postroom.store.database import Conn, Tx, statement

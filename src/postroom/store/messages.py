@@ -1,7 +1,5 @@
 """Table `message`: submissions, newest first."""
 
-# ruff: noqa: S608 - statements are put together from constants of this file only
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any

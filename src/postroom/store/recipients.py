@@ -3,8 +3,6 @@
 Claims and settlements are in `store.queue`.
 """
 
-# ruff: noqa: S608 - statements are put together from constants of this file only
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple

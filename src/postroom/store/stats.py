@@ -1,7 +1,5 @@
 """Reading the counters as time series."""
 
-# ruff: noqa: S608 - statements are put together from constants of this file only
-
 from typing import NamedTuple
 
 from postroom.ledger.rows import COUNTERS

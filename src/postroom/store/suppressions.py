@@ -1,7 +1,5 @@
 """Table `suppression`: one row for each address and scope of a workspace."""
 
-# ruff: noqa: S608 - statements are put together from constants of this file only
-
 from collections.abc import Iterable
 
 from postroom.ledger.rows import SuppressionRow
