@@ -143,6 +143,12 @@ class Resolver:
         four, six = await asyncio.gather(self._ask(name, "A", search=True), self._ask(name, "AAAA", search=True))
         return _together(four, six)
 
+    def forget(self, name: str) -> None:
+        """Ask about a name anew: somebody has just changed its records and wants to see that."""
+        ascii_name = _ascii(name)
+        for kind in ("A", "AAAA", "CNAME", "MX", "TXT"):
+            self._cache.pop((ascii_name or "", kind), None)
+
     async def close(self) -> None:
         """End the questions that are under way."""
         tasks = list(self._asking.values())
@@ -151,12 +157,9 @@ class Resolver:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _ask(self, name: str, kind: str, *, search: bool = False) -> Answer[str]:
-        ascii_name = name.rstrip(".").lower()
-        if not ascii_name.isascii():
-            try:
-                ascii_name = idna.encode(ascii_name, uts46=True).decode("ascii")
-            except idna.IDNAError:
-                return Answer(Status.NO_SUCH_DOMAIN, (), _LONGEST_NEGATIVE_SECONDS)
+        ascii_name = _ascii(name)
+        if ascii_name is None:
+            return Answer(Status.NO_SUCH_DOMAIN, (), _LONGEST_NEGATIVE_SECONDS)
         key = (ascii_name, kind)
         known = self._cache.get(key)
         now = self._clock.monotonic()
@@ -279,6 +282,17 @@ def _together(four: Answer[str], six: Answer[str]) -> Answer[str]:
             return answer
     both_missing = four.status is Status.NO_SUCH_DOMAIN and six.status is Status.NO_SUCH_DOMAIN
     return Answer(Status.NO_SUCH_DOMAIN if both_missing else Status.NO_DATA, (), seconds)
+
+
+def _ascii(name: str) -> str | None:
+    """Return a name in lower-case A-labels without its final dot, or None for one that cannot be in DNS."""
+    name = name.rstrip(".").lower()
+    if name.isascii():
+        return name
+    try:
+        return idna.encode(name, uts46=True).decode("ascii")
+    except idna.IDNAError:
+        return None
 
 
 def _nxdomain_seconds(error: dns.resolver.NXDOMAIN) -> float:
