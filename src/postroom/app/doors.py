@@ -43,6 +43,7 @@ class Doors:
         public_host = urlsplit(public_url(settings)).hostname
         own = {settings.hostname.lower(), "localhost", "127.0.0.1", "[::1]"} | ({public_host} if public_host else set())
         self.hosts = Hosts(own, services.domains.hosts())
+        services.domains.tell_hosts(self.hosts.replace)
         self._spool = Spool(settings.data / "spool", services.clock)
         self.ingest = Ingest(self._spool, services.database, services.ids, services.clock)
 
@@ -75,8 +76,7 @@ class Doors:
         self._spool.close()
 
     def refresh(self) -> None:
-        """Answer on the hosts that the workspaces have now, and for the token keys that there are now."""
-        self.hosts.replace(self._services.domains.hosts())
+        """Answer for the token keys that there are now."""
         for door in self._public_doors:
             door.keys = self._services.token_keys()
 

@@ -1,7 +1,7 @@
 """Domains of workspaces: made with their keys, proved, looked up for every accept."""
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -58,12 +58,14 @@ class Domains:
         self._hosts: dict[str, int] = {}
         self._keys: dict[int, tuple[SigningKey, ...]] = {}
         self._read_at = float("-inf")
+        self._tell: Callable[[Mapping[str, int]], None] = lambda hosts: None
 
     async def refresh(self) -> None:
         """Read all domains again."""
         rows = await self._database.read(domains.all_domains)
         self._by_name = {(row.workspace_id, row.name): row for row in rows}
         self._hosts = _hosts(rows)
+        self._tell(self._hosts)
         known = {row.id for row in rows}
         self._keys = {key: value for key, value in self._keys.items() if key in known}
         self._read_at = self._clock.monotonic()
@@ -77,6 +79,10 @@ class Domains:
     def hosts(self) -> Mapping[str, int]:
         """Return the proved `go.` and `rp.` hosts with their workspaces, as last read."""
         return self._hosts
+
+    def tell_hosts(self, told: Callable[[Mapping[str, int]], None]) -> None:
+        """Have `told` called with `hosts()` whenever they were read: copies may name a new host at once."""
+        self._tell = told
 
     async def signing_keys(self, domain_id: int) -> tuple[SigningKey, ...]:
         """Return the opened keys of a domain, the RSA key first; none where the domain is gone."""
