@@ -56,6 +56,9 @@ async def _problem(dns: DomainDns, record: DnsRecord) -> str:
         return "" if host in found else _instead("MX", record.name, ", ".join(found))
     if record.type == "CNAME":
         return await _alias_problem(dns, record)
+    if record.type in ("A", "AAAA"):
+        addresses = await dns.addresses(record.name)
+        return "" if record.value in addresses else _instead(record.type, record.name, ", ".join(sorted(addresses)))
     texts = await dns.texts(record.name)
     if record.purpose == "dmarc":
         # Any policy will do: it is the owner's.

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 from postroom.mail.dkim.record import record_name
 
@@ -62,5 +63,13 @@ def records_for(
         DnsRecord("dmarc", f"_dmarc.{domain}", "TXT", "v=DMARC1; p=none"),
         DnsRecord("return_path", rp, "MX", f"10 {installation.hostname}"),
         DnsRecord("return_path_spf", rp, "TXT", f"v=spf1 a:{installation.hostname} -all"),
-        DnsRecord("tracking", tracking_name(domain), "CNAME", installation.public_host),
+        DnsRecord("tracking", tracking_name(domain), _host_type(installation.public_host), installation.public_host),
     )
+
+
+def _host_type(host: str) -> str:
+    # RFC 1035 3.3.1: an alias leads to a name, never to an address.
+    try:
+        return "A" if ip_address(host).version == 4 else "AAAA"
+    except ValueError:
+        return "CNAME"
