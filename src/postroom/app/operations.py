@@ -25,7 +25,7 @@ from postroom.ledger.states import RecipientState, Stream
 from postroom.mail.address import check_address, domain_key
 from postroom.mail.address_list import Mailbox
 from postroom.mail.compose import Draft, compose
-from postroom.mail.envelope import Envelope, EnvelopeRecipient
+from postroom.mail.envelope import Envelope, EnvelopeRecipient, Notify
 from postroom.outbound.submission import Submission
 from postroom.outbound.transport import parse_transport
 from postroom.store import counters, keys, recipients
@@ -117,7 +117,7 @@ class Operations:
                 html=arguments["html"],
             )
             content = compose(draft).content
-        envelope = Envelope(author, tuple(EnvelopeRecipient(one) for one in to))
+        envelope = Envelope(author, tuple(EnvelopeRecipient(one, Notify.NEVER) for one in to))
         submission = Submission(workspace, envelope, content, _SOURCE, Stream(arguments["stream"]))
         accepted = await self._outbound.acceptance.accept(submission)
         return {

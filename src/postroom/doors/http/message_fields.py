@@ -25,7 +25,7 @@ from postroom.mail.control_fields import (
     MAX_TAGS,
     TrackSwitches,
 )
-from postroom.mail.envelope import BodyType, Envelope, EnvelopeRecipient
+from postroom.mail.envelope import BodyType, Envelope, EnvelopeRecipient, Notify
 from postroom.mail.header import field_name, split_header
 from postroom.outbound.submission import DEFAULT_TRACK, MAX_RECIPIENTS, Submission, Track
 
@@ -207,7 +207,10 @@ class Context(NamedTuple):
 
 
 def message_submission(value: object, context: Context) -> Submission:
-    """Return the submission that the JSON value of a message describes. Raises Problem, naming every wrong field."""
+    """Return the submission that the JSON value of a message describes. Raises Problem, naming every wrong field.
+
+    NOTIFY=NEVER (RFC 3461 4.1): who sends by HTTP reads events, no report by mail is owed.
+    """
     errors = Errors()
     given = read_object(value, MessageIn, errors)
     for name in ("template", "variables"):
@@ -240,7 +243,7 @@ def message_submission(value: object, context: Context) -> Submission:
     smtputf8 = composed.needs_smtputf8 or _needs_smtputf8([author[0].address, *addresses])
     envelope = Envelope(
         author[0].address,
-        tuple(EnvelopeRecipient(address) for address in addresses),
+        tuple(EnvelopeRecipient(address, Notify.NEVER) for address in addresses),
         BodyType.EIGHT_BIT if composed.needs_8bitmime or smtputf8 else BodyType.SEVEN_BIT,
         smtputf8,
     )
@@ -261,7 +264,7 @@ def raw_submission(value: object, context: Context) -> Submission:
     send_at_ms = _send_at(given.send_at, context.now_ms, errors)
     errors.end()
     content = _with_author(_with_crlf(given.raw), reverse_path)
-    recipients = tuple(EnvelopeRecipient(address) for address in dict.fromkeys(addresses))
+    recipients = tuple(EnvelopeRecipient(address, Notify.NEVER) for address in dict.fromkeys(addresses))
     header_end = content.find(b"\r\n\r\n")
     smtputf8 = _needs_smtputf8([reverse_path, *addresses]) or not content[: max(header_end, 0)].isascii()
     body = BodyType.SEVEN_BIT if content.isascii() else BodyType.EIGHT_BIT
