@@ -8,6 +8,7 @@ import asyncio
 import base64
 import binascii
 import email
+import functools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -46,6 +47,8 @@ class Given:
     message_id: str = ""
     copies: dict[str, Mail] = field(default_factory=dict)
     """What arrived, by recipient."""
+    texts: dict[str, list[bytes]] = field(default_factory=dict)
+    """The leaves of each copy without their transfer encoding."""
 
 
 def hand_in_everything(server: RunningServer, corpora: Path) -> list[Given]:
@@ -69,6 +72,7 @@ def collect(givens: Sequence[Given], mails: Sequence[Mail]) -> None:
         given = by_recipient[mail.recipients[0]]
         assert mail.recipients[0] not in given.copies, mail.recipients
         given.copies[mail.recipients[0]] = mail
+        given.texts[mail.recipients[0]] = [decoded(part) for part in leaves(mail.data)]
     assert all(len(given.copies) == 5 for given in givens)
 
 
@@ -224,28 +228,24 @@ class Reader:
             rb'<img src="' + url + rb'/o/([A-Za-z0-9_-]{27})\.png" width="1" height="1" alt="" border="0">'
         )
 
-    def tokens(self, mail: Mail) -> tuple[list[str], list[str]]:
-        """Return the click tokens and the pixel tokens of a copy in their order."""
-        texts = [decoded(part) for part in leaves(mail.data)]
+    def tokens(self, texts: Sequence[bytes]) -> tuple[list[str], list[str]]:
+        """Return the click tokens and the pixel tokens of a copy's texts in their order."""
         clicks = [one.decode() for text in texts for one in self._link.findall(text)]
         return clicks, [one.decode() for text in texts for one in self._pixel.findall(text)]
 
     def assert_unchanged(self, given: Given) -> None:
         """Assert that outside of links and pixel each part decodes to what the author wrote, and all links are ours."""
-        copies = [leaves(mail.data) for mail in given.copies.values()]
-        before = leaves(given.raw) if given.raw else copies[0]
+        before = leaves(given.raw or next(iter(given.copies.values())).data)
         for number, part in enumerate(before):
             written = decoded(part) if given.raw else given.html
             codec = codec_of(part)
             is_html = part.get_content_type() == "text/html" and part.get_content_disposition() != "attachment"
-            expected = (
-                {_as_location(target) for target in hrefs(written.decode(codec, "replace"))} if is_html else set()
-            )
-            for after in copies:
+            targets = hrefs(written.decode(codec, "replace")) if is_html else set()
+            expected = {_as_location(target) for target in targets}
+            for after in given.texts.values():
                 assert len(after) == len(before), given.name
-                changed = decoded(after[number])
-                self._assert_text_unchanged(written, changed, codec, given.name)
-                found = {self._locations[token.decode()] for token in self._link.findall(changed)}
+                self._assert_text_unchanged(written, after[number], codec, given.name)
+                found = {self._locations[token.decode()] for token in self._link.findall(after[number])}
                 assert expected <= found, given.name
 
     def _assert_text_unchanged(self, original: bytes, changed: bytes, codec: str, name: str) -> None:
@@ -267,8 +267,7 @@ class Reader:
         location = self._locations[token]
         end = original.find(following, start)
         while end >= 0:
-            value = original[start:end].decode(codec, "replace")
-            if location in (_as_location(value), _as_location(href_meaning(value) or "")):
+            if location in _locations_of(original[start:end].decode(codec, "replace")):
                 return end
             end = original.find(following, end + 1)
         raise AssertionError(f"{name}: no value of {location!r} at {original[start : start + 80]!r}")
@@ -278,6 +277,12 @@ def codec_of(part: "email.message.Message") -> str:
     """Return the codec that a mail program reads a part with."""
     charset = str(part.get_content_charset("utf-8"))  # type: ignore[no-untyped-call]
     return _CODECS.get(charset, charset)
+
+
+@functools.lru_cache(maxsize=100_000)  # the five copies of a mail lead to the same places
+def _locations_of(value: str) -> tuple[str, str]:
+    """Return where an attribute of this value leads: read as plain text, and as HTML."""
+    return _as_location(value), _as_location(href_meaning(value) or "")
 
 
 def _as_location(target: str) -> str:

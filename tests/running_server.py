@@ -19,6 +19,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import zlib
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
@@ -106,15 +107,17 @@ def fetch(
 class RunningServer:
     """One running Postroom from the beginning to the end of its `with` block, with SQLite in a temporary folder."""
 
-    def __init__(self, *, vouched: Iterable[str] = (), **settings: str) -> None:
+    def __init__(self, *, vouched: Iterable[str] = (), initialised: bool = True, **settings: str) -> None:
         """`settings` are fields of `config.Settings`: `transport="direct"`, `resolver=dns.address`.
 
         `vouched`: domains that may send from the start, all with the same keys, since making one takes long.
+        `initialised`: `postroom init` runs before the first start and gives key and login; without, `serve` makes them.
         """
         self.folder = Path()
         self.api = Api(0, "")
         self.login = Login("", 0, "", "")
         self._vouched = sorted(vouched)
+        self._initialised = initialised
         self._settings = settings
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -137,8 +140,10 @@ class RunningServer:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def prepare(self) -> None:
-        """Make key and login before the first start."""
+        """Choose ports, and make key and login before the first start."""
         self._choose_ports()
+        if not self._initialised:
+            return
         made = json.loads(self.command("init", "--json"))
         smtp = made["smtp"]
         self.api = Api(self.http_port, made["api_key"])
@@ -229,7 +234,11 @@ class RunningServer:
             "hostname": "mail.postroom.test",
             **self._settings,
         }
-        told = {f"POSTROOM_{name.upper()}": value for name, value in settings.items()}
+        # A public address names our own port, which is known only now.
+        told = {
+            f"POSTROOM_{name.upper()}": value.replace("{http_port}", str(self.http_port))
+            for name, value in settings.items()
+        }
         return {**kept, "PYTHONPATH": str(ROOT / "src"), **told}
 
     # What can be seen of it
@@ -263,6 +272,14 @@ class RunningServer:
             told = "\n".join(f"{one['address']} {one['state']}: {one['why']}" for one in found.values())
             raise PeerFailed(f"{failure}\n{told}") from failure
         return found
+
+    def kept(self, address: str) -> list[bytes]:
+        """Return the copies that the sandbox keeps for an address, oldest first."""
+        asked = (
+            "SELECT s.copy FROM sandbox_copy s JOIN recipient r ON r.id = s.recipient_id "
+            "WHERE r.address = ? ORDER BY r.id"
+        )
+        return [zlib.decompress(copy) for (copy,) in self.rows(asked, address)]
 
     def wait_until_settled(self, seconds: float = 120) -> None:
         """Return when nothing waits and nothing is being tried."""

@@ -90,7 +90,7 @@ def assert_links_lead_home(server: RunningServer, givens: list[real_mail.Given])
     clicks: list[str] = []
     opens: list[str] = []
     for given in givens:
-        found = [blind.tokens(mail) for mail in given.copies.values()]
+        found = [blind.tokens(texts) for texts in given.texts.values()]
         # Own tokens, as many in each copy; a mail with HTML has one pixel.
         assert len({len(of_copy) for of_copy, _ in found}) == 1, given.name
         html = b"text/html" in next(iter(given.copies.values())).data.lower()
@@ -118,6 +118,12 @@ def assert_counted(server: RunningServer, *, recipients: int, opens: int, clicks
     assert (total["outbound"], total["sent"], total["failed"]) == (recipients, recipients, 0)
     assert total["opens"]["total"] == total["opens"]["unique"] == opens
     assert total["clicks"]["total"] == clicks
+    # Each copy's tokens are its own recipient's: every position of every link, once.
+    by_recipient = server.rows(
+        "SELECT count(*), count(DISTINCT position), max(position) FROM hit WHERE kind = 'click' GROUP BY recipient_id"
+    )
+    assert total["clicks"]["unique"] == len(by_recipient)
+    assert all(hits == positions == last + 1 for hits, positions, last in by_recipient)
     recount = json.loads(server.command("recount", "--json"))
     assert recount["differences"] == []
     assert recount["rows"] > 0

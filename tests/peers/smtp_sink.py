@@ -103,8 +103,13 @@ class SmtpSink:
         implicit_tls: bool = False,
         users: Mapping[str, str] | None = None,
         keep: bool = True,
+        host: str = "127.0.0.1",
+        port: int = 0,
     ) -> None:
-        """`tls` offers STARTTLS (or is used at once); `users` offers AUTH PLAIN LOGIN; keep=False only counts."""
+        """`tls` offers STARTTLS (or is used at once); `users` offers AUTH PLAIN LOGIN; keep=False only counts.
+
+        `host` and `port` are for a second sink that shares the first one's port at another loopback address.
+        """
         self.abilities = abilities
         self.mails: list[Mail] = []
         self.connections = 0
@@ -113,7 +118,8 @@ class SmtpSink:
         """How many mails were accepted so far."""
         self.commands: list[tuple[int, str]] = []
         """Every command line with the number of its connection."""
-        self.port = 0
+        self.host = host
+        self.port = port
         self._tls = tls
         self._implicit_tls = implicit_tls
         self._users = users
@@ -127,7 +133,7 @@ class SmtpSink:
     @property
     def address(self) -> str:
         """`host:port`."""
-        return f"127.0.0.1:{self.port}"
+        return f"{self.host}:{self.port}"
 
     def on(
         self,
@@ -417,4 +423,4 @@ class _Server(socketserver.ThreadingTCPServer):
 
     def __init__(self, sink: SmtpSink) -> None:
         self.sink = sink
-        super().__init__(("127.0.0.1", 0), _Session)
+        super().__init__((sink.host, sink.port), _Session)
