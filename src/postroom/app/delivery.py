@@ -147,7 +147,12 @@ class HelperProcesses:
         ours, theirs = socket.socketpair()
         with theirs:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "postroom.app.helper_process", str(theirs.fileno()), pass_fds=(theirs.fileno(),)
+                sys.executable,
+                "-m",
+                "postroom.app.helper_process",
+                str(theirs.fileno()),
+                str(os.getpid()),
+                pass_fds=(theirs.fileno(),),
             )
         reader, writer = await asyncio.open_connection(sock=ours)
         hello = frames.Hello(

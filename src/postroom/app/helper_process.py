@@ -1,7 +1,8 @@
 """The helper process: makes attempts (render, sign, SMTP out) for its owner and never opens the database.
 
-Everything comes over the socketpair whose descriptor is its argument; when that
-closes, the owner is gone and the helper ends.
+Everything comes over the socketpair whose descriptor is its first argument; when
+that closes, the owner is gone and the helper ends. The second argument is the
+owner's process id: work that the owner left in the socketpair is not begun.
 """
 
 import asyncio
@@ -27,7 +28,7 @@ from postroom.outbound.sign import SigningKey, load_key
 class Helper:
     """What a helper holds between frames."""
 
-    def __init__(self, hello: frames.Hello, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, hello: frames.Hello, writer: asyncio.StreamWriter, owner: int) -> None:
         clock = SystemClock()
         self._writer = writer
         self._ring: TokenKeys = token_ring(hello.token_keys)
@@ -44,7 +45,8 @@ class Helper:
             sign=sign_here,
             transports=transports,
         )
-        self._attempts = LocalAttempts(tools, self._journal, clock)
+        # The next owner may have read the journals before this process made its own.
+        self._attempts = LocalAttempts(tools, self._journal, clock, may_send=lambda: os.getppid() == owner)
 
     def take(self, frame: frames.Downward) -> None:
         """Do what one frame asks for; Drain is for `drain`."""
@@ -85,23 +87,23 @@ class Helper:
         return self._keys.get(domain_id, ())
 
 
-async def run_helper(descriptor: int) -> None:
+async def run_helper(descriptor: int, owner: int) -> None:
     """Work for the owner at the other end of the socketpair until it closes."""
     reader, writer = await asyncio.open_connection(sock=socket.socket(fileno=descriptor))
     hello = await frames.read_downward(reader)
     if not isinstance(hello, frames.Hello):
         return
-    helper = Helper(hello, writer)
-    draining: asyncio.Task[None] | None = None
+    helper = Helper(hello, writer, owner)
+    draining: list[asyncio.Task[None]] = []
     while (frame := await frames.read_downward(reader)) is not None:
         if isinstance(frame, frames.Drain):
-            # Settled frames still come while tries end.
-            draining = asyncio.get_running_loop().create_task(helper.drain(frame.seconds))
+            # Settled frames still come while tries end; a second Drain hurries.
+            draining.append(asyncio.get_running_loop().create_task(helper.drain(frame.seconds)))
         else:
             helper.take(frame)
     # The owner is gone: what is on its way is cut, and the journal tells the next owner.
-    if draining is not None:
-        draining.cancel()
+    for task in draining:
+        task.cancel()
     await helper.drain(0)
     helper.close()
     writer.close()
@@ -112,7 +114,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     os.set_inheritable(int(sys.argv[1]), False)
-    uvloop.run(run_helper(int(sys.argv[1])))
+    uvloop.run(run_helper(int(sys.argv[1]), int(sys.argv[2])))
 
 
 if __name__ == "__main__":

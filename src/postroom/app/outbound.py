@@ -14,20 +14,22 @@ from postroom.app.delivery import (
 )
 from postroom.app.services import Services
 from postroom.cluster.nodes import read_boot_id
+from postroom.ledger.rows import WorkspaceRow
 from postroom.net.smtp.pool import SmtpPool
 from postroom.outbound.accept import Acceptance
 from postroom.outbound.destinations import Destinations
 from postroom.outbound.helpers import HelperAttempts
 from postroom.outbound.hops import LaneHops
-from postroom.outbound.journal import Journal, read_journals, remove_journals
+from postroom.outbound.journal import Journal, read_folder, remove_journals, stamp_boot
 from postroom.outbound.local import LocalAttempts
 from postroom.outbound.next_hop import DirectSettings, NextHops
 from postroom.outbound.notifications import Notifications
-from postroom.outbound.recover import recover
+from postroom.outbound.recover import Recovery
 from postroom.outbound.retry import RetrySchedule
 from postroom.outbound.settle import retries_in_doubt
+from postroom.outbound.settler import Settler
 from postroom.outbound.sites import Sites
-from postroom.outbound.transport import TransportKind
+from postroom.outbound.transport import TransportKind, TransportSetting
 from postroom.outbound.worker import Worker
 from postroom.store.queue import DueLane
 
@@ -48,7 +50,7 @@ class Outbound:
         self._attempting: Attempting | None = None
         self.worker: Worker | None = None
         self.schedule = RetrySchedule(give_up_after=settings.give_up_days)
-        self.sites = Sites(services.clock, settings.site_connections, self._delivering_nodes)
+        self.sites = Sites(services.clock, settings.site_connections, self._place)
         self._destinations = Destinations(services.database, services.clock)
         self.acceptance = Acceptance(
             database=services.database,
@@ -64,6 +66,17 @@ class Outbound:
             wake=self._wake,
             provider_of=self._destinations.provider_of,
         )
+        notifications = Notifications(
+            self.acceptance,
+            services.contents,
+            lambda workspace_id: services.workspaces.rows.get(workspace_id),
+            self.schedule,
+            services.ids,
+            services.clock,
+            settings.hostname,
+        )
+        self._settler = Settler(services.database, notifications, self.schedule, random.random)
+        self.recovery = Recovery(services.database, self._settler, self._retries_in_doubt, services.ids, services.clock)
 
     async def open(self) -> Worker:
         """Resolve what a crash left, start the helpers, and return the worker, ready to run."""
@@ -84,7 +97,7 @@ class Outbound:
             await helpers.open()
         self._attempting = Attempting(local, helpers)
         self._hops = LaneHops(
-            await self._lookup(), services.transport_of, services.clock, self._look_again, self._destinations.learn
+            await self._lookup(), self._transport_of, services.clock, self._look_again, self._destinations.learn
         )
         self.worker = Worker(
             database=services.database,
@@ -94,16 +107,8 @@ class Outbound:
             hops=self._hops,
             attempts=self._attempting,
             messages=services.messages,
-            notifications=Notifications(
-                self.acceptance,
-                services.contents,
-                services.workspaces.rows,
-                self.schedule,
-                services.ids,
-                services.clock,
-                settings.hostname,
-            ),
-            schedule=self.schedule,
+            settler=self._settler,
+            give_back=lambda ids: self.recovery.give_back(services.ids.node, ids),
             retries_in_doubt=self._retries_in_doubt,
             jitter=random.random,
         )
@@ -123,17 +128,10 @@ class Outbound:
 
     async def _recover(self) -> None:
         services = self._services
-        flights = await services.slow.run(lambda: read_journals(self._journals, self._boot_id))
-        await recover(
-            services.database,
-            node=services.ids.node,
-            flights=flights,
-            workspaces=services.workspaces.rows,
-            schedule=self.schedule,
-            ids=services.ids,
-            clock=services.clock,
-        )
+        flights = await services.slow.run(lambda: read_folder(self._journals, self._boot_id))
+        await self.recovery.recover(services.ids.node, flights)
         await services.slow.run(lambda: remove_journals(self._journals))
+        await services.slow.run(lambda: stamp_boot(self._journals, self._boot_id))
 
     async def _lookup(self) -> NextHops:
         settings = self._services.settings
@@ -162,11 +160,19 @@ class Outbound:
         return bool((kinds | {self._services.default_transport.kind}) - {TransportKind.SANDBOX})
 
     def _retries_in_doubt(self, workspace_id: int, stream: str) -> bool:
-        row = self._services.workspaces.rows[workspace_id]
+        row = self._services.workspaces.rows.get(workspace_id, WorkspaceRow(workspace_id, "", 0))
         return retries_in_doubt(stream, transactional=row.in_doubt_transactional, bulk=row.in_doubt_bulk)
 
-    def _delivering_nodes(self) -> int:
-        return sum("deliver" in row.roles for row in self._services.nodes.live) or 1
+    def _transport_of(self, workspace_id: int) -> TransportSetting | None:
+        # One that another node has just made may have a transport of its own.
+        known = workspace_id in self._services.workspaces.rows
+        return self._services.transport_of(workspace_id) if known else None
+
+    def _place(self) -> tuple[int, int]:
+        nodes = self._services.nodes
+        delivering = [row.number for row in nodes.live if "deliver" in row.roles]
+        place = delivering.index(nodes.number) if nodes.number in delivering else 0
+        return place, max(1, len(delivering))
 
     def _wake(self, lanes: Iterable[DueLane]) -> None:
         if self.worker is not None:

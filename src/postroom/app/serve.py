@@ -85,6 +85,8 @@ async def _stop(
     await signals.unless_hurried(doors.close(_DOOR_SECONDS))
     if worker is not None:
         await signals.unless_hurried(worker.stop(_ATTEMPT_SECONDS))
+        if signals.second.is_set():
+            await worker.stop(0)
     for task in background:
         task.cancel()
     await asyncio.gather(*background, return_exceptions=True)

@@ -3,7 +3,9 @@
 A helper has what an attempt needs as values: contents and keys are given to it
 before the first work that names them. Which contents it holds is decided here,
 by bytes, and forgotten here, so that both ends always agree. When a helper
-dies, its journal tells what was in flight, and another one takes its place.
+dies, its journal tells what was in flight, and another one takes its place. A
+recipient that was in flight at two deaths waits for its next try as after a
+transient failure: it may be what kills them.
 """
 
 import asyncio
@@ -21,14 +23,18 @@ from postroom.ledger.outcomes import Outcome, OutcomeKind
 from postroom.mail.smtp_reply import SmtpReply
 from postroom.outbound import helper_frames as frames
 from postroom.outbound.attempt import Attempted, Work
-from postroom.outbound.contents import Contents, PackedContent
+from postroom.outbound.contents import ContentGone, Contents, PackedContent
 from postroom.outbound.journal import Flights
-from postroom.outbound.recover import outcome_after_crash
+from postroom.outbound.local import GONE, REPLY_SECONDS
+from postroom.outbound.recover import NOT_BEGUN, outcome_after_crash
 
 _log = structlog.get_logger(__name__)
 
 _CONTENT_BYTES = 32 << 20
 _GRACE_SECONDS = 5.0
+_RESPAWN_SECONDS = 1.0
+_DEATHS_KEPT = 1000
+_DEADLY = Outcome(OutcomeKind.DEFERRED, SmtpReply(451, "4.3.0", "the process that made this try ended, twice"))
 _LATER = Outcome(OutcomeKind.RETURNED, SmtpReply(451, "4.3.0", "what this try needs could not be read"))
 
 
@@ -72,8 +78,11 @@ class HelperAttempts:
         contents: Contents,
         keys: KeyMaterial,
         flights_of: Callable[[str], Awaitable[Flights]],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """`spawn` starts a helper that has had its Hello; `flights_of` reads the journals of a dead one by name."""
+        self._sleep = sleep
+        self._deaths: OrderedDict[int, int] = OrderedDict()
         self._spawn = spawn
         self._count = count
         self._contents = contents
@@ -97,10 +106,13 @@ class HelperAttempts:
         content = self._contents.packed(work.message.workspace_id, work.message.content_key)
         helper = min(self._helpers, key=lambda one: len(one.running), default=None)
         domain_id = work.message.domain_id
-        if helper and content and (domain_id is None or domain_id in helper.domains):
+        if helper and content and not self._stopping and (domain_id is None or domain_id in helper.domains):
             self._hand(helper, work, content, done)
         else:
-            self._fetching.start(self._fetch_and_hand(work, done), str(work.claimed.id))
+            handed: list[Attempted | None] = []
+            task = self._fetching.start(self._fetch_and_hand(work, done, handed), str(work.claimed.id))
+            # Not in the task: one that a stop cancels before its first step never runs.
+            task.add_done_callback(lambda task: _not_handed(task, handed, done))
 
     def renewed(self, keys: Sequence[tuple[int, int]], lease_ms: int) -> None:
         """Tell all helpers about longer leases."""
@@ -122,12 +134,14 @@ class HelperAttempts:
     async def drain(self, seconds: float) -> None:
         """Have running tries end within `seconds` and the rest cut; return when all have ended."""
         self._stopping = True
+        self._there.set()
         for helper in self._helpers:
             self._say(helper, frames.Drain(seconds))
         await self._fetching.drain(seconds)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds + _GRACE_SECONDS):
-                for helper in self._helpers:
+            # Behind its final dot a try is given moments for its reply, also when the rest is cut at once.
+            async with asyncio.timeout(max(seconds, REPLY_SECONDS) + _GRACE_SECONDS):
+                for helper in list(self._helpers):
                     await helper.idle.wait()
 
     async def close(self) -> None:
@@ -135,7 +149,7 @@ class HelperAttempts:
         self._stopping = True
         for helper in self._helpers:
             helper.link.writer.close()
-        await self._listening.drain(_GRACE_SECONDS)
+        await self._listening.drain(_GRACE_SECONDS + REPLY_SECONDS)
 
     async def _add(self) -> None:
         helper = _Helper(await self._spawn())
@@ -144,28 +158,37 @@ class HelperAttempts:
         self._there.set()
         self._listening.start(self._listen(helper), helper.link.journal_name)
 
-    async def _fetch_and_hand(self, work: Work, done: Callable[[Attempted], None]) -> None:
-        attempted: Attempted | None = Attempted(_LATER)
+    async def _fetch_and_hand(
+        self, work: Work, done: Callable[[Attempted], None], handed: list[Attempted | None]
+    ) -> None:
+        """Hand the work out once all that it needs is here; `handed` is told how that ended, None where it did."""
         try:
             content = await self._contents.load(work.message.workspace_id, work.message.content_key)
-            # None is there for the moment in which a dead one is replaced.
-            await self._there.wait()
-            helper = min(self._helpers, key=lambda one: len(one.running), default=None)
-            if helper is not None and not self._stopping:
-                domain_id = work.message.domain_id
-                if domain_id is not None and domain_id not in helper.domains:
-                    keys = await self._keys.key_material(domain_id)
-                    self._say(helper, frames.GiveKeys(domain_id, keys))
-                    helper.domains.add(domain_id)
-                self._hand(helper, work, content, done)
-                attempted = None
+            domain_id = work.message.domain_id
+            keys = await self._keys.key_material(domain_id) if domain_id is not None else []
         except TryLater as error:
             _log.warning("cannot begin a try now", recipient=work.claimed.id, reason=str(error))
-        finally:
-            if attempted is not None:
-                done(attempted)
+            return
+        except ContentGone:
+            handed.append(Attempted(GONE))
+            return
+        # None is there for the moment in which a dead one is replaced.
+        await self._there.wait()
+        if self._stopping:
+            return
+        # From here on nothing waits: the helper that is chosen cannot die in between.
+        helper = min(self._helpers, key=lambda one: len(one.running))
+        if domain_id is not None and domain_id not in helper.domains:
+            self._say(helper, frames.GiveKeys(domain_id, keys))
+            helper.domains.add(domain_id)
+        self._hand(helper, work, content, done)
+        handed.append(None)
 
     def _hand(self, helper: _Helper, work: Work, content: PackedContent, done: Callable[[Attempted], None]) -> None:
+        if work.claimed.id in helper.running:
+            # Claimed again although its last claim is still being tried: that one has lost its lease.
+            done(Attempted(_LATER))
+            return
         number = self._give_content(helper, work, content)
         helper.running[work.claimed.id] = (work, done)
         helper.idle.clear()
@@ -194,24 +217,61 @@ class HelperAttempts:
         helper.link.writer.write(frames.frame(value))
 
     async def _listen(self, helper: _Helper) -> None:
+        try:
+            await self._hear(helper)
+        except Exception:
+            # It speaks nonsense: closing its socket ends it.
+            _log.exception("a helper process cannot be understood")
+        self._helpers.remove(helper)
+        if not self._helpers and not self._stopping:
+            self._there.clear()
+        helper.link.writer.close()
+        code = await helper.link.wait()
+        if not self._stopping or helper.running:
+            _log.error("a helper process ended", exit_code=code, running=len(helper.running))
+        if helper.running:
+            await self._settle_dead(helper)
+        helper.idle.set()
+        while not self._stopping:
+            # Not at once: one that ends at its start would be started without end.
+            await self._sleep(_RESPAWN_SECONDS)
+            try:
+                await self._add()
+                return
+            except OSError as error:
+                _log.error("a helper process cannot be started", reason=str(error))
+
+    async def _hear(self, helper: _Helper) -> None:
         while (ended := await frames.read_upward(helper.link.reader)) is not None:
             running = helper.running.pop(ended.recipient_id, None)
             if not helper.running:
                 helper.idle.set()
             if running is not None:
+                self._deaths.pop(ended.recipient_id, None)
                 running[1](ended.attempted)
-        self._helpers.remove(helper)
-        if not self._helpers:
-            self._there.clear()
-        helper.link.writer.close()
-        code = await helper.link.wait()
-        if self._stopping and not helper.running:
-            return
-        _log.error("a helper process ended", exit_code=code, running=len(helper.running))
+
+    async def _settle_dead(self, helper: _Helper) -> None:
         flights = await self._flights_of(helper.link.journal_name)
         for work, done in list(helper.running.values()):
-            done(Attempted(outcome_after_crash(work.claimed, flights)))
+            outcome = outcome_after_crash(work.claimed, flights)
+            if outcome is NOT_BEGUN and self._died_before(work.claimed.id):
+                outcome = _DEADLY
+            done(Attempted(outcome))
         helper.running.clear()
-        helper.idle.set()
-        if not self._stopping:
-            await self._add()
+
+    def _died_before(self, recipient_id: int) -> bool:
+        deaths = self._deaths[recipient_id] = self._deaths.pop(recipient_id, 0) + 1
+        if len(self._deaths) > _DEATHS_KEPT:
+            self._deaths.popitem(last=False)
+        return deaths > 1
+
+
+def _not_handed(task: asyncio.Task[None], handed: list[Attempted | None], done: Callable[[Attempted], None]) -> None:
+    error = None if task.cancelled() else task.exception()
+    if error is not None:
+        reply = SmtpReply(451, "4.3.0", f"this try failed on our side: {type(error).__name__}")
+        done(Attempted(Outcome(OutcomeKind.DEFERRED, reply)))
+    elif not handed:
+        done(Attempted(_LATER))
+    elif handed[0] is not None:
+        done(handed[0])

@@ -15,8 +15,7 @@ import structlog
 
 from postroom.base.clock import Clock
 from postroom.base.nursery import Nursery
-from postroom.ledger.outcomes import Outcome, OutcomeKind
-from postroom.mail.smtp_reply import SmtpReply
+from postroom.ledger.outcomes import Outcome
 from postroom.outbound.transport import NextHop, TransportKind, TransportSetting, deferred
 from postroom.store.queue import DueLane
 
@@ -26,6 +25,7 @@ _KEPT = 50_000
 _LEAST_SECONDS = 5.0
 _FAILURE_SECONDS = 30.0
 _AT_ONCE = 50
+_ASKED_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +35,6 @@ class Hop:
     site: str
     next_hop: NextHop | None
     failure: Outcome | None
-
-    @classmethod
-    def unknown(cls, domain: str) -> "Hop":
-        """Return the hop of a lane whose look-up was forgotten: its recipients come back at once."""
-        reply = SmtpReply(451, "4.4.3", f"the next hop of {domain} is being looked up")
-        return cls(f"unknown {domain}", None, Outcome(OutcomeKind.RETURNED, reply))
 
     def outcome(self) -> Outcome:
         """Return why nothing was tried."""
@@ -61,13 +55,15 @@ class LaneHops:
     def __init__(
         self,
         lookup: Lookup,
-        transport_of: Callable[[int], TransportSetting],
+        transport_of: Callable[[int], TransportSetting | None],
         clock: Clock,
         wake: Callable[[], None],
         learn: Callable[[str, NextHop], None],
     ) -> None:
-        """`transport_of` answers a workspace's transport; `wake` is called when a hop has become known.
+        """`wake` is called when a hop has become known.
 
+        `transport_of` answers a workspace's transport, None where another node has just made the workspace
+        and it is not known here yet.
         `learn` is told the hop of a domain that is delivered to directly.
         """
         self._lookup = lookup
@@ -83,12 +79,14 @@ class LaneHops:
     def known(self, lane: DueLane) -> Hop | None:
         """Return the hop of a lane, or None while it is being looked up; `wake` follows."""
         setting = self._transport_of(lane.workspace_id)
+        if setting is None:
+            return None
         # A smarthost or the sandbox takes every domain, so one look-up serves all lanes.
         key = (setting, lane.domain if setting.kind is TransportKind.DIRECT else "")
         found = self._known.get(key)
         if found is not None and self._clock.monotonic() < found[0]:
             return found[1]
-        if key not in self._asking:
+        if key not in self._asking and len(self._asking) < _ASKED_AT_ONCE:
             self._asking.add(key)
             self._nursery.start(self._look_up(key), lane.domain)
         # A hop that has run out is better than a wait: the new answer is on its way.

@@ -4,8 +4,10 @@ One write() before the bytes that hold the final dot, one with the reply; no
 fsync, because it has to survive the process, not the machine. After a crash the
 owner of the data folder reads all journals: not begun means that nothing was
 sent, a reply means that it can be settled, a dot without a reply is in doubt.
-The first line holds the boot id: after a reboot the page cache may be lost, so
-the journal is not believed. Each journal is locked while its process lives.
+After a reboot the page cache may be lost, and with it whole files: so the folder
+also holds the boot id in a small file that is synced before anything is claimed
+(`stamp_boot`), and journals of another boot are not believed. Each journal is
+locked while its process lives.
 
 Lines are JSON arrays: ["boot", id], ["dot", recipient, epoch],
 ["reply", recipient, epoch, kind, code, enhanced, text, next hop].
@@ -21,6 +23,8 @@ from postroom.ledger.outcomes import Outcome, OutcomeKind
 from postroom.mail.smtp_reply import SmtpReply
 
 _SEGMENT_BYTES = 1 << 20
+_BOOT = "boot"
+_KINDS = {kind.value for kind in OutcomeKind}
 
 
 class _Segment:
@@ -29,15 +33,23 @@ class _Segment:
     def __init__(self, path: Path, boot_id: str) -> None:
         self.path = path
         self.open: set[tuple[int, int]] = set()
-        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
-        fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self.size = 0
-        self.write(_line("boot", boot_id))
+        self._is_torn = False
+        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self.write(_line("boot", boot_id))
+        except OSError:
+            self.end()
+            raise
 
     def write(self, line: bytes) -> None:
-        written = os.write(self._fd, line)
+        # A line that a full disk has cut must not swallow the next one.
+        whole = b"\n" + line if self._is_torn else line
+        written = os.write(self._fd, whole)
         self.size += written
-        if written < len(line):
+        self._is_torn = written < len(whole)
+        if self._is_torn:
             raise OSError(f"{self.path.name} could not be written whole")
 
     def end(self) -> None:
@@ -50,8 +62,9 @@ class _Segment:
 class Journal:
     """The journal that one process writes: segments of about a mebibyte, gone when settled."""
 
-    def __init__(self, folder: Path, name: str, boot_id: str) -> None:
+    def __init__(self, folder: Path, name: str, boot_id: str, *, segment_bytes: int = _SEGMENT_BYTES) -> None:
         """Write `NAME-1.journal`, `NAME-2.journal`, … in `folder`; `name` is new for each process."""
+        self._segment_bytes = segment_bytes
         self._folder = folder
         self._name = name
         self._boot_id = boot_id
@@ -64,9 +77,8 @@ class Journal:
 
         Raises OSError where that cannot be written: then the dot must not be sent.
         """
-        if self._current.size > _SEGMENT_BYTES:
-            self._old.append(self._current)
-            self._current = self._new_segment()
+        if self._current.size > self._segment_bytes:
+            self._roll_over()
         self._current.open.add((recipient_id, epoch))
         self._current.write(_line("dot", recipient_id, epoch))
 
@@ -98,6 +110,13 @@ class Journal:
         # A reply stands in the file of its dot, so that a file can go as a whole.
         return next((segment for segment in self._old if key in segment.open), self._current)
 
+    def _roll_over(self) -> None:
+        full, self._current = self._current, self._new_segment()
+        if full.open:
+            self._old.append(full)
+        else:
+            full.end()
+
     def _new_segment(self) -> _Segment:
         self._number += 1
         return _Segment(self._folder / f"{self._name}-{self._number}.journal", self._boot_id)
@@ -108,32 +127,73 @@ class Flights:
     """What the journals of a data folder say about tries that were not settled."""
 
     boot_id_differs: bool = False
-    """The machine was rebooted since (or a journal has no readable head): believe nothing."""
+    """The machine was rebooted since, or a file cannot be read: a try that no line tells of may have been made."""
     dotted: set[tuple[int, int]] = field(default_factory=set)
     """(recipient, epoch) whose final dot went out and whose reply is not known."""
     replied: dict[tuple[int, int], Outcome] = field(default_factory=dict)
 
 
-def read_journals(folder: Path, boot_id: str, name: str = "*") -> Flights:
-    """Return what the journals in `folder` say, of one process or of all. Waits until these processes are gone."""
+def stamp_boot(folder: Path, boot_id: str) -> None:
+    """Note durably that journals of this boot follow. Before the first claim, after what was there is resolved."""
+    draft = folder / f"{_BOOT}.new"
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        os.write(descriptor, boot_id.encode())
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    draft.rename(folder / _BOOT)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def read_folder(folder: Path, boot_id: str) -> Flights:
+    """Return what all journals in `folder` say. Waits until the processes that wrote them are gone.
+
+    Without the stamp of this boot a missing journal proves nothing: `boot_id_differs`.
+    """
     flights = Flights()
-    for path in sorted(folder.glob(f"{name}-*.journal" if name != "*" else "*.journal")):
-        with path.open("rb") as file:
-            # A helper outlives its owner by moments: its last lines matter.
-            fcntl.flock(file, fcntl.LOCK_EX)
-            _read_one(file.read(), boot_id, flights)
+    try:
+        flights.boot_id_differs = (folder / _BOOT).read_text() != boot_id
+    except OSError:
+        flights.boot_id_differs = True
+    _read_all(folder, "*.journal", boot_id, flights)
     return flights
 
 
-def remove_journals(folder: Path, name: str = "*") -> None:
-    """Delete journals whose tries are all settled."""
-    for path in folder.glob(f"{name}-*.journal" if name != "*" else "*.journal"):
+def read_journals(folder: Path, boot_id: str, name: str) -> Flights:
+    """Return what the journals of one process say, which has ended or is waited for."""
+    flights = Flights()
+    _read_all(folder, f"{name}-*.journal", boot_id, flights)
+    return flights
+
+
+def remove_journals(folder: Path) -> None:
+    """Delete all journals: their tries are settled."""
+    for path in folder.glob("*.journal"):
         path.unlink(missing_ok=True)
+
+
+def _read_all(folder: Path, pattern: str, boot_id: str, flights: Flights) -> None:
+    for path in sorted(folder.glob(pattern)):
+        try:
+            with path.open("rb") as file:
+                # A helper outlives its owner by moments: its last lines matter.
+                fcntl.flock(file, fcntl.LOCK_EX)
+                content = file.read()
+        except OSError:
+            flights.boot_id_differs = True
+        else:
+            _read_one(content, boot_id, flights)
 
 
 def _read_one(content: bytes, boot_id: str, flights: Flights) -> None:
     lines = content.split(b"\n")
-    if not content:
+    if len(lines) == 1:
+        # Killed while it wrote its head: no dot can have followed. A reboot is told by the stamp.
         return
     head = _parsed(lines[0])
     if head != ["boot", boot_id]:
@@ -143,7 +203,9 @@ def _read_one(content: bytes, boot_id: str, flights: Flights) -> None:
         match _parsed(raw):
             case ["dot", int(recipient), int(epoch)]:
                 flights.dotted.add((recipient, epoch))
-            case ["reply", int(recipient), int(epoch), str(kind), int(code), str(enhanced), str(text), str(hop)]:
+            case ["reply", int(recipient), int(epoch), str(kind), int(code), str(enhanced), str(text), str(hop)] if (
+                kind in _KINDS
+            ):
                 flights.dotted.discard((recipient, epoch))
                 reply = SmtpReply(code, enhanced, text)
                 flights.replied[(recipient, epoch)] = Outcome(OutcomeKind(kind), reply, next_hop=hop)
@@ -155,7 +217,7 @@ def _read_one(content: bytes, boot_id: str, flights: Flights) -> None:
 def _parsed(raw: bytes) -> object:
     try:
         return json.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

@@ -4,7 +4,7 @@ A failed recipient and the mail that tells its author are one commit: a crash
 loses neither and doubles neither.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -50,23 +50,23 @@ class Notifications:
         self,
         acceptance: Acceptance,
         contents: Contents,
-        workspaces: Mapping[int, WorkspaceRow],
+        workspace_of: Callable[[int], WorkspaceRow | None],
         schedule: RetrySchedule,
         ids: IdSource,
         clock: Clock,
         reporting_mta: str,
     ) -> None:
-        """`workspaces` is a view of all of them; `reporting_mta` is our host name."""
+        """`workspace_of` answers None for one that is not known here; `reporting_mta` is our host name."""
         self._acceptance = acceptance
         self._contents = contents
-        self._workspaces = workspaces
+        self._workspace_of = workspace_of
         self._schedule = schedule
         self._ids = ids
         self._clock = clock
         self._reporting_mta = reporting_mta
 
     async def prepare(self, decisions: Sequence[Decision]) -> Notices:
-        """Return the decisions with their reports. Raises TryLater where a content cannot be read now."""
+        """Return the decisions with their reports. Raises TryLater where a content or workspace cannot be read now."""
         prepared: dict[int, Prepared] = {}
         noted: list[Decision] = []
         for decision in decisions:
@@ -121,8 +121,12 @@ class Notifications:
             next_hop=outcome.next_hop,
             will_retry_until_ms=until,
         )
+        workspace = self._workspace_of(message.workspace_id)
+        if workspace is None:
+            # Another node has just made it: it is read again every few seconds.
+            raise TryLater(f"workspace {message.workspace_id} is not known here yet")
         submission = Submission(
-            workspace=self._workspaces[message.workspace_id],
+            workspace=workspace,
             envelope=notification.envelope,
             content=notification.content,
             source=OWN_SOURCE,

@@ -18,6 +18,8 @@ from postroom.store.database import Tx
 from postroom.store.queue import Claimed, Settlement
 
 _REASON_CHARACTERS = 1000
+_RETURNED_PAUSE_MS = 1000
+"""Before a returned recipient is claimed again: what kept it from being tried may last, and must not spin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,9 @@ def decide(tried: Tried, schedule: RetrySchedule, jitter: float) -> Decision:
     claimed, outcome, now = tried.claimed, tried.outcome, tried.ended_ms
     if outcome.kind is OutcomeKind.RETURNED:
         state = RecipientState.DEFERRED if claimed.tries else RecipientState.QUEUED
-        return Decision(tried, _settlement(tried, outcome, state, due_ms=now, counted=False), outcome)
+        return Decision(
+            tried, _settlement(tried, outcome, state, due_ms=now + _RETURNED_PAUSE_MS, counted=False), outcome
+        )
     if outcome.kind is OutcomeKind.IN_DOUBT:
         return _in_doubt(tried)
     if outcome.kind is OutcomeKind.DELIVERED:

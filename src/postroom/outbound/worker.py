@@ -1,14 +1,18 @@
 """Claims due recipients, has them tried, and settles what came of it.
 
-Three loops: one claims (transactional before bulk, round the workspaces, as
-many as the sites have room for), one settles outcomes in batches, one renews
-the leases and asks the store what other nodes accepted. A claimed recipient
-whose process dies is resolved by `recover`, never by its lease alone.
+Four loops: one claims (transactional before bulk, round the workspaces, as
+many as the sites have room for), one settles outcomes in batches, one asks the
+store what other nodes accepted, one renews the leases and gives back what was
+claimed and got lost on the way (a COMMIT whose answer never came). A claimed
+recipient whose process dies is resolved by `recover`, never by its lease alone.
+A fault in one turn of a loop is logged and the loop goes on.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import contextlib
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -16,17 +20,17 @@ import structlog
 from postroom.base.clock import Clock
 from postroom.base.errors import TryLater
 from postroom.base.ids import IdSource
-from postroom.ledger.outcomes import OutcomeKind
+from postroom.ledger.outcomes import Outcome, OutcomeKind
 from postroom.ledger.rows import MessageRow, SandboxCopyRow
 from postroom.ledger.states import RecipientState, Stream
+from postroom.mail.smtp_reply import SmtpReply
 from postroom.outbound.attempt import Attempted, Work
 from postroom.outbound.claims import Claims, claim_turns
 from postroom.outbound.hops import Hop
-from postroom.outbound.lanes import Lanes
+from postroom.outbound.lanes import Lanes, Turn
 from postroom.outbound.messages import Messages
-from postroom.outbound.notifications import Notifications
-from postroom.outbound.retry import RetrySchedule
-from postroom.outbound.settle import Decision, Tried, decide, write
+from postroom.outbound.settle import Tried
+from postroom.outbound.settler import Settled, Settler
 from postroom.outbound.sites import Sites
 from postroom.store import queue
 from postroom.store.database import Database
@@ -35,11 +39,19 @@ from postroom.store.queue import Claimed, DueLane
 _log = structlog.get_logger(__name__)
 
 LEASE_MS = 300_000
+BELIEVED_MS = 60_000
+"""A claim that could not begin within this is given back: whether its address is suppressed is asked again then."""
 _RENEW_SECONDS = 60.0
 _POLL_SECONDS = 1.0
+_POLL_LANES = 1000
 _IDLE_SECONDS = 5.0
 _SETTLE_BATCH = 100
 _LATER_SECONDS = 1.0
+_CLAIM_END_SECONDS = 2.0
+_FLUSH_SECONDS = 5.0
+
+_NO_HOP = Outcome(OutcomeKind.RETURNED, SmtpReply(451, "4.4.3", "the next hop is being looked up"))
+_TOO_LATE = Outcome(OutcomeKind.RETURNED, SmtpReply(451, "4.3.0", "not begun within a minute of its claim"))
 
 
 class Attempts(Protocol):
@@ -74,8 +86,10 @@ class Hops(Protocol):
 class _InFlight:
     claimed: Claimed
     message: MessageRow
-    hop: Hop
+    site: str
+    """Whose slot it holds; its hop may have moved to another since."""
     stream: Stream
+    ended: bool = False
 
 
 class Worker:
@@ -91,12 +105,15 @@ class Worker:
         hops: Hops,
         attempts: Attempts,
         messages: Messages,
-        notifications: Notifications,
-        schedule: RetrySchedule,
+        settler: Settler,
+        give_back: Callable[[Sequence[int]], Awaitable[int]],
         retries_in_doubt: Callable[[int, str], bool],
         jitter: Callable[[], float],
     ) -> None:
-        """`retries_in_doubt` answers a workspace's policy for a stream, `jitter` gives 0.0 to 1.0."""
+        """`retries_in_doubt` answers a workspace's policy for a stream, `jitter` gives 0.0 to 1.0.
+
+        `give_back` returns recipients that this node has claimed and never tried (`recover.Recovery`).
+        """
         self._database = database
         self._clock = clock
         self._ids = ids
@@ -104,17 +121,21 @@ class Worker:
         self._hops = hops
         self._attempts = attempts
         self._messages = messages
-        self._notifications = notifications
-        self._schedule = schedule
+        self._settler = settler
+        self._give_back = give_back
         self._retries_in_doubt = retries_in_doubt
         self._jitter = jitter
         self.lanes = Lanes()
-        self._in_flight: dict[int, _InFlight] = {}
+        self._in_flight: dict[tuple[int, int], _InFlight] = {}
+        self._starting: set[tuple[int, int]] = set()
+        self._strays: set[tuple[int, int]] = set()
         self._tried: list[Tried] = []
+        self._unsettled: list[Tried] = []
         self._work_waits = asyncio.Event()
         self._outcomes_wait = asyncio.Event()
         self._nothing_in_flight = asyncio.Event()
         self._nothing_in_flight.set()
+        self._claims_ended = asyncio.Event()
         self._stopping = False
 
     def note(self, lanes: Iterable[DueLane]) -> None:
@@ -142,26 +163,34 @@ class Worker:
             tasks.create_task(self._renew_loop(), name="renew")
 
     async def stop(self, seconds: float) -> None:
-        """Claim nothing more, let running tries end or cut them, and settle what came of them."""
+        """Claim nothing more, let running tries end or cut them, and settle what came of them.
+
+        Takes about `seconds`; 0 cuts at once, and flushes. May be called again.
+        """
         self._stopping = True
-        await self._attempts.drain(seconds)
+        self._work_waits.set()
+        # What is being claimed at this moment still has to be handed out before the tries are drained.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CLAIM_END_SECONDS):
+                await self._claims_ended.wait()
+        await self._attempts.drain(max(0.0, seconds - _CLAIM_END_SECONDS - _FLUSH_SECONDS))
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(_FLUSH_SECONDS):
                 await self._nothing_in_flight.wait()
         except TimeoutError:
             _log.warning("stopped with unsettled tries; the next start resolves them", recipients=self.in_flight)
 
+    # Claiming
+
     async def _claim_loop(self) -> None:
-        while True:
-            await self._wait_for_work()
-            if self._stopping:
-                return
-            try:
-                await self._claim_once()
-            except TryLater as error:
-                _log.warning("cannot claim now", reason=str(error))
-                await self._clock.sleep(_LATER_SECONDS)
-                self._work_waits.set()
+        try:
+            while not self._stopping:
+                await self._wait_for_work()
+                if not self._stopping and not await self._went_well("claim", self._claim_once()):
+                    await self._clock.sleep(_LATER_SECONDS)
+                    self._work_waits.set()
+        finally:
+            self._claims_ended.set()
 
     async def _wait_for_work(self) -> None:
         now_ms, now = self._clock.now_ms(), self._clock.monotonic()
@@ -180,7 +209,7 @@ class Worker:
 
     async def _claim_once(self) -> None:
         now_ms = self._clock.now_ms()
-        turns = self.lanes.plan(now_ms, self._site_of, self._sites.free)
+        turns = self.lanes.plan(now_ms, self._site_of, self._sites)
         if not turns:
             return
         for turn in turns:
@@ -188,9 +217,9 @@ class Worker:
         claims = Claims({})
         try:
             claims = await self._database.write(
-                lambda tx: claim_turns(
-                    tx,
-                    turns,
+                partial(
+                    claim_turns,
+                    turns=turns,
                     node=self._ids.node,
                     now_ms=now_ms,
                     lease_ms=now_ms + LEASE_MS,
@@ -201,41 +230,61 @@ class Worker:
             for turn in turns:
                 got = claims.got(turn.lane.id)
                 for _ in range(turn.count - got):
-                    self._sites.give_back(turn.site, Stream(turn.lane.stream), busy=False, delivered=False)
+                    self._free_slot(turn)
                 if got + claims.suppressed(turn.lane.id) < turn.count:
                     self.lanes.exhausted(turn)
-        await self._start(claims)
+        self._starting = {(one.id, one.epoch) for one in claims.all()}
+        try:
+            await self._start(claims, {turn.lane.id: turn for turn in turns}, now_ms)
+        finally:
+            self._starting = set()
 
-    async def _start(self, claims: Claims) -> None:
+    async def _start(self, claims: Claims, turns: Mapping[int, Turn], claimed_ms: int) -> None:
         messages = await self._messages_of(claims.all())
         for lane, claimed in claims.by_lane():
-            hop = self._hops.known(lane)
+            turn = turns[lane.id]
             for one in claimed:
-                self._start_one(one, messages[one.message_id], hop or Hop.unknown(lane.domain), Stream(lane.stream))
+                message = messages.get(one.message_id)
+                if message is None:
+                    # A stop came before the store answered: the next start, or the look for strays, gives it back.
+                    self._free_slot(turn)
+                else:
+                    self._start_one(one, message, turn, claimed_ms)
 
     async def _messages_of(self, claimed: Sequence[Claimed]) -> Mapping[int, MessageRow]:
-        while True:
+        while not self._stopping:
             try:
                 return await self._messages.get([one.message_id for one in claimed])
             except TryLater as error:
                 # They are claimed already: nobody else can try them, so wait for the store.
                 _log.warning("cannot read claimed messages now", reason=str(error))
                 await self._clock.sleep(_LATER_SECONDS)
+        return {}
 
-    def _start_one(self, claimed: Claimed, message: MessageRow, hop: Hop, stream: Stream) -> None:
-        self._in_flight[claimed.id] = _InFlight(claimed, message, hop, stream)
+    def _start_one(self, claimed: Claimed, message: MessageRow, turn: Turn, claimed_ms: int) -> None:
+        key = (claimed.id, claimed.epoch)
+        self._in_flight[key] = _InFlight(claimed, message, turn.site, Stream(turn.lane.stream))
         self._nothing_in_flight.clear()
-        if hop.failure is not None or hop.next_hop is None:
-            self._ended(claimed.id, Attempted(hop.outcome()))
-            return
-        work = Work(claimed, message, hop.next_hop, self._clock.now_ms() + LEASE_MS)
-        self._attempts.start(work, lambda attempted: self._ended(claimed.id, attempted))
+        hop = self._hops.known(turn.lane)
+        if self._clock.now_ms() - claimed_ms > BELIEVED_MS:
+            self._ended(key, Attempted(_TOO_LATE))
+        elif hop is None:
+            self._ended(key, Attempted(_NO_HOP))
+        elif hop.failure is not None or hop.next_hop is None:
+            self._ended(key, Attempted(hop.outcome()))
+        else:
+            work = Work(claimed, message, hop.next_hop, claimed_ms + LEASE_MS)
+            self._attempts.start(work, partial(self._ended, key))
 
-    def _ended(self, recipient_id: int, attempted: Attempted) -> None:
-        flight = self._in_flight[recipient_id]
+    def _ended(self, key: tuple[int, int], attempted: Attempted) -> None:
+        flight = self._in_flight.get(key)
+        if flight is None or flight.ended:
+            _log.error("a try has ended twice", recipient=key[0])
+            return
+        flight.ended = True
         outcome = attempted.outcome
         self._sites.give_back(
-            flight.hop.site, flight.stream, busy=outcome.site_busy, delivered=outcome.kind is OutcomeKind.DELIVERED
+            flight.site, flight.stream, busy=outcome.site_busy, delivered=outcome.kind is OutcomeKind.DELIVERED
         )
         now = self._clock.now_ms()
         claimed = flight.claimed
@@ -247,9 +296,14 @@ class Worker:
         self._outcomes_wait.set()
         self._work_waits.set()
 
+    def _free_slot(self, turn: Turn) -> None:
+        self._sites.give_back(turn.site, Stream(turn.lane.stream), busy=False, delivered=False)
+
     def _site_of(self, lane: DueLane) -> str | None:
         hop = self._hops.known(lane)
         return hop.site if hop is not None else None
+
+    # Settling
 
     async def _settle_loop(self) -> None:
         while True:
@@ -260,63 +314,94 @@ class Worker:
                 await self._settle(batch)
 
     async def _settle(self, batch: list[Tried]) -> None:
-        decisions = [decide(tried, self._schedule, self._jitter()) for tried in batch]
         while True:
             try:
-                notices = await self._notifications.prepare(decisions)
-                ours = await self._database.write(lambda tx: write(tx, notices.decisions, notices.write))  # noqa: B023
+                settled = await self._settler.settle(batch)
                 break
             except TryLater as error:
-                # The outcome is kept until it can be written: the journal has it too.
+                # The outcomes are kept until they can be written: the journal has them too.
                 _log.warning("cannot settle now", reason=str(error), recipients=len(batch))
                 await self._clock.sleep(_LATER_SECONDS)
-        self._forget(decisions, ours)
-        self._notifications.written(notices, ours)
+        # These stay claimed, with their leases renewed: their outcome is known, so nobody may try them again.
+        self._unsettled += settled.failed
+        self._forget(settled)
 
-    def _forget(self, decisions: Sequence[Decision], ours: set[int]) -> None:
+    def _forget(self, settled: Settled) -> None:
         now = self._clock.now_ms()
-        for decision in decisions:
+        keys = []
+        for decision in settled.decisions:
             claimed = decision.tried.claimed
-            flight = self._in_flight.pop(claimed.id)
-            if claimed.id not in ours:
+            keys.append((claimed.id, claimed.epoch))
+            if self._in_flight.pop(keys[-1], None) is None or claimed.id not in settled.ours:
                 _log.warning("another process settled this recipient", recipient=claimed.id)
             elif decision.state in (RecipientState.DEFERRED, RecipientState.QUEUED):
-                due = decision.settlement.due_ms
-                lane = DueLane(claimed.lane_id, claimed.workspace_id, flight.message.stream, claimed.domain, due)
-                self.lanes.note(lane, now)
-        self._attempts.settled([(one.tried.claimed.id, one.tried.claimed.epoch) for one in decisions])
+                due, stream = decision.settlement.due_ms, decision.tried.message.stream
+                self.lanes.note(DueLane(claimed.lane_id, claimed.workspace_id, stream, claimed.domain, due), now)
+        self._attempts.settled(keys)
         if not self._in_flight:
             self._nothing_in_flight.set()
         self._work_waits.set()
+
+    # Looking
 
     async def _poll_loop(self) -> None:
         # Other nodes accept mail too, and an operator may have moved some.
         while True:
             started = self._clock.monotonic()
-            try:
-                lanes = await self._database.read(queue.due_lanes)
-            except TryLater:
-                lanes = []
-            self.lanes.learn(lanes, self._clock.now_ms())
-            if lanes:
-                self._work_waits.set()
+            await self._went_well("look for mail", self._poll())
             # A poll that takes long is made less often: a hundredth of the time at the most.
             took = self._clock.monotonic() - started
             await self._clock.sleep(max(_POLL_SECONDS * (0.75 + 0.5 * self._jitter()), took * 100))
 
+    async def _poll(self) -> None:
+        after = -1
+        while True:
+            lanes = await self._database.read(partial(queue.waiting_lanes, after=after, limit=_POLL_LANES))
+            self.lanes.learn(lanes, self._clock.now_ms())
+            if lanes:
+                self._work_waits.set()
+            if len(lanes) < _POLL_LANES:
+                return
+            after = lanes[-1].id
+
     async def _renew_loop(self) -> None:
         while True:
             await self._clock.sleep(_RENEW_SECONDS)
-            recipients = list(self._in_flight)
-            if not recipients:
-                continue
+            await self._went_well("renew leases", self.renew())
+            await self._went_well("look for strays", self.find_strays())
+
+    async def renew(self) -> None:
+        """Lengthen the leases of what is in flight, and try again to settle what could not be. Raises TryLater."""
+        self._tried += self._unsettled
+        self._unsettled = []
+        if self._tried:
+            self._outcomes_wait.set()
+        recipients = [recipient_id for recipient_id, _ in self._in_flight]
+        if recipients:
             lease_ms = self._clock.now_ms() + LEASE_MS
-            node = self._ids.node
-            try:
-                held = await self._database.write(
-                    lambda tx: queue.renew(tx, recipients, node=node, lease_ms=lease_ms)  # noqa: B023 - run in this turn
-                )
-            except TryLater as error:
-                _log.warning("cannot renew leases now", reason=str(error))
-                continue
-            self._attempts.renewed(held, lease_ms)
+            renew = partial(queue.renew, recipient_ids=recipients, node=self._ids.node, lease_ms=lease_ms)
+            self._attempts.renewed(await self._database.write(renew), lease_ms)
+
+    async def find_strays(self) -> None:
+        """Give back what two looks in a row find claimed by this node and nobody is trying. Raises TryLater.
+
+        A claim whose COMMIT was made although its answer got lost leaves such recipients.
+        """
+        claimed = await self._database.read(lambda conn: queue.sending_keys(conn, self._ids.node))
+        strays = claimed - self._in_flight.keys() - self._starting
+        again, self._strays = strays & self._strays, strays
+        if again:
+            count = await self._give_back(sorted(recipient_id for recipient_id, _ in again))
+            _log.warning("gave back claimed recipients that nobody was trying", recipients=count)
+
+    async def _went_well(self, what: str, work: Awaitable[None]) -> bool:
+        try:
+            await work
+        except TryLater as error:
+            _log.warning(f"cannot {what} now", reason=str(error))
+        except Exception:
+            # A fault of ours must not end the delivery of everything else.
+            _log.exception(f"cannot {what}")
+        else:
+            return True
+        return False

@@ -1,7 +1,7 @@
 """The queue: lanes, claims, settlements and what a crash left behind.
 
 A lane is one workspace's mail of one stream to one domain. A worker asks which
-lanes have mail that is due and claims some recipients of each; a claim sets a
+lanes have waiting mail and claims some recipients of each; a claim sets a
 lease and raises the epoch, and only who names that epoch can settle. Times come
 from the caller's clock; on PostgreSQL several nodes share these tables, so each
 claim skips rows that another transaction holds.
@@ -52,18 +52,28 @@ class Claimed(NamedTuple):
     delayed_told: int
 
 
-_DUE_LANES = statement(
+# From one waiting lane to the next by the queue's index: what it costs depends on the lanes that
+# have waiting mail, not on all that there ever were, nor on how much waits in each.
+_WAITING_LANES = statement(
     """
+    WITH RECURSIVE waiting (lane_id, number) AS (
+        SELECT (SELECT min(r.lane_id) FROM recipient r WHERE r.state IN ('queued', 'deferred') AND r.lane_id > ?), 1
+        UNION ALL
+        SELECT (SELECT min(r.lane_id) FROM recipient r
+                WHERE r.state IN ('queued', 'deferred') AND r.lane_id > w.lane_id), w.number + 1
+        FROM waiting w WHERE w.lane_id IS NOT NULL AND w.number < ?
+    )
     SELECT l.id, l.workspace_id, l.stream, l.domain,
-           (SELECT r.due_ms FROM recipient r WHERE r.lane_id = l.id AND r.state IN ('queued', 'deferred')
-            ORDER BY r.due_ms LIMIT 1) AS due_ms
-    FROM lane l
+           (SELECT min(r.due_ms) FROM recipient r WHERE r.lane_id = l.id AND r.state IN ('queued', 'deferred'))
+    FROM waiting w JOIN lane l ON l.id = w.lane_id ORDER BY l.id
     """
 )
 
 _CLAIMED = """id, epoch, lane_id, workspace_id, message_id, address, address_key, domain, provider, notify,
     original, merge, tries, first_tried_ms, doubt_retried, delayed_told"""
 
+# PostgreSQL: the choice stands in a materialised CTE because a subquery with LIMIT may be run
+# more than once by a join, and would then claim more than was asked for.
 _CLAIM = statement(
     sqlite=f"""
     UPDATE recipient SET state = 'sending', epoch = epoch + 1, node = ?, lease_ms = ?
@@ -72,11 +82,14 @@ _CLAIM = statement(
     RETURNING {_CLAIMED}
     """,
     postgresql=f"""
-    UPDATE recipient SET state = 'sending', epoch = epoch + 1, node = ?, lease_ms = ?
-    WHERE id IN (SELECT id FROM recipient WHERE lane_id = ? AND state IN ('queued', 'deferred') AND due_ms <= ?
-                 ORDER BY due_ms, id LIMIT ? FOR UPDATE SKIP LOCKED)
-      AND state IN ('queued', 'deferred')
-    RETURNING {_CLAIMED}
+    WITH claim (node, lease_ms) AS (VALUES (?::bigint, ?::bigint)),
+         chosen AS MATERIALIZED (
+            SELECT id AS chosen_id FROM recipient
+            WHERE lane_id = ? AND state IN ('queued', 'deferred') AND due_ms <= ?
+            ORDER BY due_ms, id LIMIT ? FOR UPDATE SKIP LOCKED)
+    UPDATE recipient SET state = 'sending', epoch = epoch + 1, node = claim.node, lease_ms = claim.lease_ms
+    FROM chosen, claim WHERE recipient.id = chosen.chosen_id
+    RETURNING {", ".join(f"recipient.{name}" for name in Claimed._fields)}
     """,
 )
 
@@ -88,9 +101,9 @@ _RENEW = statement(
 )
 
 
-def due_lanes(conn: Conn) -> list[DueLane]:
-    """Return all lanes that hold waiting recipients, each with the time its first one is due."""
-    return [DueLane(*row) for row in conn.all(_DUE_LANES) if row[4] is not None]
+def waiting_lanes(conn: Conn, *, after: int = -1, limit: int = 1000) -> list[DueLane]:
+    """Return up to `limit` lanes with waiting recipients and ids above `after`, by id, each with its first due time."""
+    return [DueLane(*row) for row in conn.all(_WAITING_LANES, (after, limit))]
 
 
 def claim(tx: Tx, lane: int, *, limit: int, node: int, now_ms: int, lease_ms: int) -> list[Claimed]:
@@ -160,14 +173,43 @@ def settle(tx: Tx, settlements: Sequence[Settlement]) -> set[int]:
     return {row[0] for row in tx.run_rows(_SETTLE, sorted(settlements))} if settlements else set()
 
 
-_MINE = statement(
-    f"""SELECT {_CLAIMED}, node FROM recipient WHERE state = 'sending' AND node = ? ORDER BY id LIMIT ?"""
+_SENDING = statement(
+    f"SELECT {_CLAIMED} FROM recipient WHERE state = 'sending' AND node = ? AND id > ? AND lease_ms < ? "
+    "ORDER BY id LIMIT ?"
 )
+_SENDING_KEYS = statement("SELECT id, epoch FROM recipient WHERE state = 'sending' AND node = ?")
+_SENDING_IDS = statement(
+    sqlite=f"""SELECT {_CLAIMED} FROM recipient WHERE state = 'sending' AND node = ?
+               AND id IN (SELECT value FROM json_each(?))""",
+    postgresql=f"SELECT {_CLAIMED} FROM recipient WHERE state = 'sending' AND node = ? AND id = ANY(?)",
+)
+_SENDING_NODES = statement("SELECT DISTINCT node FROM recipient WHERE state = 'sending' AND lease_ms < ?")
+_FOREVER_MS = 1 << 62
 
 
-def in_flight_of(conn: Conn, node: int, *, limit: int = 500) -> list[Claimed]:
-    """Return recipients that `node` has claimed and not settled, oldest first."""
-    return [Claimed(*row[:-1]) for row in conn.all(_MINE, (node, limit))]
+def sending_of(
+    conn: Conn, node: int, *, after: int = 0, leased_before_ms: int = _FOREVER_MS, limit: int = 200
+) -> list[Claimed]:
+    """Return recipients that `node` has claimed and not settled, with ids above `after`, by id.
+
+    `leased_before_ms`: only those whose lease ended before this time.
+    """
+    return [Claimed(*row) for row in conn.all(_SENDING, (node, after, leased_before_ms, limit))]
+
+
+def sending_keys(conn: Conn, node: int) -> set[tuple[int, int]]:
+    """Return (id, epoch) of all recipients that `node` has claimed and not settled."""
+    return {(row[0], row[1]) for row in conn.all(_SENDING_KEYS, (node,))}
+
+
+def sending_among(conn: Conn, node: int, recipient_ids: Sequence[int]) -> list[Claimed]:
+    """Return those of these recipients that `node` has claimed and not settled."""
+    return [Claimed(*row) for row in conn.all(_SENDING_IDS, (node, conn.many(recipient_ids)))]
+
+
+def nodes_with_old_leases(conn: Conn, leased_before_ms: int) -> set[int]:
+    """Return the nodes that hold recipients whose lease ended before a time."""
+    return {row[0] for row in conn.all(_SENDING_NODES, (leased_before_ms,)) if row[0] is not None}
 
 
 _COUNT_WAITING = statement("SELECT count(*) FROM recipient WHERE state IN ('queued', 'deferred', 'sending')")
