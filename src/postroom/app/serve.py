@@ -22,6 +22,7 @@ from postroom.app.greeting import greet
 from postroom.app.operations import Operations
 from postroom.app.outbound import Outbound
 from postroom.app.services import Services, open_services
+from postroom.app.upkeep import make_upkeep
 from postroom.base.clock import SystemClock
 from postroom.base.errors import PostroomError, TryLater
 from postroom.base.log import set_up_log
@@ -53,7 +54,7 @@ async def _serve(settings: Settings) -> None:
         worker = await outbound.open() if "deliver" in settings.roles else None
         await doors.open()
         control = await serve_control(control_path(settings.data), operations.by_name())
-        background = _start_background(services, doors, worker)
+        background = _start_background(services, doors, worker, outbound)
         greet(await operations.init({}), settings, doors.http_port, doors.submission_port)
         try:
             await _until_stop(background, signals)
@@ -96,7 +97,9 @@ async def _stop(
         await services.nodes.leave()
 
 
-def _start_background(services: Services, doors: Doors, worker: Worker | None) -> list[asyncio.Task[None]]:
+def _start_background(
+    services: Services, doors: Doors, worker: Worker | None, outbound: Outbound
+) -> list[asyncio.Task[None]]:
     loops: dict[str, Coroutine[Any, Any, None]] = {
         "heartbeat": services.nodes.run(),
         "hits": doors.ingest.run(),
@@ -104,6 +107,8 @@ def _start_background(services: Services, doors: Doors, worker: Worker | None) -
     }
     if worker is not None:
         loops["worker"] = worker.run()
+    if "upkeep" in services.settings.roles:
+        loops["upkeep"] = make_upkeep(services, outbound).run()
     return [asyncio.create_task(work, name=name) for name, work in loops.items()]
 
 

@@ -1,0 +1,25 @@
+"""Wiring of upkeep: which chores this process does, and how often."""
+
+import random
+
+from postroom.app.outbound import Outbound
+from postroom.app.services import Services
+from postroom.upkeep.chores import Chore, Sweeps, Upkeep
+from postroom.upkeep.gone_nodes import GoneNodes
+
+_GONE_SECONDS = 30.0
+_SWEEP_SECONDS = 3600.0
+
+
+def make_upkeep(services: Services, outbound: Outbound) -> Upkeep:
+    """Return the upkeep of this process."""
+    database, clock = services.database, services.clock
+    own = services.ids.node if "deliver" in services.settings.roles else None
+    gone, sweeps = GoneNodes(database, outbound.recovery, clock, own), Sweeps(database, clock)
+    chores = (
+        Chore("nodes that are gone", _GONE_SECONDS, gone.settle),
+        Chore("orphan uploads", _SWEEP_SECONDS, sweeps.uploads),
+        Chore("expired idempotency keys", _SWEEP_SECONDS, sweeps.idempotency_keys),
+        Chore("old destinations", _SWEEP_SECONDS, sweeps.destinations),
+    )
+    return Upkeep(chores, clock, random.random)

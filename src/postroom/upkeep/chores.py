@@ -1,0 +1,90 @@
+"""The chores of upkeep and when they are done. Each is safe to repeat and to do on several nodes at once."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from postroom.base.clock import HOUR_MS, Clock
+from postroom.base.errors import TryLater
+from postroom.store import idempotency, sites
+from postroom.store.content import sweep_orphans
+from postroom.store.database import Database, Tx
+
+_log = structlog.get_logger(__name__)
+
+LONGEST_UPLOAD_MS = 6 * HOUR_MS
+"""No mail takes this long to come in: an older upload that no content links never will be linked."""
+_PAGE = 500
+_JITTER = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Chore:
+    """One thing to do again and again."""
+
+    name: str
+    every_seconds: float
+    do: Callable[[], Awaitable[int]]
+    """Returns how much was done."""
+
+
+class Sweeps:
+    """What is left over in the store."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def uploads(self) -> int:
+        """Delete uploads that were never accepted. Raises TryLater."""
+        return await sweep_orphans(self._database, self._clock.now_ms() - LONGEST_UPLOAD_MS)
+
+    async def idempotency_keys(self) -> int:
+        """Delete keys that have expired. Raises TryLater."""
+        now = self._clock.now_ms()
+        return await self._in_pages(lambda tx: idempotency.delete_expired(tx, now, _PAGE))
+
+    async def destinations(self) -> int:
+        """Delete what was known of domains that nobody has written to for long. Raises TryLater."""
+        now = self._clock.now_ms()
+        return await self._in_pages(lambda tx: sites.purge_destinations(tx, now, _PAGE))
+
+    async def _in_pages(self, delete: Callable[[Tx], int]) -> int:
+        total = 0
+        while True:
+            # A transaction each, so that nobody waits long behind it.
+            total += (deleted := await self._database.write(delete))
+            if deleted < _PAGE:
+                return total
+
+
+class Upkeep:
+    """Does the chores of one node. `run` until cancelled."""
+
+    def __init__(self, chores: Sequence[Chore], clock: Clock, jitter: Callable[[], float]) -> None:
+        """`jitter` gives 0.0 to 1.0: nodes that were started together do not sweep together."""
+        self._chores = chores
+        self._clock = clock
+        self._jitter = jitter
+
+    async def run(self) -> None:
+        """Do each chore at once and then at its pace."""
+        async with asyncio.TaskGroup() as tasks:
+            for chore in self._chores:
+                tasks.create_task(self._repeat(chore), name=chore.name)
+
+    async def _repeat(self, chore: Chore) -> None:
+        while True:
+            try:
+                done = await chore.do()
+            except TryLater as error:
+                _log.warning("a chore is put off", chore=chore.name, reason=str(error))
+            except Exception:
+                # A fault in one must not end the others.
+                _log.exception("a chore failed", chore=chore.name)
+            else:
+                if done:
+                    _log.info("chore done", chore=chore.name, count=done)
+            await self._clock.sleep(chore.every_seconds * (1 + _JITTER * self._jitter()))
