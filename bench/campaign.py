@@ -1,7 +1,7 @@
-"""One content to many: 60 kB with 40 links, personal and bulk, accepted before the server starts; mails a second at the sink.
+"""One content to many: 60 kB with 40 links, personal and bulk; mails a second at the sink.
 
-Every submission has 500 recipients and all share one content, as a campaign's
-pages do. Time runs from the first mail that the sink has answered to the end
+All is accepted before the server starts. Every submission has 500 recipients
+and all share one content, as a campaign's pages do. Time runs from the first mail that the sink has answered to the end
 of the queue.
 """
 
@@ -73,9 +73,11 @@ def run(count: int, wait_seconds: float) -> bool:
         sent = count - base
         rate = sent / seconds
         print(
-            f"  {sent} mails of {SIZE} bytes with {LINKS} links: {rate:.0f} msg/s (aim {AIM:.0f}), CPU {used * 1000 / sent:.2f} ms "
-            f"a mail, sink {sink_used * 1000 / sent:.2f}; accepted before at {count / seconds_of_fill:.0f} recipients/s; "
-            f"RSS {memory.rss_bytes >> 20} PSS {memory.pss_bytes >> 20} MiB; others {foreign:.2f} before, {others:.2f} during"
+            f"  {sent} mails of {SIZE} bytes with {LINKS} links: {rate:.0f} msg/s (aim {AIM:.0f}), "
+            f"CPU {used * 1000 / sent:.2f} ms a mail, sink {sink_used * 1000 / sent:.2f}; "
+            f"accepted before at {count / seconds_of_fill:.0f} recipients/s; "
+            f"RSS {memory.rss_bytes >> 20} PSS {memory.pss_bytes >> 20} MiB; "
+            f"others {foreign:.2f} before, {others:.2f} during"
             + ("  DISTURBED" if max(foreign, others) > BUSY_LIMIT else "")
         )
         return rate >= AIM

@@ -38,7 +38,9 @@ def template(size_bytes: int, links: int = 8) -> Template:
     count = room // len(_PARAGRAPH)
     middle = _PARAGRAPH * count
     rest = room - len(middle)
-    padding = b"<!--" + b"x" * (rest - 9) + b"-->\r\n" if rest >= 9 else b" " * max(0, rest - 2) + b"\r\n"[: min(rest, 2)]
+    padding = (
+        b"<!--" + b"x" * (rest - 9) + b"-->\r\n" if rest >= 9 else b" " * max(0, rest - 2) + b"\r\n"[: min(rest, 2)]
+    )
     whole = head + middle + _wrapped(padding) + _TAIL
     # Wrapping adds a line end for each 70 letters: taken off the padding again.
     over = len(whole) - size_bytes
@@ -59,7 +61,8 @@ def _link(position: int) -> bytes:
 
 def _wrapped(padding: bytes) -> bytes:
     return b"".join(
-        padding[start : start + 70] + (b"\r\n" if start + 70 < len(padding) else b"") for start in range(0, len(padding), 70)
+        padding[start : start + 70] + (b"\r\n" if start + 70 < len(padding) else b"")
+        for start in range(0, len(padding), 70)
     )
 
 

@@ -262,5 +262,3 @@ def drain(relay: Relay, seconds: float = 60.0) -> None:
         if time.monotonic() > end:
             raise RuntimeError(f"{relay.name} still has {relay.queue_length()} mails after {seconds} s")
         time.sleep(0.01)
-
-

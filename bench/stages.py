@@ -30,6 +30,7 @@ from bench.load import Generator
 from bench.machine import cpu_seconds, description
 from bench.mails import AUTHOR, AUTHOR_DOMAIN, template
 from bench.peers import Sink, prepared_settings
+from bench.stage_table import table
 from postroom.access.keys import CheckedLogin
 from postroom.app.outbound import Outbound
 from postroom.app.services import Services, open_services
@@ -53,18 +54,6 @@ from postroom.outbound.submission import DEFAULT_TRACK, Accepted, Submission
 from postroom.outbound.transport import Delivery, NextHop, Rendered, TransportKind
 from postroom.store.content import pack
 from postroom.store.queue import Claimed
-
-BUDGET_MS = {
-    "door": 0.35,
-    "compile": 0.15,
-    "accept": 0.15,
-    "claim + settle": 0.1,
-    "render + canonicalise": 0.15,
-    "client": 0.35,
-    "RSA": 0.9,
-    "rest": 0.5,
-}
-"""DESIGN section 8, at 4 kB."""
 
 _DELIVERED = Outcome(OutcomeKind.DELIVERED, SmtpReply(250, "2.0.0", "Ok"), "127.0.0.1:25", "", 3)
 
@@ -163,7 +152,9 @@ def measure_pure(parts: Parts, works: list[Work], count: int) -> dict[str, float
         compiled.to_plan()
 
     found["compile, miss"] = least(compile_one, count)
-    found["content key and body packed"] = least(lambda n: (content_key(mails[n], parts.options), pack(mails[n])), count)
+    found["content key and body packed"] = least(
+        lambda n: (content_key(mails[n], parts.options), pack(mails[n])), count
+    )
     work, tools = works[0], parts.tools()
     found["plan read (helper)"] = least(lambda _: from_plan(parts.raw, parts.plan), count)
 
@@ -180,7 +171,9 @@ def measure_pure(parts: Parts, works: list[Work], count: int) -> dict[str, float
     assert isinstance(private, rsa.RSAPrivateKey)
     scheme, digest, data = padding.PKCS1v15(), hashes.SHA256(), b"x" * 1000
     found["RSA"] = least(lambda _: private.sign(data, scheme, digest), few)
-    found["signature field around RSA"] = max(0.0, least(lambda _: sign(copy.header, copy.body_sha256, [parts.key], 1), few) - found["RSA"])
+    found["signature field around RSA"] = max(
+        0.0, least(lambda _: sign(copy.header, copy.body_sha256, [parts.key], 1), few) - found["RSA"]
+    )
     give, do = frames.frame(frames.GiveContent(1, parts.raw, parts.plan)), frames.frame(frames.DoWork(1, work))
     ended = frames.frame(frames.Ended(1, Attempted(_DELIVERED)))
 
@@ -253,7 +246,9 @@ async def measure_store(services: Services, parts: Parts, count: int) -> tuple[f
 
     preparing = await _many(count, 40, prepare)
     writing = await _many(
-        count, 40, lambda number: services.database.write(prepared[number].write, size_bytes=len(prepared[number].content.body))
+        count,
+        40,
+        lambda number: services.database.write(prepared[number].write, size_bytes=len(prepared[number].content.body)),
     )
     worker = await outbound.open()
     attempts = _AtOnce()
@@ -261,7 +256,7 @@ async def measure_store(services: Services, parts: Parts, count: int) -> tuple[f
     gc.collect()
     began = time.process_time()
     running = asyncio.create_task(worker.run())
-    while attempts.count < count + 100 or worker.in_flight:
+    while attempts.count < count + 100 or worker.in_flight:  # noqa: ASYNC110 - the worker has no event for its end
         await asyncio.sleep(0.05)
     delivering = (time.process_time() - began) * 1000 / (count + 100)
     await worker.stop(1)
@@ -313,7 +308,10 @@ async def measure_client(parts: Parts, works: list[Work], sink_port: int, folder
 
 async def _inside(size: int, count: int, folder: Path, sink_port: int) -> dict[str, float]:
     parts = Parts(size)
-    async with open_services(prepared_settings(folder, {"POSTROOM_HELPERS": "0", "POSTROOM_TRANSPORT": f"smtp://127.0.0.1:{sink_port}"}), SystemClock()) as services:
+    async with open_services(
+        prepared_settings(folder, {"POSTROOM_HELPERS": "0", "POSTROOM_TRANSPORT": f"smtp://127.0.0.1:{sink_port}"}),
+        SystemClock(),
+    ) as services:
         if not services.workspaces.rows:
             workspace = await services.workspaces.create("default")
             await services.domains.create(workspace, AUTHOR_DOMAIN, vouched=True, ed25519=False)
@@ -344,35 +342,6 @@ def measure(size: int, count: int) -> dict[str, float]:
     return found
 
 
-_TABLE = (
-    ("door", ("door",), "owner"),
-    ("compile", ("compile, miss",), "owner"),
-    ("accept", ("content key and body packed", "prepare, compile and packing taken off", "accept, written in groups"), "owner"),
-    ("claim + settle", ("claim + settle",), "owner"),
-    ("frames to and from the helper", ("frames, owner", "frames, helper", "plan read (helper)"), "both"),
-    ("render + canonicalise", ("render, first copy of a content", "envelope"), "helper"),
-    ("client", ("client",), "helper"),
-    ("signature field around RSA", ("signature field around RSA",), "helper"),
-    ("RSA", ("RSA",), "helper"),
-)
-
-
-def table(found: dict[str, float], size: int) -> str:
-    """Return the table as Markdown."""
-    lines = ["| stage | CPU ms a mail | budget at 4 kB | in |", "|---|---|---|---|"]
-    total = 0.0
-    for name, keys, where in _TABLE:
-        value = sum(found[key] for key in keys)
-        total += value
-        budget = f"{BUDGET_MS[name]:.2f}" if name in BUDGET_MS and size == 4096 else ""
-        lines.append(f"| {name} | {value:.3f} | {budget} | {where} |")
-        if len(keys) > 1:
-            lines += [f"| – {key} | {found[key]:.3f} | | |" for key in keys]
-    lines.append(f"| **sum** | **{total:.3f}** | | |")
-    lines.append(f"| a further copy of a content that is compiled (hit): render | {found['render, further copies']:.3f} | | |")
-    return "\n".join(lines)
-
-
 def main() -> int:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -388,7 +357,9 @@ def main() -> int:
         return 0
     os.environ.pop("POSTROOM_DATA", None)
     print(description())
-    print(f"stages at {said.size} bytes\n\n{table(measure(said.size, said.count or (800 if said.quick else 3000)), said.size)}")
+    found = measure(said.size, said.count or (800 if said.quick else 3000))
+    print(f"stages at {said.size} bytes\n")
+    print(table(found, said.size))
     return 0
 
 

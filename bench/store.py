@@ -1,4 +1,4 @@
-"""Accepts and settlements a second, on SQLite (FULL) and on PostgreSQL where it is installed. No compiling, no doors."""
+"""Accepts and settlements a second on SQLite (FULL) and on PostgreSQL: no doors, no compiling."""
 
 import argparse
 import asyncio
@@ -82,7 +82,9 @@ async def measure(url: str, folder: Path, count: int) -> str:
 
         def claim_one() -> Awaitable[list[Claimed]]:
             return database.write(
-                lambda tx: queue.claim(tx, lane, limit=BATCH, node=services.ids.node, now_ms=now, lease_ms=now + 300_000)
+                lambda tx: queue.claim(
+                    tx, lane, limit=BATCH, node=services.ids.node, now_ms=now, lease_ms=now + 300_000
+                )
             )
 
         claims, claim_cpu, batches = await _rate([claim_one] * (count // BATCH), 4, count)

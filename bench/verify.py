@@ -37,7 +37,8 @@ def verify(relay: Relay, first: int, size: int) -> str:
             if synced.count == 0:
                 raise NotReal("the server did not sync its database once")
             told = f", {synced.count} syncs of the database" if synced.count is not None else ""
-            return f"postroom: {COUNT} copies verified with dkimpy, a pixel and 8 own links in each, {followed} followed{told}"
+            tracked = f"a pixel and 8 own links in each, {followed} followed"
+            return f"postroom: {COUNT} copies verified with dkimpy, {tracked}{told}"
         peer = PostfixRelay(sink.port)
         try:
             _send(peer.port, None, first, size)
@@ -59,7 +60,16 @@ class _SyncCount:
         self._folder = Path(tempfile.mkdtemp(prefix="postroom-bench-"))
         self._process = None
         if shutil.which("strace"):
-            command = ["strace", "-f", "-e", "trace=fdatasync,fsync", "-o", str(self._folder / "trace"), "-p", str(self._pid)]
+            command = [
+                "strace",
+                "-f",
+                "-e",
+                "trace=fdatasync,fsync",
+                "-o",
+                str(self._folder / "trace"),
+                "-p",
+                str(self._pid),
+            ]
             self._process = subprocess.Popen(command, stderr=subprocess.PIPE)
             assert self._process.stderr is not None
             self._process.stderr.readline()
