@@ -121,6 +121,9 @@ def move_page(
         recipients.set_due(tx, moved, now_ms)
         if failed := by_state.get(RecipientState.FAILED.value):
             recipients.begin_again(tx, failed)
+    if move is Move.RELEASE and (tried := [row.id for row in rows if row.first_tried_ms is not None]):
+        # Who lets it go wants it to go; only mail that was for later keeps its time.
+        recipients.set_due(tx, tried, now_ms)
     return len(moved)
 
 

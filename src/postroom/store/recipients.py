@@ -39,7 +39,7 @@ _DEPTH = statement(
 )
 
 _MOVABLE = (
-    "SELECT r.id, r.message_id, r.address_key, r.provider, r.state, r.settled_ms, "
+    "SELECT r.id, r.message_id, r.address_key, r.provider, r.state, r.settled_ms, r.first_tried_ms, "
     "m.stream, m.author_domain, m.tags FROM recipient r JOIN message m ON m.id = r.message_id "
 )
 # The rows of a page that may still move, locked until COMMIT so that no worker claims them meanwhile.
@@ -111,6 +111,7 @@ class Movable(NamedTuple):
     provider: str
     state: str
     settled_ms: int | None
+    first_tried_ms: int | None
     stream: str
     author_domain: str
     tags: str
