@@ -315,11 +315,20 @@ def message_id_of(reply: bytes | str) -> str:
     return found[0]
 
 
-def submit(client: smtplib.SMTP, reverse_path: str, recipients: Iterable[str], mail: bytes) -> str:
+def submit(
+    client: smtplib.SMTP,
+    reverse_path: str,
+    recipients: Iterable[str],
+    mail: bytes,
+    *,
+    options: Iterable[str] = ("body=8bitmime",),
+    rcpt_options: Iterable[str] = (),
+) -> str:
     """Hand a mail in over an open session and return the message's id; every recipient has to be taken."""
-    client.mail(reverse_path, ["body=8bitmime"])
+    code, said = client.mail(reverse_path, list(options))
+    assert code == 250, said
     for address in recipients:
-        code, said = client.rcpt(address)
+        code, said = client.rcpt(address, list(rcpt_options))
         assert code == 250, said
     code, said = client.data(mail)
     assert code == 250, said
