@@ -111,9 +111,9 @@ def local_tools(services: Services, transports: dict[TransportKind, Transport]) 
 
     async def compiled(work: Work) -> Compiled:
         if work.message.size_bytes <= LARGE_BYTES:
-            return (await services.contents.load(work.message.workspace_id, work.message.content_key)).compiled
+            return await services.contents.compiled(work.message.workspace_id, work.message.content_key)
         async with one_large:
-            return (await services.contents.load(work.message.workspace_id, work.message.content_key)).compiled
+            return await services.contents.compiled(work.message.workspace_id, work.message.content_key)
 
     async def sign_on_thread(
         header: Sequence[bytes], body_sha256: bytes, keys: Sequence[SigningKey], at: int

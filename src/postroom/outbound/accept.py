@@ -222,7 +222,7 @@ class Acceptance:
             compiled, findings = compile_content(raw, options)
         else:
             compiled, findings = await self._slow.run(lambda: compile_content(raw, options))
-        return PackedContent(compiled.raw, compiled.to_plan(), compiled), findings
+        return PackedContent(compiled.raw, compiled.to_plan()), findings
 
     async def _content_row(
         self, submission: Submission, key: bytes, packed: PackedContent, findings: Findings

@@ -30,7 +30,7 @@ from postroom.outbound.recover import NOT_BEGUN, outcome_after_crash
 
 _log = structlog.get_logger(__name__)
 
-_CONTENT_BYTES = 32 << 20
+_CONTENT_BYTES = 4 << 20
 _GRACE_SECONDS = 5.0
 _RESPAWN_SECONDS = 1.0
 _DEATHS_KEPT = 1000
