@@ -3,6 +3,7 @@
 import email
 import re
 import smtplib
+import time
 from email.message import EmailMessage
 from pathlib import Path
 
@@ -178,6 +179,18 @@ def printed(log: str) -> tuple[str, str]:
 def test_a_second_server_on_the_same_folder_is_refused(sandbox: RunningServer) -> None:
     with pytest.raises(PeerFailed, match="in use by process"):
         sandbox.command("serve")
+
+
+def test_a_client_that_says_nothing_does_not_hold_up_a_clean_stop() -> None:
+    with RunningServer() as server:
+        client = server.smtp()
+        begun = time.monotonic()
+
+        assert server.stop() == 0
+
+        assert time.monotonic() - begun < 9, "it waited the whole time that open mails have to end"
+        assert client.noop()[0] == 421
+        client.close()
 
 
 def test_postroom_send_queues_a_mail_beside_the_running_server(sandbox: RunningServer) -> None:

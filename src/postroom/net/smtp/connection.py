@@ -43,6 +43,8 @@ DATA_BLOCK_SECONDS = 180.0
 ANSWER_SECONDS = 600.0
 """RFC 5321 4.5.3.2.6: as long as a client waits for the reply to the final dot."""
 HANDSHAKE_SECONDS = 60.0
+CLOSE_NOTIFY_SECONDS = 1.0
+"""How long a closed TLS connection waits for the peer's own end: one that says nothing must not hold up a stop."""
 LAST_REPLY_SECONDS = 30.0
 
 
@@ -362,7 +364,12 @@ class Connection(asyncio.Protocol):
         session.start_tls()
         try:
             upgraded = await asyncio.get_running_loop().start_tls(
-                transport, self, context, server_side=True, ssl_handshake_timeout=HANDSHAKE_SECONDS
+                transport,
+                self,
+                context,
+                server_side=True,
+                ssl_handshake_timeout=HANDSHAKE_SECONDS,
+                ssl_shutdown_timeout=CLOSE_NOTIFY_SECONDS,
             )
         except (OSError, ssl.SSLError) as error:
             _log.info("no TLS handshake", peer=self._peer.address, reason=str(error))

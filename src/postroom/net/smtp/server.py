@@ -15,7 +15,7 @@ from postroom.base.nursery import Nursery
 from postroom.mail.smtp_reply import SmtpReply
 from postroom.net.smtp import replies
 from postroom.net.smtp.auth import FailureDelays
-from postroom.net.smtp.connection import HANDSHAKE_SECONDS, Connection
+from postroom.net.smtp.connection import CLOSE_NOTIFY_SECONDS, HANDSHAKE_SECONDS, Connection
 from postroom.net.smtp.door import Door
 from postroom.net.smtp.session import SessionRules
 
@@ -81,6 +81,7 @@ class SmtpServer:
             backlog=_BACKLOG,
             ssl=self._implicit_context() if implicit_tls else None,
             ssl_handshake_timeout=HANDSHAKE_SECONDS if implicit_tls else None,
+            ssl_shutdown_timeout=CLOSE_NOTIFY_SECONDS if implicit_tls else None,
         )
         self._listeners.append(listener)
         if self._watch is None:
