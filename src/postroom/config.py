@@ -140,7 +140,7 @@ class Settings:
     allow_private: tuple[Network, ...] = _setting(
         _networks, "", "Private networks that direct delivery and webhooks may dial; normally none."
     )
-    direct_port: int = _setting(_whole(1, 65535), "25", "Port of MX hosts in direct delivery; another one is for tests.")
+    direct_port: int = _setting(_whole(1, 65535), "25", "Port of MX hosts in direct delivery; others are for tests.")
     helpers: int = _setting(
         _whole(0, 64), "1", "Processes that make attempts beside the owner; 0 makes them in the owner."
     )

@@ -16,6 +16,7 @@ import uvloop
 
 from postroom.app.delivery import make_transports, sign_here, token_ring
 from postroom.base.clock import SystemClock
+from postroom.base.collector import calm_collector
 from postroom.base.tokens import TokenKeys
 from postroom.outbound import helper_frames as frames
 from postroom.outbound.attempt import Attempted, Tools, Work
@@ -94,6 +95,7 @@ async def run_helper(descriptor: int, owner: int) -> None:
     if not isinstance(hello, frames.Hello):
         return
     helper = Helper(hello, writer, owner)
+    calm_collector()
     draining: list[asyncio.Task[None]] = []
     while (frame := await frames.read_downward(reader)) is not None:
         if isinstance(frame, frames.Drain):

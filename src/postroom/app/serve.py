@@ -24,6 +24,7 @@ from postroom.app.outbound import Outbound
 from postroom.app.services import Services, open_services
 from postroom.app.upkeep import make_upkeep
 from postroom.base.clock import SystemClock
+from postroom.base.collector import calm_collector
 from postroom.base.errors import PostroomError, TryLater
 from postroom.base.log import set_up_log
 from postroom.config import Settings
@@ -54,6 +55,7 @@ async def _serve(settings: Settings) -> None:
         worker = await outbound.open() if "deliver" in settings.roles else None
         await doors.open()
         control = await serve_control(control_path(settings.data), operations.by_name())
+        calm_collector()
         background = _start_background(services, doors, worker, outbound)
         greet(await operations.init({}), settings, doors.http_port, doors.submission_port)
         try:

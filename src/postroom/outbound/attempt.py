@@ -92,7 +92,8 @@ async def attempt(work: Work, tools: Tools, journal: AttemptJournal) -> Attempte
         return _for_the_wire(copy, signatures, eight_bit=variant is Variant.EIGHT_BIT and compiled.needs_8bit)
 
     transport = tools.transports[work.next_hop.kind]
-    result = await transport.deliver(Delivery(work.next_hop, envelope, rendered, journal))
+    urgent = work.message.stream == Stream.TRANSACTIONAL.value
+    result = await transport.deliver(Delivery(work.next_hop, envelope, rendered, journal, urgent))
     return Attempted(result.outcome, result.kept, envelope.reverse_path)
 
 

@@ -46,14 +46,14 @@ async def offer(pool: SmtpPool, endpoint: Endpoint, delivery: Delivery, clock: C
     copy = await _copy(delivery, known) if known is not None else None
     if isinstance(copy, Outcome):
         return TransportResult(copy)
-    connection = await pool.acquire(endpoint)
+    connection = await pool.acquire(endpoint, urgent=delivery.urgent)
     if isinstance(connection, Refused):
         return connection
     kept = connection.mails > 0
     sent = await _over(pool, connection, copy, delivery)
     if isinstance(sent, Sent) and not sent.heard and kept:
         # The server had closed the kept connection before it saw MAIL: that was no try.
-        fresh = await pool.acquire(endpoint, fresh=True)
+        fresh = await pool.acquire(endpoint, fresh=True, urgent=delivery.urgent)
         if isinstance(fresh, Refused):
             return fresh
         connection = fresh

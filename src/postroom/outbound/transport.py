@@ -82,6 +82,8 @@ class Delivery:
     """With one recipient; the reverse-path is the copy's own. `body` is set from what was rendered."""
     render: Render
     journal: AttemptJournal
+    urgent: bool = False
+    """Transactional mail: it takes the next connection that is free."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,8 @@ class _Shelf:
     busy: int = 0
     """In use or being opened."""
     waiting: deque[asyncio.Future[None]] = field(default_factory=deque)
+    urgent: deque[asyncio.Future[None]] = field(default_factory=deque)
+    """Waits too, and goes before the others."""
 
 
 class SmtpPool:
@@ -87,13 +89,16 @@ class SmtpPool:
         shelf = self._shelves.get(endpoint)
         return shelf is not None and bool(shelf.idle)
 
-    async def acquire(self, endpoint: Endpoint, *, fresh: bool = False) -> SmtpConnection | Refused:
+    async def acquire(
+        self, endpoint: Endpoint, *, fresh: bool = False, urgent: bool = False
+    ) -> SmtpConnection | Refused:
         """Return a connection for one mail: a kept one unless `fresh`, else a new one.
 
-        The caller gives it back with `release`, whatever happened.
+        Where all are in use, `urgent` mail goes before mail that waits longer.
+        The caller gives the connection back with `release`, whatever happened.
         """
         shelf = self._shelves.setdefault(endpoint, _Shelf())
-        if not await self._turn(endpoint, shelf):
+        if not await self._turn(endpoint, shelf, shelf.urgent if urgent else shelf.waiting):
             text = f"no free connection to {endpoint} within {self._settings.wait_seconds:g} s"
             return Refused(Phase.CONNECT, None, Trouble(TroubleKind.BUSY, text), "! " + text)
         if fresh and shelf.idle:
@@ -196,19 +201,19 @@ class SmtpPool:
         # A password must not follow into the clear.
         return tls_failed and endpoint.tls is TlsPolicy.OPPORTUNISTIC and endpoint.credentials is None
 
-    async def _turn(self, endpoint: Endpoint, shelf: _Shelf) -> bool:
+    async def _turn(self, endpoint: Endpoint, shelf: _Shelf, waiting: deque[asyncio.Future[None]]) -> bool:
         """Wait until the endpoint may have one more connection in use, and count it; False when it took too long."""
         if shelf.busy < self._settings.max_connections:
             shelf.busy += 1
             return True
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        shelf.waiting.append(place)
+        waiting.append(place)
         try:
             async with asyncio.timeout(self._settings.wait_seconds):
                 await place
         except BaseException as error:
-            if place in shelf.waiting:
-                shelf.waiting.remove(place)
+            if place in waiting:
+                waiting.remove(place)
             elif place.done() and not place.cancelled():
                 self._leave(endpoint, shelf)
             if isinstance(error, TimeoutError):
@@ -218,8 +223,8 @@ class SmtpPool:
 
     def _leave(self, endpoint: Endpoint, shelf: _Shelf) -> None:
         """Hand the place of a connection in use to the mail that waits longest, or count it off."""
-        while shelf.waiting:
-            place = shelf.waiting.popleft()
+        while waiting := shelf.urgent or shelf.waiting:
+            place = waiting.popleft()
             if not place.done():
                 place.set_result(None)
                 return
@@ -227,7 +232,7 @@ class SmtpPool:
         self._forget_empty(endpoint, shelf)
 
     def _forget_empty(self, endpoint: Endpoint, shelf: _Shelf) -> None:
-        if not shelf.idle and not shelf.busy and not shelf.waiting:
+        if not (shelf.idle or shelf.busy or shelf.waiting or shelf.urgent):
             self._shelves.pop(endpoint, None)
 
     def _drop_oldest(self) -> None:
