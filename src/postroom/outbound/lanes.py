@@ -8,7 +8,7 @@ decides, and a poll of the store adds what other nodes accepted.
 """
 
 import heapq
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import islice
@@ -193,27 +193,34 @@ class _Plan:
             candidates[key] = deque(site for site in islice(workspace.sites, _LOOKS) if self._free(site) > 0)
         while candidates and self.room > 0:
             for key in list(candidates):
-                turn = self._next_turn(candidates[key], self.workspaces[key])
+                turn = self._next_turn(candidates[key], self.workspaces[key], len(candidates))
                 if turn is None:
                     del candidates[key]
                     continue
                 before = asked.get(turn.lane.id)
                 count = turn.count + (before.count if before else 0)
                 asked[turn.lane.id] = Turn(turn.lane, turn.site, count, turn.version)
-        for key in {turn.lane.workspace_id for turn in asked.values()}:
-            self.workspaces.move_to_end(key)
+        self._to_the_end(asked.values())
         return list(asked.values())
 
-    def _next_turn(self, candidates: deque[str], workspace: _Workspace) -> Turn | None:
+    def _to_the_end(self, turns: Iterable[Turn]) -> None:
+        got: Counter[int] = Counter()
+        for turn in turns:
+            got[turn.lane.workspace_id] += turn.count
+        # Who got most is served last the next time; of two that got the same, who was served first.
+        served = [key for key in reversed(self.workspaces) if key in got]
+        for key in sorted(served, key=lambda key: got[key]):
+            self.workspaces.move_to_end(key)
+
+    def _next_turn(self, candidates: deque[str], workspace: _Workspace, workspaces: int) -> Turn | None:
         while candidates and self.room > 0:
             site = candidates.popleft()
             free = min(self._free(site), self.room)
-            lanes = len(workspace.sites.get(site, ()))
             lane = workspace.next_lane(site, self.site_of) if free > 0 else None
             if lane is None:
                 continue
-            # A few at a time, so that another workspace's lane at the same site gets its part of the room.
-            count = min(free, max(1, min(_AT_A_TIME, free // lanes)))
+            # A few at a time, and as many for each workspace: at the same site each gets its part of the room.
+            count = min(free, max(1, min(_AT_A_TIME, free // workspaces)))
             self.taken[site] = self.taken.get(site, 0) + count
             self.room -= count
             candidates.append(site)
