@@ -23,7 +23,7 @@ NO_REPLY = Outcome(OutcomeKind.IN_DOUBT, SmtpReply(451, "4.4.2", "lost"))
 
 def message_row(row_id: int = 1, **fields: Any) -> MessageRow:
     """Return a message."""
-    given = dict(
+    given: dict[str, Any] = dict(  # noqa: C408 - reads like the row's own call
         workspace_id=1, content_key=b"k", kind="shared", stream="transactional", source="http",
         reverse_path="ada@example.com", author_address="ada@example.com", author_domain="example.com",
         domain_id=None, subject="Hello", message_id="<1@example.com>", tags='["blue"]', metadata="{}", track=0,
@@ -35,7 +35,7 @@ def message_row(row_id: int = 1, **fields: Any) -> MessageRow:
 
 def recipient_row(row_id: int, message: MessageRow, domain: str = "example.net", **fields: Any) -> RecipientRow:
     """Return a queued recipient of a message."""
-    given = dict(
+    given: dict[str, Any] = dict(  # noqa: C408 - reads like the row's own call
         workspace_id=message.workspace_id, message_id=message.id,
         lane_id=lane_id(message.workspace_id, message.stream, domain), address=f"u{row_id}@{domain}",
         address_key=f"u{row_id}@{domain}", domain=domain, state="queued", due_ms=message.created_ms, provider="other",
@@ -46,7 +46,7 @@ def recipient_row(row_id: int, message: MessageRow, domain: str = "example.net",
 
 def claimed(row_id: int = 1, **fields: Any) -> Claimed:
     """Return a claimed recipient."""
-    given = dict(
+    given: dict[str, Any] = dict(  # noqa: C408 - reads like the row's own call
         epoch=1, lane_id=5, workspace_id=1, message_id=1, address="bob@example.net", address_key="bob@example.net",
         domain="example.net", provider="other", notify=2, original="", merge="", tries=0, first_tried_ms=None,
         doubt_retried=0, delayed_told=0,
