@@ -79,6 +79,7 @@ class Prepared:
 
     message: MessageRow
     content: ContentRow
+    """Links and a small body as they are: `write` compresses them."""
     packed: PackedContent
     recipients: tuple[RecipientRow, ...]
     lanes: tuple[LaneRow, ...]
@@ -96,7 +97,7 @@ class Prepared:
     def write(self, tx: Tx) -> Accepted:
         """Store everything; recipients whose address is suppressed are stored as suppressed."""
         message = self.message
-        tx.add(self.content)
+        tx.add(self._stored_content())
         tx.add(message)
         for lane in self.lanes:
             tx.add(lane)
@@ -113,6 +114,14 @@ class Prepared:
             tx.add(row)
             accepted.append(AcceptedRecipient(row.id, row.address, RecipientState(row.state)))
         return Accepted(message.id, tuple(accepted))
+
+    def _stored_content(self) -> ContentRow:
+        # Compressed here, on the store's thread: each call lets the interpreter go, and on the
+        # loop's thread that means waiting for it in the middle of every mail.
+        row = self.content
+        if row.body is None and row.upload_id is None:
+            row = row._replace(body=store_content.pack(self.packed.raw))
+        return row._replace(links=store_content.pack(row.links))
 
 
 class Acceptance:
@@ -168,7 +177,7 @@ class Acceptance:
                 in_transaction(tx, accepted)
             return accepted
 
-        accepted = await self._database.write(write, size_bytes=len(prepared.content.body or b""))
+        accepted = await self._database.write(write, size_bytes=len(prepared.content.body or prepared.packed.raw))
         self.written(prepared)
         return accepted
 
@@ -232,8 +241,8 @@ class Acceptance:
             # Compiling took something out (Bcc behind a broken header): what is kept is what is sent.
             upload_id = await store_content.store_upload(self._database, self._ids.next(), packed.raw, self._clock)
         body = None
-        if upload_id is None:
-            body = await self._packed_body(packed.raw)
+        if upload_id is None and len(packed.raw) > store_content.SMALL_BYTES:
+            body = await self._slow.run(lambda: store_content.pack(packed.raw))
         return ContentRow(
             submission.workspace.id,
             key,
@@ -241,14 +250,9 @@ class Acceptance:
             upload_id,
             body,
             packed.plan,
-            store_content.pack(pack_targets(findings.links)),
+            pack_targets(findings.links),
             self._clock.now_ms(),
         )
-
-    async def _packed_body(self, raw: bytes) -> bytes:
-        if len(raw) <= store_content.SMALL_BYTES:
-            return store_content.pack(raw)
-        return await self._slow.run(lambda: store_content.pack(raw))
 
     def _options(self, submission: Submission, domain: DomainRow | None) -> CompileOptions:
         return CompileOptions(
@@ -332,7 +336,12 @@ class Acceptance:
 def content_key(raw: bytes, options: CompileOptions) -> bytes:
     """Return the key under which a content is stored once a workspace."""
     digest = hashlib.sha256(options.to_bytes())
-    digest.update(raw)
+    if len(raw) > store_content.SMALL_BYTES:
+        digest.update(raw)
+    else:
+        # From 2,048 bytes on hashlib lets the interpreter go, and getting it back takes longer than the hash.
+        for start in range(0, len(raw), 2047):
+            digest.update(raw[start : start + 2047])
     return digest.digest()[:16]
 
 
