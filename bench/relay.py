@@ -45,6 +45,8 @@ class Run:
     rss_bytes: int
     pss_bytes: int
     processes: int
+    waiting_at_accepted: int
+    """Mails that the sink had not answered yet when the load had its last answer."""
 
     @property
     def rate(self) -> float:
@@ -67,6 +69,7 @@ class Run:
         each = 1000 / self.count
         return (
             f"  {self.name:17} {self.rate:7.1f} msg/s  {self.seconds:6.2f} s (accepted in {self.accept_seconds:.2f} s, "
+            f"{self.waiting_at_accepted} waiting then, "
             f"answer p50 {self.wait_p50_ms:.0f} p99 {self.wait_p99_ms:.0f} ms)"
             f"  CPU {self.cpu_ms:.2f} ms a mail [{parts}]"
             f"  load {self.load_cpu_seconds * each:.3f} sink {self.sink_cpu_seconds * each:.3f}"
@@ -100,11 +103,14 @@ def run_once(relay: Relay, sink: Sink, count: int, size: int, first: int, *, loc
     own_began = time.process_time()
     outcome: list[dict[str, float]] = []
     reading = threading.Thread(target=lambda: outcome.append(load.result()), daemon=True)
+    waiting_at_accepted = None
     with Memory(roots) as memory:
         began = time.monotonic()
         load.go()
         reading.start()
-        while sink.count() - base < count:
+        while (answered := sink.count() - base) < count:
+            if waiting_at_accepted is None and outcome:
+                waiting_at_accepted = count - answered
             if time.monotonic() - began > limit_seconds or (not reading.is_alive() and not outcome):
                 load.process.kill()
                 raise RuntimeError(f"{relay.name}: the sink has {sink.count() - base} of {count} mails")
@@ -123,6 +129,7 @@ def run_once(relay: Relay, sink: Sink, count: int, size: int, first: int, *, loc
         relay.name, count, foreign, max(0.0, others / seconds), seconds, said["seconds"], used,
         tuple(after[pid] - before.get(pid, 0.0) for pid in sorted(after)), said["cpu_seconds"], sink_used,
         said["wait_p50_ms"], said["wait_p99_ms"], memory.rss_bytes, memory.pss_bytes, memory.processes,
+        waiting_at_accepted or 0,
     )  # fmt: skip
 
 

@@ -291,7 +291,7 @@ async def measure_client(parts: Parts, works: list[Work], sink_port: int, folder
     async def one(number: int) -> None:
         mine = replace(work, claimed=work.claimed._replace(id=number + 1))
         result = await transports[TransportKind.SMARTHOST].deliver(
-            Delivery(hop, envelope, render, Flight(mine, clock, journal))
+            Delivery(hop, envelope, render, Flight(mine, clock, journal, lambda: True))
         )
         assert result.outcome.kind is OutcomeKind.DELIVERED, result
         journal.settled(number + 1, mine.claimed.epoch)
