@@ -159,9 +159,13 @@ class PostroomRelay:
         self.api_key = ""
         self.login: tuple[str, str] | None = None
         self._transport(sink_port)
-        uvloop.run(self._prepare(ed25519, prepare))
-        if run:
-            self.start(sink_port)
+        try:
+            uvloop.run(self._prepare(ed25519, prepare))
+            if run:
+                self.start(sink_port)
+        except BaseException:
+            self.close()
+            raise
 
     def start(self, sink_port: int) -> None:
         """Start the server with its way out to this sink."""
