@@ -94,6 +94,11 @@ class Prepared:
         message = self.message
         return [DueLane(lane, message.workspace_id, message.stream, domain, due) for lane, domain in lanes.items()]
 
+    @property
+    def written_bytes(self) -> int:
+        """About how much `write` writes; the pieces of a large content are stored already."""
+        return 0 if self.content.upload_id is not None else len(self.content.body or self.packed.raw)
+
     def write(self, tx: Tx) -> Accepted:
         """Store everything; recipients whose address is suppressed are stored as suppressed."""
         message = self.message
@@ -177,7 +182,7 @@ class Acceptance:
                 in_transaction(tx, accepted)
             return accepted
 
-        accepted = await self._database.write(write, size_bytes=len(prepared.content.body or prepared.packed.raw))
+        accepted = await self._database.write(write, size_bytes=prepared.written_bytes)
         self.written(prepared)
         return accepted
 
