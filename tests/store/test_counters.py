@@ -92,10 +92,10 @@ class Story:
                 return "queued", None
             if what.startswith("open"):
                 once, human = first(tx, "opened_ms"), label == "human" and first(tx, "human_opened_ms")
-                record.record_opened(tx, facts, event_id, now, label, first=once, first_human=human)
+                record.record_opened(tx, [record.Fetched(facts, event_id, now, once, human, {"label": label})])
             if what.startswith("click"):
                 once, human = first(tx, "clicked_ms"), label == "human" and first(tx, "human_clicked_ms")
-                record.record_clicked(tx, facts, event_id, now, label, 0, "https://x", first=once, first_human=human)
+                record.record_clicked(tx, [record.Fetched(facts, event_id, now, once, human, {"label": label})])
             if what == "unsubscribe":
                 record.record_unsubscribed(tx, facts, event_id, now, "page", {}, first=first(tx, "unsubscribed_ms"))
             return state, at

@@ -260,9 +260,12 @@ async def test_opens_and_clicks_count_total_unique_and_human(database: Database,
     ids = [house.ids.next() for _ in range(4)]
 
     def write(tx: Any) -> None:
-        record.record_opened(tx, facts, ids[0], now, "machine", first=True, first_human=False)
-        record.record_opened(tx, facts, ids[1], now, "human", first=False, first_human=True)
-        record.record_clicked(tx, facts, ids[2], now, "human", 3, "http://x/", first=True, first_human=True)
+        opens = [
+            record.Fetched(facts, ids[0], now, True, False, {"label": "machine"}),
+            record.Fetched(facts, ids[1], now, False, True, {"label": "human"}),
+        ]
+        record.record_opened(tx, opens)
+        record.record_clicked(tx, [record.Fetched(facts, ids[2], now, True, True, {"label": "human"})])
         record.record_unsubscribed(tx, facts, ids[3], now, "one_click", {}, first=True)
 
     await database.write(write)

@@ -94,11 +94,6 @@ def count(tx: Tx, facts: Facts, hour: int, counter: str, amount: int = 1) -> Non
         tx.count(CounterKey(workspace_id, hour, dimension, key), counter, amount)
 
 
-def record(tx: Tx, event: EventRow) -> None:
-    """Append an event that nothing is counted for. The others have a function of their own below."""
-    tx.add(event)
-
-
 def record_accepted(tx: Tx, message: MessageRow, providers: Sequence[str], event_id: int) -> None:
     """A message was stored with a recipient for each of `providers`: one event, each recipient counts as outbound."""
     count_accepted(tx, message, providers)
@@ -205,40 +200,28 @@ def record_moved(
     _append(tx, facts, event_id, kind, at_ms, detail)
 
 
-def record_opened(
-    tx: Tx, facts: Facts, event_id: int, at_ms: int, label: str, *, first: bool, first_human: bool
-) -> None:
-    """The pixel was fetched: total counts each time, unique the `first`, human the `first_human` of the recipient.
+class Fetched(NamedTuple):
+    """One open or click, ready to be recorded."""
 
-    `at_ms` is the time of the hit, the id is made when the event is written:
-    readers of the event feed page by id.
-    """
-    _count_hit(tx, facts, at_ms, "opens", first, first_human)
-    _append(tx, facts, event_id, EventKind.OPENED, at_ms, {"label": label})
+    facts: Facts
+    event_id: int
+    """Made when the event is written, not when the hit came in: readers of the event feed page by id."""
+    at_ms: int
+    """Time of the hit."""
+    is_first: bool
+    """Of its kind for this recipient."""
+    is_first_human: bool
+    detail: Mapping[str, object]
 
 
-def record_clicked(
-    tx: Tx,
-    facts: Facts,
-    event_id: int,
-    at_ms: int,
-    label: str,
-    position: int,
-    target: str,
-    *,
-    first: bool,
-    first_human: bool,
-) -> None:
-    """The link at `position` was followed; counted like `record_opened`."""
-    _count_hit(tx, facts, at_ms, "clicks", first, first_human)
-    _append(
-        tx,
-        facts,
-        event_id,
-        EventKind.CLICKED,
-        at_ms,
-        {"label": label, "position": position, "target": target},
-    )
+def record_opened(tx: Tx, opens: Sequence[Fetched]) -> None:
+    """Pixels were fetched: total counts each, unique the first of a recipient, human the first by a person."""
+    _record_hits(tx, EventKind.OPENED, "opens", opens)
+
+
+def record_clicked(tx: Tx, clicks: Sequence[Fetched]) -> None:
+    """Links were followed; counted like opens."""
+    _record_hits(tx, EventKind.CLICKED, "clicks", clicks)
 
 
 def record_unsubscribed(
@@ -250,13 +233,26 @@ def record_unsubscribed(
     _append(tx, facts, event_id, EventKind.UNSUBSCRIBED, at_ms, {"by": by, **evidence})
 
 
-def _count_hit(tx: Tx, facts: Facts, at_ms: int, what: str, first: bool, first_human: bool) -> None:
-    hour = hour_of(at_ms)
-    count(tx, facts, hour, f"{what}_total")
-    if first:
-        count(tx, facts, hour, f"{what}_unique")
-    if first_human:
-        count(tx, facts, hour, f"{what}_human")
+def _record_hits(tx: Tx, kind: EventKind, what: str, hits: Sequence[Fetched]) -> None:
+    # Hits of one message and provider in one hour are counted under the same keys, so they are added up first:
+    # one by one they were a quarter of the writer's work.
+    amounts: dict[tuple[int, str, int], list[int]] = {}
+    examples: dict[tuple[int, str, int], Facts] = {}
+    for hit in hits:
+        facts = hit.facts
+        alike = (facts.message_id, facts.provider, hour_of(hit.at_ms))
+        amount = amounts.get(alike)
+        if amount is None:
+            amount = amounts[alike] = [0, 0, 0]
+            examples[alike] = facts
+        amount[0] += 1
+        amount[1] += hit.is_first
+        amount[2] += hit.is_first_human
+        _append(tx, facts, hit.event_id, kind, hit.at_ms, hit.detail)
+    for alike, amount in amounts.items():
+        for counter, number in zip(("total", "unique", "human"), amount, strict=True):
+            if number:
+                count(tx, examples[alike], alike[2], f"{what}_{counter}", number)
 
 
 def _told(outcome: Outcome, tries: int) -> dict[str, object]:

@@ -14,18 +14,12 @@ from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
 import idna
-import msgspec
 
-from postroom.events.record import record
-from postroom.ledger.event_kinds import EventKind
-from postroom.ledger.rows import EventRow
+from postroom.events.record import Fetched, record_clicked
 from postroom.store.database import Tx
 from postroom.store.hits import HitFacts, mark_first
-from postroom.tracking.firsts import count_hits, firsts_of, marks_of
+from postroom.tracking.firsts import firsts_of, marks_of
 from postroom.tracking.hit import Labelled
-
-_CLICKED = EventKind.CLICKED.value
-_encode = msgspec.json.Encoder().encode
 
 _PLAIN = re.compile(r"[Hh][Tt][Tt][Pp][Ss]?://[!-~]+")
 _HTTP = re.compile(r"([Hh][Tt][Tt][Pp][Ss]?:[/\\]{2}(?:[^/?#\\]*@)?)([^/?#\\:@]*)(.*)", re.DOTALL)
@@ -54,9 +48,10 @@ def record_clicks(tx: Tx, clicks: Sequence[Labelled], facts: Mapping[int, HitFac
         clicks, lambda recipient_id: (facts[recipient_id].clicked_ms, facts[recipient_id].human_clicked_ms)
     )
     mark_first(tx, "clicked", firsts_of(clicks, marks))
-    count_hits(tx, "clicks", clicks, marks)
+    fetched = []
     for hit, mark in zip(clicks, marks, strict=True):
-        row, told = hit.row, hit.facts
+        row = hit.row
+        tx.add(row)
         detail = {
             "label": row.label,
             "first": mark.is_first,
@@ -64,19 +59,8 @@ def record_clicks(tx: Tx, clicks: Sequence[Labelled], facts: Mapping[int, HitFac
             "target": hit.target,
             "user_agent": row.user_agent,
         }
-        tx.add(row)
-        record(
-            tx,
-            EventRow(
-                hit.event_id,
-                told.workspace_id,
-                told.message_id,
-                told.recipient_id,
-                _CLICKED,
-                row.at_ms,
-                _encode(detail).decode(),
-            ),
-        )
+        fetched.append(Fetched(hit.facts, hit.event_id, row.at_ms, mark.is_first, mark.is_first_human, detail))
+    record_clicked(tx, fetched)
 
 
 def _host(host: str) -> str:

@@ -1,4 +1,4 @@
-"""Which hits of a batch are a recipient's first, and how a batch is counted.
+"""Which hits of a batch are a recipient's first.
 
 The facts were read in the same transaction with the recipients' rows locked:
 what is empty there is empty until the commit.
@@ -7,8 +7,6 @@ what is empty there is empty until the commit.
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from postroom.events.record import Facts, count, hour_of
-from postroom.store.database import Tx
 from postroom.store.hits import First
 from postroom.tracking.hit import Labelled
 from postroom.tracking.machines import Label
@@ -56,28 +54,3 @@ def firsts_of(hits: Iterable[Labelled], marks: Iterable[Marks]) -> list[First]:
                 at_ms if mark.is_first_human else first.human_at_ms,
             )
     return [firsts[recipient_id] for recipient_id in sorted(firsts)]
-
-
-def count_hits(tx: Tx, what: str, hits: Iterable[Labelled], marks: Iterable[Marks]) -> None:
-    """Count hits as `opens` or `clicks`: every one, the first of a recipient, the first by a person.
-
-    Hits of one message and provider in one hour are counted under the same
-    keys, so they are added up first: one by one they were a quarter of the
-    writer's work.
-    """
-    amounts: dict[tuple[int, str, int], list[int]] = {}
-    examples: dict[tuple[int, str, int], Facts] = {}
-    for hit, mark in zip(hits, marks, strict=True):
-        facts = hit.facts
-        alike = (facts.message_id, facts.provider, hour_of(hit.row.at_ms))
-        amount = amounts.get(alike)
-        if amount is None:
-            amount = amounts[alike] = [0, 0, 0]
-            examples[alike] = facts
-        amount[0] += 1
-        amount[1] += mark.is_first
-        amount[2] += mark.is_first_human
-    for alike, amount in amounts.items():
-        for counter, number in zip(("total", "unique", "human"), amount, strict=True):
-            if number:
-                count(tx, examples[alike], alike[2], f"{what}_{counter}", number)
