@@ -64,10 +64,6 @@ def test_a_delay_is_told_after_some_hours_and_once() -> None:
     assert due_notification(*deferred, deferred_for_ms=10, delay_notice_after_ms=10, delayed_told=True) is None
 
 
-def test_a_next_hop_that_reports_success_itself_is_left_to_do_so() -> None:
-    assert due_notification(Notify.SUCCESS, OutcomeKind.DELIVERED, AUTHOR, next_hop_reports=True) is None
-
-
 def test_the_report_goes_to_the_reverse_path_and_asks_for_no_report_about_itself() -> None:
     notification = compose_notification(
         MESSAGE, RECIPIENT, Action.FAILED, SmtpReply(550, "5.1.1", "No such user"), ORIGINAL,

@@ -101,8 +101,7 @@ async def test_a_taken_copy_is_delivered_with_reply_next_hop_and_transcript(
 ) -> None:
     sink.on("DOT", "250-2.0.0 Taken as 12345\r\n250 2.0.0 with a second line")
     flight = Flight()
-    result = await try_once(direct, hop(sink.port), flight)
-    outcome = result.outcome
+    outcome = (await try_once(direct, hop(sink.port), flight)).outcome
     assert outcome.kind is OutcomeKind.DELIVERED
     assert outcome.reply == SmtpReply(250, "2.0.0", "Taken as 12345\nwith a second line")
     assert outcome.next_hop == f"localhost [127.0.0.1]:{sink.port}"
@@ -112,7 +111,6 @@ async def test_a_taken_copy_is_delivered_with_reply_next_hop_and_transcript(
     assert "BODY=8BITMIME" in sink.mails[0].mail_parameters
     assert outcome.transcript.splitlines()[0].startswith("> MAIL FROM:<b-1@rp.example.com>")
     assert "Grüße" not in outcome.transcript
-    assert result.next_hop_reports
 
 
 @pytest.mark.parametrize(
@@ -263,9 +261,8 @@ async def test_dsn_parameters_pass_where_they_are_offered(direct: MxTransport, s
     assert {"RET=HDRS", "ENVID=abc"} <= set(sink.mails[0].mail_parameters)
     assert sink.mails[0].recipient_parameters == (("NOTIFY=NEVER", "ORCPT=rfc822;ann@example.net"),)
     with SmtpSink(abilities=("8BITMIME",)) as plain:
-        result = await try_once(direct, hop(plain.port), mail=mail)
+        await try_once(direct, hop(plain.port), mail=mail)
         assert plain.mails[0].recipient_parameters == ((),)
-        assert not result.next_hop_reports
 
 
 # Several hosts

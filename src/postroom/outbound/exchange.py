@@ -60,8 +60,7 @@ async def offer(pool: SmtpPool, endpoint: Endpoint, delivery: Delivery, clock: C
         sent = await _over(pool, connection, copy, delivery)
     if isinstance(sent, Outcome):
         return TransportResult(sent)
-    outcome = outcome_of(sent, connection, round((clock.monotonic() - begun) * 1000))
-    return TransportResult(outcome, next_hop_reports=connection.abilities.dsn)
+    return TransportResult(outcome_of(sent, connection, round((clock.monotonic() - begun) * 1000)))
 
 
 def outcome_of(sent: Sent, connection: SmtpConnection, duration_ms: int) -> Outcome:

@@ -53,12 +53,12 @@ def due_notification(
     deferred_for_ms: int = 0,
     delay_notice_after_ms: int = 0,
     delayed_told: bool = False,
-    next_hop_reports: bool = False,
 ) -> Action | None:
     """Return what the author is to be told about a recipient now, or None for nothing.
 
     `outcome` is what was settled, so FAILED also means given up. A delay is told once, `delay_notice_after_ms`
-    after the first try. `next_hop_reports`: it took over the duty to report a success (DSN, RFC 3461 5.2.1).
+    after the first try. A success is always told by us as *relayed*: the next hop knows our reverse-path only,
+    so a DSN of its own would not reach the author (RFC 3461 5.2.1).
     """
     # RFC 5321 4.5.5 and RFC 3461 6.1: a report about a report would never end.
     if not reverse_path or notify == Notify.NEVER:
@@ -68,7 +68,7 @@ def due_notification(
     if outcome is OutcomeKind.DEFERRED:
         is_due = Notify.DELAY in notify and not delayed_told and deferred_for_ms >= delay_notice_after_ms
         return Action.DELAYED if is_due else None
-    if outcome is OutcomeKind.DELIVERED and Notify.SUCCESS in notify and not next_hop_reports:
+    if outcome is OutcomeKind.DELIVERED and Notify.SUCCESS in notify:
         return Action.RELAYED
     return None
 

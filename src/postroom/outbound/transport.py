@@ -93,8 +93,6 @@ class TransportResult:
     outcome: Outcome
     kept: bytes | None = None
     """The copy that the sandbox keeps, zlib-compressed; settle writes it."""
-    next_hop_reports: bool = False
-    """The next hop offered DSN and so took over the duty to report a success (RFC 3461 5.2.1)."""
 
 
 class Transport(Protocol):
