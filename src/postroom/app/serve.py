@@ -53,11 +53,12 @@ async def _serve(settings: Settings) -> None:
         doors = Doors(services, outbound)
         operations = Operations(services, outbound)
         worker = await outbound.open() if "deliver" in settings.roles else None
+        made = await operations.init({})
         await doors.open()
+        greet(made, settings, doors.http_port, doors.submission_port)
         control = await serve_control(control_path(settings.data), operations.by_name())
-        calm_collector()
         background = _start_background(services, doors, worker, outbound)
-        greet(await operations.init({}), settings, doors.http_port, doors.submission_port)
+        calm_collector()
         try:
             await _until_stop(background, signals)
         finally:
