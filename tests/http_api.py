@@ -19,6 +19,7 @@ from postroom.events.record import record_accepted
 from postroom.ledger.rows import ContentRow, DomainRow, LaneRow, MessageRow, RecipientRow, WorkspaceRow
 from postroom.ledger.states import RecipientState
 from postroom.mail.address import address_key, domain_of
+from postroom.outbound.once import Once
 from postroom.outbound.submission import Accepted, AcceptedRecipient, StagedContent, Submission
 from postroom.store.database import Database, Tx
 from postroom.store.queue import lane_id
@@ -212,7 +213,7 @@ async def running_api(database: Database, clock: Clock | None = None) -> AsyncIt
     ids = IdSource(1, clock)
     accept, uploads = StoringAccept(database, ids, clock), HeldUploads()
     slow = Threads("slow", 1)
-    services = Services(database, ids, clock, KnownKeys(), accept, uploads, HeldDomains(), slow)
+    services = Services(database, ids, clock, KnownKeys(), accept, uploads, HeldDomains(), slow, Once(database, clock))
     app = create_api(services)
 
     def client(key: str) -> httpx.AsyncClient:

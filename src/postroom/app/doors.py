@@ -20,6 +20,7 @@ from postroom.doors.http.services import Services as HttpServices
 from postroom.doors.smtp.submission import SubmissionDoor
 from postroom.net.smtp.server import ServerOptions, SmtpServer
 from postroom.net.tls import ServerContext, self_signed
+from postroom.outbound.once import Once
 from postroom.tracking.hosts import Hosts
 from postroom.tracking.ingest import Ingest
 from postroom.tracking.links import Links
@@ -35,6 +36,7 @@ class Doors:
         settings = services.settings
         self._services = services
         self._outbound = outbound
+        self._once = Once(services.database, services.clock)
         self._smtp: SmtpServer | None = None
         self._http: list[HttpListener] = []
         self._public_doors: list[PublicDoor] = []
@@ -82,7 +84,7 @@ class Doors:
 
     async def _open_submission(self, *listeners: Listener | None) -> None:
         services, settings = self._services, self._services.settings
-        accept = SubmissionAccept(self._outbound.acceptance, services.database, services.clock)
+        accept = SubmissionAccept(self._outbound.acceptance, services.database, self._once)
         options = ServerOptions(settings.hostname, max_size_bytes=settings.message_size_mb << 20)
         self._smtp = SmtpServer(
             SubmissionDoor(services.logins, accept, services.uploads),
@@ -117,6 +119,7 @@ class Doors:
                     uploads=services.uploads,
                     domains=services.domains,
                     slow=services.slow,
+                    once=self._once,
                     version=__version__,
                 )
             )

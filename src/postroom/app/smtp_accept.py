@@ -1,20 +1,14 @@
-"""The submission door's way to `accept`: with an idempotency key it answers a repetition with the first answer.
-
-The key is claimed in a transaction of its own and finished in that of the
-accept, as the HTTP door does it; both share the table, so a mail that was
-handed in by one may not be handed in by the other.
-"""
+"""The submission door's way to `accept`: with an idempotency key it answers a repetition with the first answer."""
 
 import hashlib
 
 import msgspec
 
-from postroom.base.clock import Clock
-from postroom.base.errors import TryLater, WrongInput
+from postroom.base.errors import WrongInput
 from postroom.ledger.states import RecipientState
 from postroom.outbound.accept import Acceptance
+from postroom.outbound.once import Answer, Claim, KeyReused, Once
 from postroom.outbound.submission import Accepted, AcceptedRecipient, StagedContent, Submission
-from postroom.store import idempotency
 from postroom.store.content import load_upload
 from postroom.store.database import Database, Tx
 
@@ -29,34 +23,29 @@ class _Answer(msgspec.Struct, frozen=True):
 class SubmissionAccept:
     """Accepts what came in by SMTP."""
 
-    def __init__(self, acceptance: Acceptance, database: Database, clock: Clock) -> None:
+    def __init__(self, acceptance: Acceptance, database: Database, once: Once) -> None:
         self._acceptance = acceptance
         self._database = database
-        self._clock = clock
+        self._once = once
 
     async def accept(self, submission: Submission, idempotency_key: str | None) -> Accepted:
         """Accept a submission, or answer as the first time. Raises TryLater, WrongInput and Refused."""
         if idempotency_key is None:
             return await self._acceptance.accept(submission)
+
+        async def work(claim: Claim) -> Answer:
+            def finish(tx: Tx, accepted: Accepted) -> None:
+                claim.finish(tx, _SMTP_OK, _write(accepted))
+
+            accepted = await self._acceptance.accept(submission, in_transaction=finish)
+            return Answer(_SMTP_OK, _write(accepted))
+
         body_hash = await self._fingerprint(submission)
-        row = idempotency.new_claim(submission.workspace.id, idempotency_key, body_hash, self._clock.now_ms())
-        standing = await self._database.write(lambda tx: idempotency.claim(tx, row))
-        if standing is not None:
-            if standing.body_hash != row.body_hash:
-                raise WrongInput("X-Postroom-Idempotency-Key", "this key was used for another mail: choose a new one")
-            if standing.status == 0:
-                raise TryLater("the first mail with this idempotency key is still being accepted")
-            return _read(standing.answer)
-
-        def finish(tx: Tx, accepted: Accepted) -> None:
-            if not idempotency.finish(tx, row, _SMTP_OK, _write(accepted)):
-                raise TryLater("this idempotency key was taken over by another mail")
-
         try:
-            return await self._acceptance.accept(submission, in_transaction=finish)
-        except Exception:
-            await self._database.write(lambda tx: idempotency.free(tx, row))
-            raise
+            answer = await self._once.run(submission.workspace.id, idempotency_key, body_hash, work)
+        except KeyReused as error:
+            raise WrongInput("X-Postroom-Idempotency-Key", str(error), code=error.code) from error
+        return _read(answer.body)
 
     async def _fingerprint(self, submission: Submission) -> bytes:
         envelope, content = submission.envelope, submission.content

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from postroom.base.errors import TryLater, WrongInput
 from postroom.mail.smtp_reply import SmtpReply
+from postroom.outbound.once import KeyReused, StillRunning
 from postroom.outbound.submission import Refused
 
 MEDIA_TYPE = "application/problem+json"
@@ -103,10 +104,16 @@ def problem_of(error: Exception) -> Problem:
     """Return the answer that an exception means. What nobody foresaw is 500 and goes to the log."""
     if isinstance(error, Problem):
         return error
+    if isinstance(error, KeyReused):
+        return Problem(
+            422, "idempotency-key-reused", str(error), [FieldError("Idempotency-Key", error.code, str(error))]
+        )
     if isinstance(error, WrongInput):
         return wrong_fields([FieldError(error.field, error.code, str(error))])
     if isinstance(error, Refused):
         return _of_refusal(error.reply)
+    if isinstance(error, StillRunning):
+        return _still_running()
     if isinstance(error, TryLater):
         _log.warning("request put off", reason=str(error))
         return busy()
@@ -119,6 +126,15 @@ def problem_of(error: Exception) -> Problem:
 def answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """Answer any exception of a handler with problem details."""
     return problem_of(error).to_response()
+
+
+def _still_running() -> Problem:
+    return Problem(
+        409,
+        "still-running",
+        "The first request with this Idempotency-Key is still running. Repeat this one to get its answer.",
+        headers={"Retry-After": "1"},
+    )
 
 
 def _of_refusal(reply: SmtpReply) -> Problem:

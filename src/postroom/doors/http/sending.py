@@ -17,13 +17,13 @@ from msgspec import Meta, Struct
 from postroom.base.errors import PostroomError, TryLater
 from postroom.base.ids import show_id
 from postroom.doors.http.fields import Errors, parse_json, read_object
-from postroom.doors.http.idempotency import Answer, Claim
 from postroom.doors.http.message_fields import Context, MessageIn, RawMessageIn, message_submission, raw_submission
 from postroom.doors.http.operation import Operation, described
 from postroom.doors.http.problems import Problem, ProblemDetails, problem_of
 from postroom.doors.http.requests import answer_bytes, body_hash, body_of, encode, idempotency_key
 from postroom.doors.http.services import ApiRequest, Services, services_of
 from postroom.ledger.rows import WorkspaceRow
+from postroom.outbound.once import Answer, Claim
 from postroom.outbound.submission import SMALL_CONTENT_BYTES, Accepted, StagedContent, Submission
 from postroom.store.database import Tx
 

@@ -10,9 +10,9 @@ from litestar.datastructures import State
 from postroom.base.clock import Clock
 from postroom.base.ids import IdSource
 from postroom.base.threads import Threads
-from postroom.doors.http.idempotency import Once
 from postroom.doors.http.large_bodies import LargeBodies
 from postroom.ledger.rows import DomainRow, WorkspaceRow
+from postroom.outbound.once import Once
 from postroom.outbound.submission import Accepted, Submission
 from postroom.store.database import Database, Tx
 
@@ -128,13 +128,10 @@ class Services:
     domains: Domains
     slow: Threads
     """Where large bodies are decoded and composed."""
+    once: Once
     version: str = "0"
     """Of Postroom, for the OpenAPI document."""
-    once: Once = field(init=False)
     large_bodies: LargeBodies = field(default_factory=LargeBodies)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "once", Once(self.database, self.clock))
 
 
 def services_of(request: Request[Any, Any, State]) -> Services:

@@ -1,10 +1,11 @@
-"""An Idempotency-Key: the work is done once, whoever asks again gets the first answer.
+"""An idempotency key: the work is done once, whoever asks again gets the first answer.
 
 The same key with the same body gets the first answer for 24 hours, byte by
 byte; with another body it is refused; while the first request runs, others
 wait for it a little and are then told to come again. What was refused leaves
 its key free. The answer is stored in the transaction of the work, so a crash
-between commit and answer replays too.
+between commit and answer replays too. Both doors use this, and one table: a
+key belongs to its workspace, whichever door it came by.
 """
 
 import asyncio
@@ -12,15 +13,27 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from postroom.base.clock import Clock
-from postroom.base.errors import TryLater
-from postroom.doors.http.problems import FieldError, Problem
+from postroom.base.errors import TryLater, WrongInput
 from postroom.ledger.rows import IdempotencyRow
 from postroom.store import idempotency
 from postroom.store.database import Database, Tx
 
 WAIT_SECONDS = 5.0
-"""How long a second request waits for the first before it gets 409."""
+"""How long a second request waits for the first before StillRunning."""
 _POLL_SECONDS = 0.1
+
+
+class KeyReused(WrongInput):
+    """The key was used with another body. Doors answer 422 and 550."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Idempotency-Key", "was used with another body in the last 24 hours: take a new key", code="other_body"
+        )
+
+
+class StillRunning(TryLater):
+    """The first request with the key has not ended. Doors answer 409 and 451."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +41,7 @@ class Answer:
     """What was answered."""
 
     status: int
+    """In the words of the door's own protocol: 202, 250."""
     body: bytes
     replayed: bool = False
     final: bool = True
@@ -59,8 +73,8 @@ class Once:
     ) -> Answer:
         """Return the answer of `work`, or the one that a request with this key got before.
 
-        `work` stores its answer by `Claim.finish` in its own transaction. Raises Problem 409 or
-        422, TryLater, or what `work` raised; then the key is free again.
+        `work` stores its answer by `Claim.finish` in its own transaction. Raises KeyReused,
+        StillRunning, TryLater, or what `work` raised; then the key is free again.
         """
         deadline = self._clock.monotonic() + WAIT_SECONDS
         while True:
@@ -115,7 +129,7 @@ class Once:
         self, first_hash: bytes, ended: asyncio.Future[Answer | None], body_hash: bytes
     ) -> Answer | None:
         if first_hash != body_hash:
-            raise _other_body()
+            raise KeyReused
         try:
             async with asyncio.timeout(WAIT_SECONDS):
                 answer = await asyncio.shield(ended)
@@ -125,7 +139,7 @@ class Once:
 
     async def _standing(self, row: IdempotencyRow, body_hash: bytes) -> Answer | None:
         if row.body_hash != body_hash:
-            raise _other_body()
+            raise KeyReused
         if row.status:
             return Answer(row.status, row.answer, replayed=True)
         # Another process works on it, or died while it did.
@@ -133,17 +147,5 @@ class Once:
         return None
 
 
-def _other_body() -> Problem:
-    error = FieldError(
-        "Idempotency-Key", "other_body", "was used with another body in the last 24 hours: take a new key"
-    )
-    return Problem(422, "idempotency-key-reused", error.message, [error])
-
-
-def _still_running() -> Problem:
-    return Problem(
-        409,
-        "still-running",
-        "The first request with this Idempotency-Key is still running. Repeat this one to get its answer.",
-        headers={"Retry-After": "1"},
-    )
+def _still_running() -> StillRunning:
+    return StillRunning("the first request with this idempotency key is still running")
