@@ -6,7 +6,7 @@ from dataclasses import replace
 from email.message import EmailMessage
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from postroom.mail.compose import Composed
@@ -155,8 +155,15 @@ def test_a_domain_beyond_ascii_is_reported_as_a_labels() -> None:
     assert ("Final-Recipient", "rfc822; bob@xn--exmple-cua.net") in about_recipient
 
 
+@pytest.mark.parametrize("original", ["rfc822;bob@0", "rfc822;a@b@", "utf-8;zoë@[1]", "rfc822;@", "x400;c=de"])
+def test_an_original_recipient_that_is_no_address_keeps_no_report_from_being_written(original: str) -> None:
+    _, composed = written(replace(REPORT, recipients=(replace(FAILED, original=original),)))
+    assert f"\r\nOriginal-Recipient: {original.replace(';', '; ')}\r\n".encode() in composed.content
+
+
 @settings(max_examples=60)
 @given(st.text(), st.text(), st.text(), st.binary(max_size=300), st.booleans())
+@example("", "", "a@0", b"", False)
 def test_nothing_in_a_report_can_open_a_line_of_its_own(
     diagnostic: str, subject: str, extra: str, original: bytes, full: bool
 ) -> None:

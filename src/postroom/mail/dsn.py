@@ -76,7 +76,7 @@ class Report:
 
 def compose_report(report: Report, *, message_id: str, date_ms: int) -> Composed:
     """Return the whole mail of a report. Send it with the null reverse-path and NOTIFY=NEVER (RFC 3461 6)."""
-    is_global = not all(_ascii_address(address) for address in _addresses(report))
+    is_global = not all(address.isascii() for address in _addresses(report))
     human = text_entity("plain", _human_text(report))
     body = multipart(
         "report", [human, _status_part(report, is_global), _returned_part(report)], "report-type=delivery-status"
@@ -239,15 +239,13 @@ def _worst(report: Report) -> Action:
 
 
 def _addresses(report: Report) -> Iterable[str]:
-    yield report.to
+    """Return the addresses as the report writes them."""
+    yield header_address(report.to)
     for recipient in report.recipients:
-        yield recipient.address
+        yield header_address(recipient.address)
         if recipient.original:
+            # What a client wrote into ORCPT need not be an address (RFC 3461 4.2).
             yield decode_orcpt(recipient.original)[1]
-
-
-def _ascii_address(address: str) -> bool:
-    return header_address(address).isascii() if "@" in address else address.isascii()
 
 
 def _one_line(text: str) -> str:
