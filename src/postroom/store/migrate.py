@@ -113,7 +113,12 @@ def _make_lock(connection: psycopg.Connection[tuple[object, ...]]) -> None:
         try:
             connection.execute("CREATE TABLE IF NOT EXISTS migration_lock (id INTEGER PRIMARY KEY)")
             connection.execute("INSERT INTO migration_lock VALUES (1) ON CONFLICT DO NOTHING")
-        except (psycopg.errors.UniqueViolation, psycopg.errors.DuplicateTable, psycopg.errors.InternalError):
+        except (
+            psycopg.errors.UniqueViolation,
+            psycopg.errors.DuplicateTable,
+            psycopg.errors.DuplicateObject,
+            psycopg.errors.InternalError,
+        ):
             if attempt == 4:
                 raise
         else:
