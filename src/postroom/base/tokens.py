@@ -14,7 +14,7 @@ import hmac
 from dataclasses import dataclass
 from enum import Enum
 
-from postroom.base.ids import made_at_ms
+from postroom.base.ids import base32, made_at_ms
 
 _MAC_BYTES = 10
 
@@ -84,8 +84,8 @@ class TokenKeys:
 
     def local_part_text(self, kind: TokenKind, key_id: int, recipient_id: int) -> str:
         """Return the token for a local-part: lower-case base32, 32 letters."""
-        raw = self.sign(kind, key_id, recipient_id)
-        return base64.b32encode(raw).rstrip(b"=").lower().decode("ascii")
+        # 20 bytes are 32 letters to the bit.
+        return base32(int.from_bytes(self.sign(kind, key_id, recipient_id), "big"), 32)
 
     def check_url_text(self, kind: TokenKind, text: str) -> Token | None:
         """Like `check`, for the text in a URL. Any text is allowed."""
