@@ -79,7 +79,9 @@ class Helper:
 
     def _ended(self, work: Work, attempted: Attempted) -> None:
         self._running.pop(work.claimed.id, None)
-        self._writer.write(frames.frame(frames.Ended(work.claimed.id, attempted)))
+        # Without an owner nobody listens: the journal tells the next one.
+        if not self._writer.transport.is_closing():
+            self._writer.write(frames.frame(frames.Ended(work.claimed.id, attempted)))
 
     async def _compiled(self, work: Work) -> Compiled:
         return self._running[work.claimed.id]
