@@ -120,6 +120,7 @@ class RunningServer:
         self._initialised = initialised
         self._settings = settings
         self._process: subprocess.Popen[bytes] | None = None
+        self._log_begins = 0
 
     # Its life
 
@@ -154,6 +155,7 @@ class RunningServer:
     def start(self) -> None:
         """Start it and return when it is ready."""
         for _ in range(5):
+            self._log_begins = len(self.log())
             with (self.folder / "log").open("ab") as log:
                 self._process = subprocess.Popen(
                     [sys.executable, "-m", "postroom", "serve"],
@@ -299,6 +301,9 @@ class RunningServer:
         self.http_port, self.submission_port = _free_ports(2)
 
     def _is_ready(self) -> bool:
+        # Its own word first: another server may have taken the port that was free a moment ago.
+        if "\nTransport: " not in self.log()[self._log_begins :]:
+            return False
         if not listens(self.http_port) or not listens(self.submission_port):
             return False
         return self.fetch("GET", "/health/ready").status == 200
