@@ -37,6 +37,7 @@ from postroom.app.services import Services, open_services
 from postroom.base.clock import SystemClock
 from postroom.base.tokens import TokenKeys
 from postroom.doors.smtp.submission import SubmissionDoor
+from postroom.ledger.claimed import Claimed
 from postroom.ledger.outcomes import Outcome, OutcomeKind
 from postroom.ledger.rows import WorkspaceRow
 from postroom.mail.envelope import Envelope, EnvelopeRecipient
@@ -53,7 +54,6 @@ from postroom.outbound.sign import load_key, new_rsa_key, sign
 from postroom.outbound.submission import DEFAULT_TRACK, Accepted, Submission
 from postroom.outbound.transport import Delivery, NextHop, Rendered, TransportKind
 from postroom.store.content import pack
-from postroom.store.queue import Claimed
 
 _DELIVERED = Outcome(OutcomeKind.DELIVERED, SmtpReply(250, "2.0.0", "Ok"), "127.0.0.1:25", "", 3)
 

@@ -20,6 +20,7 @@ from bench.peers import SYNCHRONOUS_FULL, durability, prepared_settings
 from postroom.app.outbound import Outbound
 from postroom.app.services import Services, open_services
 from postroom.base.clock import SystemClock
+from postroom.ledger.claimed import Claimed
 from postroom.ledger.outcomes import Outcome, OutcomeKind
 from postroom.mail.envelope import Envelope, EnvelopeRecipient
 from postroom.mail.smtp_reply import SmtpReply
@@ -28,7 +29,6 @@ from postroom.outbound.retry import RetrySchedule
 from postroom.outbound.settle import Tried, decide, write
 from postroom.outbound.submission import Submission
 from postroom.store import queue
-from postroom.store.queue import Claimed
 
 BATCH = 100
 _DELIVERED = Outcome(OutcomeKind.DELIVERED, SmtpReply(250, "2.0.0", "Ok"), "127.0.0.1:25", "", 3)

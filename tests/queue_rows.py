@@ -6,12 +6,13 @@ from typing import Any
 from postroom.base.clock import ManualClock
 from postroom.base.ids import IdSource
 from postroom.events import record
+from postroom.ledger.claimed import Claimed
 from postroom.ledger.outcomes import Outcome, OutcomeKind
 from postroom.ledger.rows import LaneRow, MessageRow, RecipientRow, WorkspaceRow
 from postroom.mail.smtp_reply import SmtpReply
 from postroom.outbound.settle import Tried
 from postroom.store.database import Database, Tx, statement
-from postroom.store.queue import Claimed, DueLane, lane_id
+from postroom.store.queue import DueLane, lane_id
 
 NOW = ManualClock().now_ms()
 OK = Outcome(OutcomeKind.DELIVERED, SmtpReply(250, "2.0.0", "taken"), "mx.example.net:25")

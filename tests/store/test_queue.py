@@ -8,10 +8,11 @@ import pytest
 from queue_rows import NOW, Queue, ids_of
 
 from postroom.base.clock import ManualClock
+from postroom.ledger.claimed import Claimed
 from postroom.ledger.rows import RecipientRow
 from postroom.store import queue
 from postroom.store.database import Database, open_database
-from postroom.store.queue import Claimed, DueLane, Settlement, lane_id
+from postroom.store.queue import DueLane, Settlement, lane_id
 
 LEASE = NOW + 300_000
 

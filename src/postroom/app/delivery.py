@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import random
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Sequence
@@ -11,43 +10,17 @@ from pathlib import Path
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from postroom.app.services import Services
-from postroom.base.clock import Clock
-from postroom.base.tokens import TokenKeys
-from postroom.net.smtp.client import ClientSettings
-from postroom.net.smtp.pool import PoolSettings, SmtpPool
-from postroom.net.tls import ClientContexts
 from postroom.outbound import helper_frames as frames
 from postroom.outbound.attempt import Attempted, Tools, Work
 from postroom.outbound.compile import Compiled
 from postroom.outbound.helpers import HelperAttempts, HelperLink
 from postroom.outbound.journal import Flights, Journal, read_journals
 from postroom.outbound.local import LocalAttempts
-from postroom.outbound.mx import MxTransport
-from postroom.outbound.sandbox import SandboxTransport
 from postroom.outbound.sign import SigningKey, sign
-from postroom.outbound.smarthost import SmarthostTransport
 from postroom.outbound.transport import Transport, TransportKind
 
 LARGE_BYTES = 1 << 20
 """Contents above this are tried in the owner, one at a time: a copy of theirs in each helper would cost too much."""
-
-
-def make_transports(hostname: str, connections: int, clock: Clock) -> tuple[SmtpPool, dict[TransportKind, Transport]]:
-    """Return the ways out of one process with the pool that they share."""
-    pool = SmtpPool(
-        ClientSettings(hostname=hostname), PoolSettings(max_connections=connections), ClientContexts(), clock
-    )
-    transports: dict[TransportKind, Transport] = {
-        TransportKind.SANDBOX: SandboxTransport(),
-        TransportKind.SMARTHOST: SmarthostTransport(pool, clock),
-        TransportKind.DIRECT: MxTransport(pool, clock, random.Random()),  # noqa: S311 - order of equal MX hosts
-    }
-    return pool, transports
-
-
-async def sign_here(header: Sequence[bytes], body_sha256: bytes, keys: Sequence[SigningKey], at: int) -> list[bytes]:
-    """Sign on the event loop: in a helper there is nothing that has to be answered in between."""
-    return sign(header, body_sha256, keys, at)
 
 
 class KeyMaterials:
@@ -174,8 +147,3 @@ class HelperProcesses:
 def open_journal(folder: Path, boot_id: str) -> Journal:
     """Return the journal of this process's own attempts."""
     return Journal(folder, f"owner-{os.getpid()}", boot_id)
-
-
-def token_ring(pairs: Sequence[tuple[int, bytes]]) -> TokenKeys:
-    """Return the ring of a Hello."""
-    return TokenKeys(dict(pairs))

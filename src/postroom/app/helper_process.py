@@ -14,7 +14,7 @@ from pathlib import Path
 
 import uvloop
 
-from postroom.app.delivery import make_transports, sign_here, token_ring
+from postroom.app.transports import make_transports, sign_here
 from postroom.base.clock import SystemClock
 from postroom.base.collector import calm_collector
 from postroom.base.tokens import TokenKeys
@@ -32,7 +32,7 @@ class Helper:
     def __init__(self, hello: frames.Hello, writer: asyncio.StreamWriter, owner: int) -> None:
         clock = SystemClock()
         self._writer = writer
-        self._ring: TokenKeys = token_ring(hello.token_keys)
+        self._ring: TokenKeys = TokenKeys(dict(hello.token_keys))
         self._contents: dict[int, Compiled] = {}
         self._running: dict[int, Compiled] = {}
         self._keys: dict[int, tuple[SigningKey, ...]] = {}

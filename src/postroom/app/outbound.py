@@ -10,9 +10,9 @@ from postroom.app.delivery import (
     HelperProcesses,
     KeyMaterials,
     local_tools,
-    make_transports,
 )
 from postroom.app.services import Services
+from postroom.app.transports import make_transports
 from postroom.cluster.nodes import read_boot_id
 from postroom.ledger.rows import WorkspaceRow
 from postroom.net.smtp.pool import SmtpPool

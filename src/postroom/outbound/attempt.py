@@ -11,8 +11,10 @@ from dataclasses import dataclass
 
 import msgspec
 
+from postroom.base.errors import PostroomError
 from postroom.base.ids import show_id
 from postroom.base.tokens import TokenKeys, TokenKind
+from postroom.ledger.claimed import Claimed
 from postroom.ledger.outcomes import Outcome
 from postroom.ledger.rows import MessageRow
 from postroom.ledger.states import Stream
@@ -31,9 +33,12 @@ from postroom.outbound.segments import Variant
 from postroom.outbound.sign import SigningKey
 from postroom.outbound.transport import Delivery, NextHop, Rendered, Transport, TransportKind
 from postroom.outbound.unsubscribe import feedback_id
-from postroom.store.queue import Claimed
 
 _decode_tags = msgspec.json.Decoder(list[str]).decode
+
+
+class ContentGone(PostroomError):
+    """Retention or an operator has removed a content that is still to be sent."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from postroom.events import record
+from postroom.ledger.claimed import Claimed
 from postroom.ledger.rows import MessageRow
 from postroom.ledger.states import RecipientState
 from postroom.outbound.lanes import Turn
 from postroom.outbound.settle import facts_of_claimed
 from postroom.store import queue
 from postroom.store.database import Tx
-from postroom.store.queue import Claimed, DueLane, Settlement
+from postroom.store.queue import DueLane, Settlement
 from postroom.store.suppressions import suppressed_among
 
 

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from postroom.base.errors import PostroomError
+from postroom.outbound.attempt import ContentGone
 from postroom.outbound.compile import Compiled, from_plan
 from postroom.store import content
 from postroom.store.database import Database
@@ -19,10 +19,6 @@ _COMPILED_BYTES = 8 << 20
 _KEPT_ONE = 4 << 20
 _OVERHEAD_BYTES = 1024
 """Of an entry beside its bytes: thousands of small contents weigh more than their text."""
-
-
-class ContentGone(PostroomError):
-    """Retention or an operator has removed a content that is still to be sent."""
 
 
 @dataclass(frozen=True, slots=True)

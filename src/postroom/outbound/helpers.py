@@ -22,8 +22,8 @@ from postroom.base.nursery import Nursery
 from postroom.ledger.outcomes import Outcome, OutcomeKind
 from postroom.mail.smtp_reply import SmtpReply
 from postroom.outbound import helper_frames as frames
-from postroom.outbound.attempt import Attempted, Work
-from postroom.outbound.contents import ContentGone, Contents, PackedContent
+from postroom.outbound.attempt import Attempted, ContentGone, Work
+from postroom.outbound.contents import Contents, PackedContent
 from postroom.outbound.journal import Flights
 from postroom.outbound.local import GONE, REPLY_SECONDS
 from postroom.outbound.recover import NOT_BEGUN, outcome_after_crash

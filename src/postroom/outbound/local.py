@@ -8,8 +8,7 @@ from postroom.base.errors import TryLater
 from postroom.base.nursery import Nursery
 from postroom.ledger.outcomes import Outcome, OutcomeKind
 from postroom.mail.smtp_reply import SmtpReply
-from postroom.outbound.attempt import Attempted, Tools, Work, attempt
-from postroom.outbound.contents import ContentGone
+from postroom.outbound.attempt import Attempted, ContentGone, Tools, Work, attempt
 from postroom.outbound.journal import Journal
 
 REPLY_SECONDS = 5.0

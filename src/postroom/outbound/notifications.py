@@ -18,7 +18,8 @@ from postroom.ledger.states import Stream
 from postroom.mail.dsn import Action
 from postroom.mail.envelope import Notify
 from postroom.outbound.accept import OWN_SOURCE, Acceptance, Prepared
-from postroom.outbound.contents import ContentGone, Contents
+from postroom.outbound.attempt import ContentGone
+from postroom.outbound.contents import Contents
 from postroom.outbound.notify import compose_notification, due_notification
 from postroom.outbound.retry import RetrySchedule
 from postroom.outbound.settle import Decision

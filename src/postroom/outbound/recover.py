@@ -13,6 +13,7 @@ import structlog
 
 from postroom.base.clock import Clock
 from postroom.base.ids import IdSource
+from postroom.ledger.claimed import Claimed
 from postroom.ledger.outcomes import Outcome, OutcomeKind
 from postroom.mail.smtp_reply import SmtpReply
 from postroom.outbound.journal import Flights
@@ -20,7 +21,6 @@ from postroom.outbound.settle import Tried
 from postroom.outbound.settler import Settler
 from postroom.store import queue
 from postroom.store.database import Database
-from postroom.store.queue import Claimed
 
 _log = structlog.get_logger(__name__)
 

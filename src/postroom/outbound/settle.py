@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from postroom.events import record
+from postroom.ledger.claimed import Claimed
 from postroom.ledger.outcomes import Outcome, OutcomeKind
 from postroom.ledger.rows import MessageRow, SandboxCopyRow
 from postroom.ledger.states import RecipientState, Stream
@@ -15,7 +16,7 @@ from postroom.mail.smtp_reply import SmtpReply
 from postroom.outbound.retry import RetrySchedule, next_attempt_ms
 from postroom.store import queue
 from postroom.store.database import Tx
-from postroom.store.queue import Claimed, Settlement
+from postroom.store.queue import Settlement
 
 _REASON_CHARACTERS = 1000
 _RETURNED_PAUSE_MS = 1000

@@ -20,6 +20,7 @@ import structlog
 from postroom.base.clock import Clock
 from postroom.base.errors import TryLater
 from postroom.base.ids import IdSource
+from postroom.ledger.claimed import Claimed
 from postroom.ledger.outcomes import Outcome, OutcomeKind
 from postroom.ledger.rows import MessageRow, SandboxCopyRow
 from postroom.ledger.states import RecipientState, Stream
@@ -34,7 +35,7 @@ from postroom.outbound.settler import Settled, Settler
 from postroom.outbound.sites import Sites
 from postroom.store import queue
 from postroom.store.database import Database
-from postroom.store.queue import Claimed, DueLane
+from postroom.store.queue import DueLane
 
 _log = structlog.get_logger(__name__)
 

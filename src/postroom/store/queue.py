@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from postroom.ledger.claimed import Claimed
 from postroom.ledger.rows import MessageRow
 from postroom.store.database import Conn, RowsStatement, Tx, statement
 
@@ -29,27 +30,6 @@ class DueLane(NamedTuple):
     stream: str
     domain: str
     due_ms: int
-
-
-class Claimed(NamedTuple):
-    """A claimed recipient with what an attempt needs of its message."""
-
-    id: int
-    epoch: int
-    lane_id: int
-    workspace_id: int
-    message_id: int
-    address: str
-    address_key: str
-    domain: str
-    provider: str
-    notify: int
-    original: str
-    merge: str
-    tries: int
-    first_tried_ms: int | None
-    doubt_retried: int
-    delayed_told: int
 
 
 # From one waiting lane to the next by the queue's index: what it costs depends on the lanes that
