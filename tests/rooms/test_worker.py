@@ -328,9 +328,9 @@ async def test_a_claim_that_got_lost_is_given_back_after_two_looks(house: House)
 
 async def test_what_is_being_tried_or_belongs_to_others_is_no_stray(house: House) -> None:
     house.tries.hold = True
-    _, rows = await house.message(2, domain="mine.test")
+    _, _rows = await house.message(2, domain="mine.test")
     await house.until(lambda: len(house.tries.waiting) == 2)
-    _, others = await house.message(1, domain="theirs.test", recipient={"state": "sending", "node": 9, "epoch": 4})
+    _, _others = await house.message(1, domain="theirs.test", recipient={"state": "sending", "node": 9, "epoch": 4})
     for _ in range(3):
         await house.worker.find_strays()
     assert await house.states() == {"sending": 3}
@@ -362,7 +362,7 @@ async def test_a_claim_that_could_not_begin_within_a_minute_is_given_back(
         return await get(ids)
 
     monkeypatch.setattr(house.messages, "get", late)
-    _, (row,) = await house.message(1)
+    _, (_row,) = await house.message(1)
     await house.until_states(delivered=1)
     assert [work.claimed.epoch for work in house.tries.started] == [2]
 
