@@ -35,6 +35,7 @@ import uvloop
 
 from bench.tracked_mail import HOST, KEYS, add_mail, add_workspace
 from postroom.base.clock import SystemClock
+from postroom.base.collector import calm_collector
 from postroom.base.ids import IdSource, first_id_at
 from postroom.base.tokens import TokenKind
 from postroom.doors.http.public import PIXEL, PublicDoor
@@ -250,6 +251,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.command != "all":
         sys.setswitchinterval(0.0005)
+        calm_collector()
         structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(serve_bare() if arguments.command == "bare" else serve(arguments.folder))

@@ -1,5 +1,7 @@
 """Promises of tokens: only ours are taken, for their own kind, and all of one link are as long as each other."""
 
+import hmac
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,6 +22,14 @@ def test_a_token_reads_back_for_its_own_kind_only(kind: TokenKind, key_id: int, 
     assert token is not None
     assert (token.key_id, token.recipient_id, token.position) == (key_id, recipient, position)
     assert all(KEYS.check_url_text(other, text) is None for other in TokenKind if other is not kind)
+
+
+@pytest.mark.parametrize("length", [16, 32, 64, 65, 200])
+def test_the_code_is_hmac_sha_256_over_kind_and_content(length: int) -> None:
+    key = bytes(range(length))
+    raw = TokenKeys({3: key}).sign(TokenKind.REPLY, 3, 77, 9)
+
+    assert raw[-10:] == hmac.digest(key, b"r" + raw[:-10], "sha256")[:10]
 
 
 @given(IDS, IDS, POSITIONS)
