@@ -24,9 +24,9 @@ from postroom.cluster.nodes import Nodes, data_id_of, read_boot_id
 from postroom.config import Settings
 from postroom.domains.registry import Domains
 from postroom.net.dns import Resolver
-from postroom.outbound.accept import Names
 from postroom.outbound.contents import Contents
 from postroom.outbound.messages import Messages
+from postroom.outbound.own_names import Names
 from postroom.outbound.transport import TransportKind, TransportSetting, parse_transport
 from postroom.store.content import Uploads
 from postroom.store.data_folder import lock_data_folder

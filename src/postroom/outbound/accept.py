@@ -22,16 +22,16 @@ from postroom.events import record
 from postroom.ledger.rows import ContentRow, DomainRow, LaneRow, MessageRow, RecipientRow
 from postroom.ledger.states import RecipientState, Stream
 from postroom.mail.address import address_key, domain_key, domain_of
-from postroom.mail.address_list import parse_address_list
-from postroom.mail.encoded_words import decode_words
 from postroom.mail.envelope import EnvelopeRecipient
-from postroom.mail.header import field_body, find, split_header, unfold
+from postroom.mail.header import split_header
 from postroom.mail.message_id import make_message_id
 from postroom.mail.smtp_reply import SmtpReply
+from postroom.outbound.authored import author_of, kept_fields, message_id_of, subject_of
 from postroom.outbound.compile import CompileOptions, Findings, compile_content
 from postroom.outbound.contents import Contents, PackedContent
 from postroom.outbound.links import pack_targets
 from postroom.outbound.messages import Messages
+from postroom.outbound.own_names import Names, return_path_host, tracking_url
 from postroom.outbound.submission import (
     MAX_RECIPIENTS,
     MAX_TAGS,
@@ -47,7 +47,6 @@ from postroom.store.queue import DueLane, lane_id
 from postroom.store.suppressions import suppressed
 
 _encode = msgspec.json.Encoder().encode
-_SUBJECT_CHARACTERS = 998
 _BIG_BYTES = 256 * 1024
 _LANES_KNOWN = 100_000
 
@@ -61,16 +60,6 @@ class Senders(Protocol):
     async def sender(self, workspace_id: int, name: str) -> DomainRow | None:
         """Return a workspace's row of a From domain, proved or not, or None. Raises TryLater."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Names:
-    """The installation's own names, used until a domain has its own."""
-
-    hostname: str
-    return_path_host: str
-    public_url: str
-    """Beginning of the public addresses, without a slash at the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +189,7 @@ class Acceptance:
         _check(submission)
         raw = await self._raw(submission.content)
         header = split_header(raw)[0]
-        author = _author(header, submission.envelope.reverse_path)
+        author = author_of(header, submission.envelope.reverse_path)
         domain = await self._senders.sender(submission.workspace.id, domain_of(author))
         may_leave = domain is not None and (domain.vouched == 1 or domain.proved_ms is not None)
         if not may_leave and submission.source != OWN_SOURCE and self._needs_proof(submission.workspace.id):
@@ -293,8 +282,9 @@ class Acceptance:
             author_address=author,
             author_domain=author_domain,
             domain_id=domain.id if domain is not None else None,
-            subject=_subject(header),
-            message_id=_message_id(header) or make_message_id("msg", message_id, author_domain or self._names.hostname),
+            subject=subject_of(header),
+            message_id=message_id_of(header)
+            or make_message_id("msg", message_id, author_domain or self._names.hostname),
             tags=_encode(submission.tags).decode(),
             metadata=_encode(dict(submission.metadata)).decode(),
             track=submission.track.value,
@@ -307,7 +297,7 @@ class Acceptance:
             size_bytes=len(packed.raw),
             send_at_ms=submission.send_at_ms,
             created_ms=self._clock.now_ms(),
-            unsubscribe=_kept_fields(findings),
+            unsubscribe=kept_fields(findings),
         )
 
     def _recipients(self, submission: Submission, message: MessageRow) -> tuple[RecipientRow, ...]:
@@ -350,23 +340,6 @@ def content_key(raw: bytes, options: CompileOptions) -> bytes:
     return digest.digest()[:16]
 
 
-def tracking_url(names: Names, domain: DomainRow | None) -> str:
-    """Return the beginning of a message's public addresses: `go.DOMAIN` once it was seen, else our own."""
-    if domain is None or domain.tracking_seen_ms is None:
-        return names.public_url
-    scheme, _, rest = names.public_url.partition("://")
-    # A port of our own listener goes with the domain's host too: behind a proxy there is none.
-    port = rest.rpartition("]")[2].partition(":")[2]
-    return f"{scheme}://go.{domain.name}" + (f":{port}" if port else "")
-
-
-def return_path_host(names: Names, domain: DomainRow | None) -> str:
-    """Return the host of a message's machine addresses: `rp.DOMAIN` once it was seen, else our own."""
-    if domain is None or domain.return_path_seen_ms is None:
-        return names.return_path_host
-    return f"rp.{domain.name}"
-
-
 def _check(submission: Submission) -> None:
     count = len(submission.envelope.recipients)
     if not 1 <= count <= MAX_RECIPIENTS:
@@ -375,47 +348,10 @@ def _check(submission: Submission) -> None:
         raise WrongInput("tags", f"a message has at most {MAX_TAGS} tags, not {len(submission.tags)}")
 
 
-def _author(header: list[bytes], reverse_path: str) -> str:
-    """Return the address of the first author (RFC 5322 3.6.2), else the reverse-path."""
-    field = find(header, b"from")
-    mailboxes = parse_address_list(field) if field is not None else []
-    address = next((one.address for one in mailboxes if "@" in one.address), reverse_path)
-    if "@" not in address:
-        raise WrongInput("From", "the mail has no From field with an address; add one")
-    return address
-
-
 def _unproved(domain: str, *, known: bool) -> SmtpReply:
     what = "is not proved yet" if known else "is not a domain of this workspace"
     how = "publish its TXT record, then" if known else f"run `postroom domain create {domain}`, publish its records,"
     return SmtpReply(550, "5.7.1", f"the From domain {domain} {what}: {how} run `postroom domain check {domain}`")
-
-
-def _subject(header: list[bytes]) -> str:
-    field = find(header, b"subject")
-    return _storable(decode_words(unfold(field)))[:_SUBJECT_CHARACTERS].strip() if field is not None else ""
-
-
-def _message_id(header: list[bytes]) -> str:
-    field = find(header, b"message-id")
-    return (
-        _storable(unfold(field).decode("utf-8", "replace")).strip()[:_SUBJECT_CHARACTERS] if field is not None else ""
-    )
-
-
-def _kept_fields(findings: Findings) -> str:
-    if not findings.unsubscribe_fields and not findings.reply_to_fields:
-        return ""
-    kept: dict[str, str] = {}
-    for field in (*findings.unsubscribe_fields, *findings.reply_to_fields):
-        name = field.partition(b":")[0].decode("ascii", "replace").strip().lower()
-        kept[name] = _storable(unfold(field_body(field)).decode("utf-8", "replace")).strip()
-    return _encode(kept).decode()
-
-
-def _storable(text: str) -> str:
-    # PostgreSQL takes no NUL, and neither engine takes half a surrogate pair.
-    return text.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
 
 
 def _suppressed(row: RecipientRow, why: tuple[str, str], now_ms: int) -> RecipientRow:
