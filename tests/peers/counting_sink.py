@@ -77,6 +77,7 @@ class _Session(asyncio.Protocol):
         self._buffer = bytearray()
         self._recipient = b""
         self._in_data = False
+        self._searched = 0
         self._busy = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -96,9 +97,12 @@ class _Session(asyncio.Protocol):
     def _work(self) -> None:
         while not self._busy:
             if self._in_data:
-                end = self._buffer.find(b"\r\n.\r\n")
+                end = self._buffer.find(b"\r\n.\r\n", self._searched)
                 if end < 0:
+                    # A large mail must not be searched from its beginning each time.
+                    self._searched = max(0, len(self._buffer) - 4)
                     return
+                self._searched = 0
                 content, self._buffer = bytes(self._buffer[: end + 2]), self._buffer[end + 5 :]
                 self._in_data = False
                 self._taken(content)
@@ -126,7 +130,7 @@ class _Session(asyncio.Protocol):
             self._transport.write(b"250 ok\r\n")
 
     def _taken(self, content: bytes) -> None:
-        found = _MESSAGE_ID.search(content)
+        found = _MESSAGE_ID.search(content, 0, 65536)
         key = (found[1].decode() if found else "", self._recipient.decode())
         if not self._sink.delay_seconds:
             self._answer(key)

@@ -4,21 +4,26 @@ import asyncio
 import os
 import socket
 import sys
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from postroom.app.services import Services
+from postroom.ledger.outcomes import Outcome, OutcomeKind
+from postroom.mail.smtp_reply import SmtpReply
 from postroom.outbound import helper_frames as frames
 from postroom.outbound.attempt import Attempted, Tools, Work
 from postroom.outbound.compile import Compiled
 from postroom.outbound.helpers import HelperAttempts, HelperLink
 from postroom.outbound.journal import Flights, Journal, read_journals
 from postroom.outbound.local import LocalAttempts
+from postroom.outbound.render import Copy
 from postroom.outbound.sign import SigningKey, sign
 from postroom.outbound.transport import Transport, TransportKind
 
+_NOT_BEGUN = Outcome(OutcomeKind.RETURNED, SmtpReply(451, "4.3.0", "stopped before this try began"))
 LARGE_BYTES = 1 << 20
 """Contents above this are tried in the owner, one at a time: a copy of theirs in each helper would cost too much."""
 
@@ -44,14 +49,30 @@ class Attempting:
     def __init__(self, local: LocalAttempts, helpers: HelperAttempts | None) -> None:
         self._local = local
         self._helpers = helpers
+        self._large: deque[tuple[Work, Callable[[Attempted], None]]] = deque()
+        """The first one is being tried."""
 
     def start(self, work: Work, done: Callable[[Attempted], None]) -> None:
         """Try one recipient."""
-        large = work.message.size_bytes > LARGE_BYTES
-        if self._helpers is None or large or work.next_hop.kind is TransportKind.SANDBOX:
+        if work.message.size_bytes > LARGE_BYTES:
+            self._large.append((work, done))
+            if len(self._large) == 1:
+                self._start_large()
+        elif self._helpers is None or work.next_hop.kind is TransportKind.SANDBOX:
             self._local.start(work, done)
         else:
             self._helpers.start(work, done)
+
+    def _start_large(self) -> None:
+        work, done = self._large[0]
+
+        def ended(attempted: Attempted) -> None:
+            self._large.popleft()
+            done(attempted)
+            if self._large:
+                self._start_large()
+
+        self._local.start(work, ended)
 
     def renewed(self, keys: Sequence[tuple[int, int]], lease_ms: int) -> None:
         """Tell all who try about longer leases."""
@@ -66,7 +87,10 @@ class Attempting:
             self._helpers.settled(keys)
 
     async def drain(self, seconds: float) -> None:
-        """Let running tries end, then cut them."""
+        """Let running tries end, then cut them; large contents that wait for their turn are not begun."""
+        waiting = [self._large.pop() for _ in range(len(self._large) - 1)]
+        for _, done in waiting:
+            done(Attempted(_NOT_BEGUN))
         waits: list[Awaitable[None]] = [self._local.drain(seconds)]
         if self._helpers is not None:
             waits.append(self._helpers.drain(seconds))
@@ -80,13 +104,11 @@ class Attempting:
 
 def local_tools(services: Services, transports: dict[TransportKind, Transport]) -> Tools:
     """Return what attempts in the owner use."""
-    one_large = asyncio.Semaphore(1)
-
     async def compiled(work: Work) -> Compiled:
-        if work.message.size_bytes <= LARGE_BYTES:
-            return await services.contents.compiled(work.message.workspace_id, work.message.content_key)
-        async with one_large:
-            return await services.contents.compiled(work.message.workspace_id, work.message.content_key)
+        return await services.contents.compiled(work.message.workspace_id, work.message.content_key)
+
+    async def aside(render: Callable[[], Copy]) -> Copy:
+        return await services.slow.run(render)
 
     async def sign_on_thread(
         header: Sequence[bytes], body_sha256: bytes, keys: Sequence[SigningKey], at: int
@@ -100,6 +122,7 @@ def local_tools(services: Services, transports: dict[TransportKind, Transport]) 
         signing_keys=services.domains.signing_keys,
         sign=sign_on_thread,
         transports=transports,
+        aside=aside,
     )
 
 

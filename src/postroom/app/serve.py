@@ -19,6 +19,7 @@ import uvloop
 from postroom.app.control import control_path, serve_control
 from postroom.app.doors import Doors
 from postroom.app.greeting import greet
+from postroom.app.memory import give_large_pieces_back
 from postroom.app.operations import Operations
 from postroom.app.outbound import Outbound
 from postroom.app.services import Services, open_services
@@ -42,6 +43,7 @@ def run_server(settings: Settings) -> None:
     # CPython gives the interpreter up at every step of a statement: with the usual 5 ms the
     # store's writer would wait for computing code at each of them.
     sys.setswitchinterval(0.0005)
+    give_large_pieces_back()
     set_up_log(settings.log_level)
     uvloop.run(_serve(settings))
 

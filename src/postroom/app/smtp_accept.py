@@ -9,7 +9,7 @@ from postroom.ledger.states import RecipientState
 from postroom.outbound.accept import Acceptance
 from postroom.outbound.once import Answer, Claim, KeyReused, Once
 from postroom.outbound.submission import Accepted, AcceptedRecipient, StagedContent, Submission
-from postroom.store.content import load_upload
+from postroom.store.content import upload_pieces
 from postroom.store.database import Database, Tx
 
 _SMTP_OK = 250
@@ -51,8 +51,10 @@ class SubmissionAccept:
         envelope, content = submission.envelope, submission.content
         digest = hashlib.sha256(repr((envelope.reverse_path, [one.address for one in envelope.recipients])).encode())
         if isinstance(content, StagedContent):
-            content = await load_upload(self._database, content.upload_id)
-        digest.update(content)
+            async for piece in upload_pieces(self._database, content.upload_id):
+                digest.update(piece)
+        else:
+            digest.update(content)
         return digest.digest()
 
 

@@ -6,10 +6,11 @@ can write the prepared mail in a transaction of its own (a DSN is written in
 the settlement that it tells of).
 """
 
+import asyncio
 import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import msgspec
 
@@ -48,6 +49,7 @@ from postroom.store.suppressions import suppressed
 
 _encode = msgspec.json.Encoder().encode
 _BIG_BYTES = 256 * 1024
+_T = TypeVar("_T")
 _LANES_KNOWN = 100_000
 
 OWN_SOURCE = "notify"
@@ -154,6 +156,7 @@ class Acceptance:
         self._wake = wake
         self._provider_of = provider_of
         self._lanes: set[int] = set()
+        self._one_large = asyncio.Semaphore(1)
 
     async def accept(
         self, submission: Submission, *, in_transaction: Callable[[Tx, Accepted], None] | None = None
@@ -163,6 +166,15 @@ class Acceptance:
         `in_transaction` is run in the same transaction. Raises TryLater, WrongInput
         and Refused; then nothing was stored.
         """
+        if isinstance(submission.content, StagedContent):
+            # One at a time is in memory as a whole: 20 that come together would be a gigabyte.
+            async with self._one_large:
+                return await self._accept(submission, in_transaction)
+        return await self._accept(submission, in_transaction)
+
+    async def _accept(
+        self, submission: Submission, in_transaction: Callable[[Tx, Accepted], None] | None
+    ) -> Accepted:
         prepared = await self.prepare(submission)
 
         def write(tx: Tx) -> Accepted:
@@ -195,7 +207,7 @@ class Acceptance:
         if not may_leave and submission.source != OWN_SOURCE and self._needs_proof(submission.workspace.id):
             raise Refused(_unproved(domain_of(author), known=domain is not None))
         options = self._options(submission, domain if may_leave else None)
-        key = content_key(raw, options)
+        key = await self._aside(lambda: content_key(raw, options), len(raw))
         packed, findings = await self._compiled(submission.workspace.id, key, raw, options)
         if findings.refused is not None:
             raise Refused(findings.refused)
@@ -221,11 +233,12 @@ class Acceptance:
     async def _compiled(
         self, workspace_id: int, key: bytes, raw: bytes, options: CompileOptions
     ) -> tuple[PackedContent, Findings]:
-        if len(raw) <= _BIG_BYTES:
-            compiled, findings = compile_content(raw, options)
-        else:
-            compiled, findings = await self._slow.run(lambda: compile_content(raw, options))
+        compiled, findings = await self._aside(lambda: compile_content(raw, options), len(raw))
         return PackedContent(compiled.raw, compiled.to_plan()), findings
+
+    async def _aside(self, function: Callable[[], _T], size_bytes: int) -> _T:
+        """Return what `function` returns, on another thread where the content is so large that it takes long."""
+        return function() if size_bytes <= _BIG_BYTES else await self._slow.run(function)
 
     async def _content_row(
         self, submission: Submission, key: bytes, packed: PackedContent, findings: Findings

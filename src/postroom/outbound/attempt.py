@@ -6,7 +6,7 @@ hop can take. Everything comes in as values and goes out as an `Outcome`; there
 is no store here, so the same code runs in the owner and in helper processes.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -34,6 +34,7 @@ from postroom.outbound.sign import SigningKey
 from postroom.outbound.transport import Delivery, NextHop, Rendered, Transport, TransportKind
 from postroom.outbound.unsubscribe import feedback_id
 
+_LARGE_BYTES = 1 << 20
 _decode_tags = msgspec.json.Decoder(list[str]).decode
 
 
@@ -80,6 +81,8 @@ class Tools:
     """By domain id; none where the domain is gone."""
     sign: Sign
     transports: Mapping[TransportKind, Transport]
+    aside: Callable[[Callable[[], Copy]], Awaitable[Copy]] | None = None
+    """Renders a large copy on another thread, where something else has to be answered in between."""
 
 
 async def attempt(work: Work, tools: Tools, journal: AttemptJournal) -> Attempted:
@@ -92,7 +95,10 @@ async def attempt(work: Work, tools: Tools, journal: AttemptJournal) -> Attempte
         variant = _variant(compiled, abilities)
         if isinstance(variant, SmtpReply):
             return variant
-        copy = copy_of(work, compiled, tools, variant)
+        if tools.aside is not None and work.message.size_bytes > _LARGE_BYTES:
+            copy = await tools.aside(lambda: copy_of(work, compiled, tools, variant))
+        else:
+            copy = copy_of(work, compiled, tools, variant)
         signatures = await tools.sign(copy.header, copy.body_sha256, keys, work.message.created_ms // 1000)
         return _for_the_wire(copy, signatures, eight_bit=variant is Variant.EIGHT_BIT and compiled.needs_8bit)
 
@@ -145,9 +151,22 @@ def copy_of(work: Work, compiled: Compiled, tools: Tools, variant: Variant) -> C
     return render(compiled, values, recipient, tools.token_keys(), variant)
 
 
+class _Pieces:
+    """The pieces of a large copy, made as they are written: whole, they would double its content in memory."""
+
+    def __init__(self, copy: Copy, signatures: list[bytes]) -> None:
+        self._copy = copy
+        self._signatures = signatures
+
+    def __iter__(self) -> Iterator[bytes]:
+        return map(bytes, self._copy.pieces(self._signatures))
+
+
 def _for_the_wire(copy: Copy, signatures: list[bytes], *, eight_bit: bool) -> Rendered:
-    pieces = tuple(bytes(piece) for piece in copy.pieces(signatures))
     size = copy.size_bytes + sum(map(len, signatures))
+    pieces: Iterable[bytes] = _Pieces(copy, signatures)
+    if size <= _LARGE_BYTES:
+        pieces = tuple(pieces)
     return Rendered(pieces, size, eight_bit or not all(field.isascii() for field in copy.header))
 
 

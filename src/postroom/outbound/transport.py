@@ -5,7 +5,7 @@ MX hosts of the recipient's domain. A transport takes values and returns values;
 it never touches the store. All values can travel to a helper process.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -62,8 +62,8 @@ class NextHop:
 class Rendered:
     """A signed copy as it goes into DATA."""
 
-    pieces: tuple[bytes, ...]
-    """Header fields, empty line and body; lines end with CRLF, no dot-stuffing."""
+    pieces: Iterable[bytes]
+    """Header fields, empty line and body; lines end with CRLF, no dot-stuffing. May be gone through again."""
     size_bytes: int
     eight_bit: bool
     """It has bytes above 127 and goes as BODY=8BITMIME."""

@@ -5,7 +5,9 @@ written while it is received, as numbered raw pieces in small transactions;
 accept links them by `ContentRow.upload_id`, and what nobody links is swept.
 """
 
+import io
 import zlib
+from collections.abc import AsyncIterator
 from typing import NamedTuple
 
 from postroom.base.clock import Clock
@@ -119,15 +121,25 @@ async def load(database: Database, workspace_id: int, key: bytes) -> Stored | No
     return None if row.body is None else Stored(unpack(row.body), row.plan)
 
 
+async def upload_pieces(database: Database, upload_id: int) -> AsyncIterator[bytes]:
+    """Yield the pieces of an upload in order, a few at a time in memory. Raises TryLater."""
+    first = 0
+    while True:
+        more = await database.read(lambda conn, first=first: chunks_from(conn, upload_id, first))  # type: ignore[misc]
+        for piece in more:
+            yield piece
+        first += len(more)
+        if len(more) < _CHUNKS_AT_ONCE:
+            return
+
+
 async def load_upload(database: Database, upload_id: int) -> bytes:
     """Return the pieces of an upload joined, empty where there are none. Raises TryLater."""
-    pieces: list[bytes] = []
-    while True:
-        first = len(pieces)
-        more = await database.read(lambda conn, first=first: chunks_from(conn, upload_id, first))  # type: ignore[misc]
-        pieces += more
-        if len(more) < _CHUNKS_AT_ONCE:
-            return b"".join(pieces)
+    # Not a list that is joined in the end: that would hold a large content twice.
+    whole = io.BytesIO()
+    async for piece in upload_pieces(database, upload_id):
+        whole.write(piece)
+    return whole.getvalue()
 
 
 async def store_upload(database: Database, upload_id: int, raw: bytes, clock: Clock) -> int:
