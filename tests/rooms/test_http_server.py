@@ -95,3 +95,47 @@ async def test_a_whole_response_is_what_two_messages_would_be() -> None:
         return sorted(line for line in raw.split(b"\r\n") if not line.startswith(b"date"))
 
     assert await answer(whole) == await answer(hello)
+
+
+@pytest.mark.parametrize("begun", [b"", b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ", REQUEST + b"GET /"])
+async def test_a_header_that_does_not_end_is_not_waited_for_for_ever(begun: bytes) -> None:
+    listener = await serve_http(hello, "127.0.0.1", 0, header_seconds=0.2)
+    reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+    writer.write(begun)
+
+    answered = await asyncio.wait_for(reader.read(), 30)
+
+    assert b"HTTP/1.1 408 " in answered
+    assert (b"hello" in answered) == begun.startswith(REQUEST)
+    writer.close()
+    await listener.stop(1)
+
+
+async def test_a_slow_application_and_an_idle_connection_are_not_slow_headers() -> None:
+    leave = asyncio.Event()
+
+    async def slow(scope: Any, receive: Any, send: Any) -> None:
+        await leave.wait()
+        await hello(scope, receive, send)
+
+    listener = await serve_http(slow, "127.0.0.1", 0, header_seconds=0.0)
+    reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+    writer.write(REQUEST)
+    asyncio.get_running_loop().call_later(1.2, leave.set)
+
+    assert (await reader.readuntil(b"hello")).startswith(b"HTTP/1.1 200")
+    writer.close()
+    await listener.stop(1)
+
+
+@pytest.mark.parametrize("path", [b"/caf\xc3\xa9", b"/o/\xff\xfe.png", b"/c/\x80", b"/%ff%00"])
+async def test_raw_bytes_in_a_path_are_answered(path: bytes) -> None:
+    listener = await serve_http(hello, "127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+    writer.write(b"GET " + path + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+
+    answered = await asyncio.wait_for(reader.read(), 30)
+
+    assert answered.startswith((b"HTTP/1.1 200 ", b"HTTP/1.1 400 "))
+    writer.close()
+    await listener.stop(1)

@@ -32,12 +32,42 @@ Returns False where it did nothing, because the client reads slowly: then send t
 _log = structlog.get_logger(__name__)
 _BACKLOG = 2048
 _KEEP_ALIVE_SECONDS = 5
+_HEADER_SECONDS = 10.0
+"""From connection or first byte to the end of the header; uvicorn has no limit, so silence would hold a place."""
+_TICKS_A_LOOK = 5
+"""uvicorn ticks ten times a second."""
+
+
+_TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
 class _Protocol(HttpToolsProtocol):
-    """A connection whose requests carry the extension WHOLE."""
+    """A connection whose requests carry the extension WHOLE, and that is closed where a header does not end."""
+
+    _header_since: float | None = None
+    """When the header that has not ended yet could begin, by the loop's clock; None between requests and in bodies."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._header_since = self.loop.time()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        if self._header_since is None:
+            self._header_since = self.loop.time()
+
+    def close_if_slow(self, since: float) -> None:
+        """Close where the header that is being read began before `since`."""
+        if self._header_since is None or self._header_since > since or self.flow.read_paused:
+            return
+        if self.cycle is not None and not self.cycle.response_complete:
+            # An earlier request is still being answered; the time of the next one has not come.
+            return
+        self.transport.write(_TOO_SLOW)
+        self.transport.close()
 
     def on_headers_complete(self) -> None:
+        self._header_since = None
         super().on_headers_complete()
         # The application's task starts in a later turn of the loop, so it sees this.
         self.scope["extensions"] = {WHOLE: partial(_send_whole, self.cycle)}  # type: ignore[dict-item]
@@ -66,7 +96,20 @@ def _send_whole(cycle: RequestResponseCycle, head: bytes, body: bytes) -> bool:
 
 
 class HttpServer(uvicorn.Server):
-    """A server that leaves the process's signals alone."""
+    """A server that leaves the process's signals alone and waits for a header only so long."""
+
+    def __init__(self, config: uvicorn.Config, header_seconds: float) -> None:
+        super().__init__(config)
+        self._header_seconds = header_seconds
+
+    async def on_tick(self, counter: int) -> bool:
+        if counter % _TICKS_A_LOOK == 0:
+            # One look at all costs less than a timer for each: most connections are a pixel and gone.
+            since = asyncio.get_running_loop().time() - self._header_seconds
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, _Protocol):
+                    connection.close_if_slow(since)
+        return await super().on_tick(counter)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -105,12 +148,14 @@ class HttpListener:
         await self._serving
 
 
-async def serve_http(app: ASGIApp, host: str, port: int, *, lifespan: bool = False) -> HttpListener:
+async def serve_http(
+    app: ASGIApp, host: str, port: int, *, lifespan: bool = False, header_seconds: float = _HEADER_SECONDS
+) -> HttpListener:
     """Start to serve `app` in the running event loop and return once it listens.
 
     `port` 0 takes a free one. `lifespan` sends the application its startup and
-    shutdown (Litestar needs it). Raises OSError where the address cannot be
-    taken.
+    shutdown (Litestar needs it). A request whose header has not ended after
+    `header_seconds` gets 408. Raises OSError where the address cannot be taken.
     """
     config = uvicorn.Config(
         cast("uvicorn._types.ASGIApplication", app),
@@ -127,7 +172,7 @@ async def serve_http(app: ASGIApp, host: str, port: int, *, lifespan: bool = Fal
         backlog=_BACKLOG,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
     )
-    server = HttpServer(config)
+    server = HttpServer(config, header_seconds)
     serving = asyncio.get_running_loop().create_task(server.serve(), name=f"http {host}:{port}")
     while not server.started:
         # uvicorn tells of its start by this attribute only; it is set within a few turns of the loop.
