@@ -283,6 +283,9 @@ class SmtpConnection(asyncio.Protocol):
                     await self._wait(1, step.timeout)
                 finally:
                     self._draining = False
+            else:
+                # A peer that reads as fast as we write would keep the whole program waiting for 50 MB.
+                await asyncio.sleep(0)
         return Answers(self._reader.take(1), self._trouble)
 
     async def _start_tls(self, step: StartTls) -> Answers:
