@@ -9,6 +9,7 @@ in Postroom reads the environment.
 
 import ipaddress
 import os
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -23,6 +24,8 @@ from postroom.base.errors import SettingsError
 ROLES = ("submission", "inbound", "api", "track", "deliver", "watch", "upkeep")
 
 Network = IPv4Network | IPv6Network
+_LEVELS = ("debug", "info", "warning", "error")
+_LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,19 @@ def _days(value: str) -> timedelta:
     return timedelta(days=days)
 
 
+def _hostname(value: str) -> str:
+    labels = value.rstrip(".").split(".")
+    if len(value) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
+        raise ValueError("a host name of letters, digits, hyphens and dots, such as mail.example.com")
+    return value.rstrip(".")
+
+
+def _level(value: str) -> str:
+    if value not in _LEVELS:
+        raise ValueError(f"one of {', '.join(_LEVELS)}")
+    return value
+
+
 def _setting(parse: Callable[[str], Any], default: str, sentence: str, *, secret: bool = False) -> Any:
     return field(metadata={"parse": parse, "default": default, "sentence": sentence, "secret": secret})
 
@@ -127,7 +143,9 @@ class Settings:
     )
     roles: frozenset[str] = _setting(_roles, "all", f"What this process does: all, or some of {', '.join(ROLES)}.")
     hostname: str = _setting(
-        _text, "localhost.localdomain", "Name in EHLO, Received and Message-ID, and the installation's own rp. host."
+        _hostname,
+        "localhost.localdomain",
+        "Name in EHLO, Received and Message-ID, and the installation's own rp. host.",
     )
     tls_cert: str = _setting(_text, "", "PEM certificate chain of the SMTP doors; read again on change.")
     tls_key: str = _setting(_text, "", "PEM key of POSTROOM_TLS_CERT; without both a self-signed one is made.")
@@ -147,7 +165,7 @@ class Settings:
     site_connections: int = _setting(_whole(1, 1000), "20", "Connections to one site at a time, over all nodes.")
     message_size_mb: int = _setting(_whole(1, 1024), "60", "Largest mail that the doors take, in MiB.")
     give_up_days: timedelta = _setting(_days, "5", "Days after the first try when a deferred recipient has failed.")
-    log_level: str = _setting(_text, "info", "Least level that is logged: debug, info, warning or error.")
+    log_level: str = _setting(_level, "info", "Least level that is logged: debug, info, warning or error.")
 
     @property
     def database(self) -> str:

@@ -1,6 +1,10 @@
 """Wiring of the doors: SMTP submission, HTTP API and public addresses, tracking."""
 
 import datetime
+import errno
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -11,7 +15,7 @@ from postroom.app.keys import public_url
 from postroom.app.outbound import Outbound
 from postroom.app.services import Services
 from postroom.app.smtp_accept import SubmissionAccept
-from postroom.base.errors import TryLater
+from postroom.base.errors import SettingsError, TryLater
 from postroom.config import Listener
 from postroom.doors.http.api import create_api
 from postroom.doors.http.public import PublicDoor
@@ -50,17 +54,27 @@ class Doors:
         self.ingest = Ingest(self._spool, services.database, services.ids, services.clock)
 
     async def open(self) -> None:
-        """Listen. Raises OSError where an address is taken, SettingsError for a certificate that cannot be used."""
+        """Listen. Raises SettingsError where an address or a certificate cannot be used."""
+        try:
+            await self._open()
+        except BaseException:
+            await self.close(0)
+            raise
+
+    async def _open(self) -> None:
         settings = self._services.settings
         if "submission" in settings.roles:
             await self._open_submission(settings.submission, settings.submissions)
         if "api" in settings.roles and settings.http is not None:
-            listener = await serve_http(self._public(api=True), settings.http.host, settings.http.port, lifespan=True)
+            address = settings.http
+            with _listening("POSTROOM_HTTP", address):
+                listener = await serve_http(self._public(api=True), address.host, address.port, lifespan=True)
             self._http.append(listener)
             self.http_port = listener.port
         if "track" in settings.roles and settings.public_http is not None:
             public = settings.public_http
-            self._http.append(await serve_http(self._public(api=False), public.host, public.port))
+            with _listening("POSTROOM_PUBLIC_HTTP", public):
+                self._http.append(await serve_http(self._public(api=False), public.host, public.port))
 
     async def close(self, seconds: float) -> None:
         """Take nobody in any more; what is being handed in may end for `seconds`."""
@@ -94,13 +108,17 @@ class Doors:
         )
         plain, implicit = listeners
         if plain is not None:
-            _, self.submission_port = await self._smtp.listen(plain.host, plain.port)
+            with _listening("POSTROOM_SUBMISSION", plain):
+                _, self.submission_port = await self._smtp.listen(plain.host, plain.port)
         if implicit is not None:
-            await self._smtp.listen(implicit.host, implicit.port, implicit_tls=True)
+            with _listening("POSTROOM_SUBMISSIONS", implicit):
+                await self._smtp.listen(implicit.host, implicit.port, implicit_tls=True)
 
     def _tls(self) -> ServerContext:
         settings = self._services.settings
-        if settings.tls_cert or settings.tls_key:
+        if bool(settings.tls_cert) != bool(settings.tls_key):
+            raise SettingsError("POSTROOM_TLS_CERT and POSTROOM_TLS_KEY belong together: set both or neither")
+        if settings.tls_cert:
             return ServerContext(Path(settings.tls_cert), Path(settings.tls_key))
         now = datetime.datetime.fromtimestamp(self._services.clock.now_ms() / 1000, datetime.UTC)
         return ServerContext(*self_signed(settings.data, settings.hostname, now))
@@ -136,3 +154,20 @@ class Doors:
         )
         self._public_doors.append(door)
         return door
+
+
+@contextmanager
+def _listening(setting: str, address: Listener) -> Iterator[None]:
+    """Turn the refusal of an address into a SettingsError that names its setting and the remedy."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            why = "the port is in use: stop the program that has it, or choose another port"
+        elif error.errno == errno.EACCES:
+            why = "this user may not: choose a port above 1023, or grant CAP_NET_BIND_SERVICE"
+        elif isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+            why = "this machine has no such address"
+        else:
+            why = str(error)
+        raise SettingsError(f"{setting}: cannot listen on {address}: {why}") from error

@@ -42,6 +42,11 @@ def check(name: str, workspace: str, as_json: bool) -> None:
     for record in result["records"]:
         mark = "seen   " if record["seen"] else "missing"
         click.echo(f"{mark}  {record['purpose']:<16} {record['name']}  {record['problem']}")
+    missing = [record for record in result["records"] if not record["seen"]]
+    if missing:
+        click.echo("\nTo be published:\n")
+        _show_records(missing)
+        click.echo()
     click.echo("mail from this domain may leave" if result["may_send"] else "mail from this domain may not leave yet")
 
 

@@ -56,7 +56,8 @@ def postroom() -> None:
 def main() -> None:
     """Run the command line; an expected error is one line on standard error and exit code 1."""
     try:
-        postroom(standalone_mode=True)
+        postroom(prog_name="postroom", standalone_mode=True)
     except PostroomError as error:
-        click.echo(f"postroom: {error}", err=True)
+        # What others said, such as PostgreSQL, may have line ends.
+        click.echo(f"postroom: {' '.join(str(error).split())}", err=True)
         sys.exit(1)

@@ -116,7 +116,7 @@ class Domains:
         existing = await self.get(workspace, label)
         if existing is not None:
             if not vouched:
-                raise WrongInput("name", f"{label} is there already; its records are shown by GET /domains/{label}")
+                raise WrongInput("name", f"{label} is there already; `postroom domain check {label}` shows its records")
             await self._database.write(lambda tx: domains.set_vouched(tx, workspace.id, existing.id))
             await self.refresh()
             return existing._replace(vouched=1)

@@ -197,7 +197,7 @@ def _open(url: str, node: int, clock: Clock, loop: asyncio.AbstractEventLoop) ->
         database = Database(source.engine, clock, loop)
         database._writer = Writer(source.writer, database._deliver_writes, clock, node)
     except source.errors as error:
-        raise StoreLost(f"the database cannot be opened: {error}") from error
+        raise StoreLost(f"the database (POSTROOM_DATABASE_URL) cannot be opened: {error}") from error
     database._readers = Readers(source.reader, database._deliver_read, source.readers)
     return database
 

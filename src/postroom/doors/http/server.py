@@ -10,6 +10,7 @@ system calls and two packets; for pixels that is a quarter of all the work.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -117,10 +118,18 @@ class HttpServer(uvicorn.Server):
 
     async def startup(self, sockets: object = None) -> None:
         """Listen. Raises OSError where the address cannot be taken (uvicorn would end the process)."""
+        logger = logging.getLogger("uvicorn.error")
+        level = logger.level
+        # It logs why it cannot listen and ends the process: here the caller says it, once.
+        logger.setLevel(logging.CRITICAL)
         try:
             await super().startup()
         except SystemExit as error:
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from None
             raise OSError(f"cannot listen on {self.config.host}:{self.config.port}") from error
+        finally:
+            logger.setLevel(level)
 
 
 class HttpListener:
