@@ -4,7 +4,7 @@
 # Nothing is asked, no daemon is started and none is left running. When everything is there this ends at once.
 set -eu
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd -P)
-packages="postfix opendkim opendkim-tools postgresql-15 swaks strace iproute2 procps util-linux
+packages="postfix opendkim opendkim-tools postgresql-15 swaks libnet-ssleay-perl strace iproute2 procps util-linux
     libsasl2-modules libsasl2-modules-db sasl2-bin wrk nginx-light chromium curl"
 nodemailer=10.6.0
 policy=/usr/sbin/policy-rc.d

@@ -76,15 +76,16 @@ async def test_aiosmtplib_sends_over_starttls(sandbox: RunningServer) -> None:
     assert_arrived(sandbox, address)
 
 
-def test_swaks_sends_with_login(sandbox: RunningServer) -> None:
-    """Without TLS, as on loopback it may: Debian's swaks speaks TLS only beside libnet-ssleay-perl."""
-    require_peer("swaks")
+@pytest.mark.parametrize("tls", ["", "--tls"])
+def test_swaks_sends_with_login(sandbox: RunningServer, tls: str) -> None:
+    """Without TLS, as on loopback it may, and with it."""
+    require_peer("swaks-tls" if tls else "swaks")
     login = sandbox.login
-    address = "swaks@example.net"
+    address = f"swaks{tls}@example.net"
 
     printed = run(
-        ["swaks", "--server", f"{login.host}:{login.port}", "--auth", "LOGIN", "--auth-user", login.username,
-         "--auth-password", login.password, "--from", "ada@example.com", "--to", address, "--data", "-"],
+        ["swaks", "--server", f"{login.host}:{login.port}", *([tls] if tls else []), "--auth", "LOGIN",
+         "--auth-user", login.username, "--auth-password", login.password, "--from", "ada@example.com", "--to", address, "--data", "-"],
         input=mail_to(address).as_bytes(),
     )  # fmt: skip
 

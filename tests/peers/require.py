@@ -32,7 +32,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def require_peer(name: str) -> None:
     """Skip the calling test, with the reason, when this machine cannot run the peer `name`.
 
-    Names: postgresql, postfix, opendkim, swaks, strace, ip, ss, curl, wrk, nginx,
+    Names: postgresql, postfix, opendkim, swaks, swaks-tls, strace, ip, ss, curl, wrk, nginx,
     saslpasswd2, chromium, node, nodemailer. Under POSTROOM_REQUIRE_PEERS=1 every
     skip is a failure (tests/conftest.py).
     """
@@ -45,6 +45,9 @@ def missing(name: str) -> str | None:
     if name == "nodemailer":
         installed = (ROOT / ".peers" / "node_modules" / "nodemailer").is_dir()
         return missing("node") or (None if installed else "nodemailer is not in .peers (make peers)")
+    if name == "swaks-tls":
+        module = any(Path("/usr").glob("lib/*/perl5/*/Net/SSLeay.pm"))
+        return missing("swaks") or (None if module else "swaks speaks TLS only with libnet-ssleay-perl (make peers)")
     absent = [program for program in _PROGRAMS[name] if shutil.which(program) is None]
     if absent:
         return f"{name} is not installed: no {absent[0]} (make peers)"
