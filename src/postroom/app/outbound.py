@@ -26,6 +26,7 @@ from postroom.outbound.next_hop import DirectSettings, NextHops
 from postroom.outbound.notifications import Notifications
 from postroom.outbound.recover import Recovery
 from postroom.outbound.retry import RetrySchedule
+from postroom.outbound.sandbox import SandboxTransport
 from postroom.outbound.settle import retries_in_doubt
 from postroom.outbound.settler import Settler
 from postroom.outbound.sites import Sites
@@ -84,7 +85,9 @@ class Outbound:
         self._journals.mkdir(exist_ok=True)
         await self._recover()
         await self._destinations.open()
-        self._pool, transports = make_transports(settings.hostname, settings.site_connections, services.clock)
+        self._pool, transports = make_transports(
+            settings.hostname, settings.site_connections, services.clock, SandboxTransport(services.slow.run)
+        )
         self._journal = Journal(self._journals, f"owner-{os.getpid()}", self._boot_id)
         local = LocalAttempts(local_tools(services, transports), self._journal, services.clock)
         helpers = None

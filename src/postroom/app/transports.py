@@ -14,13 +14,15 @@ from postroom.outbound.smarthost import SmarthostTransport
 from postroom.outbound.transport import Transport, TransportKind
 
 
-def make_transports(hostname: str, connections: int, clock: Clock) -> tuple[SmtpPool, dict[TransportKind, Transport]]:
+def make_transports(
+    hostname: str, connections: int, clock: Clock, sandbox: SandboxTransport | None = None
+) -> tuple[SmtpPool, dict[TransportKind, Transport]]:
     """Return the ways out of one process with the pool that they share."""
     pool = SmtpPool(
         ClientSettings(hostname=hostname), PoolSettings(max_connections=connections), ClientContexts(), clock
     )
     transports: dict[TransportKind, Transport] = {
-        TransportKind.SANDBOX: SandboxTransport(),
+        TransportKind.SANDBOX: sandbox or SandboxTransport(),
         TransportKind.SMARTHOST: SmarthostTransport(pool, clock),
         TransportKind.DIRECT: MxTransport(pool, clock, random.Random()),  # noqa: S311 - order of equal MX hosts
     }
