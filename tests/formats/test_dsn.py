@@ -168,9 +168,7 @@ def test_nothing_in_a_report_can_open_a_line_of_its_own(
     diagnostic: str, subject: str, extra: str, original: bytes, full: bool
 ) -> None:
     recipient = replace(FAILED, diagnostic=diagnostic, remote_mta=extra, original=f"rfc822;{extra}")
-    report = replace(
-        REPORT, recipients=(recipient,), subject=subject, envid=extra, original=original, return_full=full
-    )
+    report = replace(REPORT, recipients=(recipient,), subject=subject, envid=extra, original=original, return_full=full)
     message, composed = written(report)
     assert b"\n" not in composed.content.replace(b"\r\n", b"")
     assert b"\r" not in composed.content.replace(b"\r\n", b"")

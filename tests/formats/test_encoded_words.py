@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from postroom.mail.encoded_words import decode_words, encode_words, fold_items, fold_text
 from postroom.mail.header import unfold
 
-WORDISH = st.lists(
-    st.sampled_from([b"=?", b"?=", b"?", b"utf-8", b"b", b"q", b"=C3", b" ", b"w7w=", b"\r\n"])
-).map(b"".join)
+WORDISH = st.lists(st.sampled_from([b"=?", b"?=", b"?", b"utf-8", b"b", b"q", b"=C3", b" ", b"w7w=", b"\r\n"])).map(
+    b"".join
+)
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,8 @@ def test_swaks_sends_with_login(sandbox: RunningServer, tls: str) -> None:
 
     printed = run(
         ["swaks", "--server", f"{login.host}:{login.port}", *([tls] if tls else []), "--auth", "LOGIN",
-         "--auth-user", login.username, "--auth-password", login.password, "--from", "ada@example.com", "--to", address, "--data", "-"],
+         "--auth-user", login.username, "--auth-password", login.password, "--from", "ada@example.com",
+         "--to", address, "--data", "-"],
         input=mail_to(address).as_bytes(),
     )  # fmt: skip
 

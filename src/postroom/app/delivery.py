@@ -104,6 +104,7 @@ class Attempting:
 
 def local_tools(services: Services, transports: dict[TransportKind, Transport]) -> Tools:
     """Return what attempts in the owner use."""
+
     async def compiled(work: Work) -> Compiled:
         return await services.contents.compiled(work.message.workspace_id, work.message.content_key)
 

@@ -31,6 +31,7 @@ _QUOTED_PAIR = re.compile(r"\\(.)")
 _LABEL = "[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _ASCII_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """A checked address as written, in its two halves."""

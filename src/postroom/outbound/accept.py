@@ -172,9 +172,7 @@ class Acceptance:
                 return await self._accept(submission, in_transaction)
         return await self._accept(submission, in_transaction)
 
-    async def _accept(
-        self, submission: Submission, in_transaction: Callable[[Tx, Accepted], None] | None
-    ) -> Accepted:
+    async def _accept(self, submission: Submission, in_transaction: Callable[[Tx, Accepted], None] | None) -> Accepted:
         prepared = await self.prepare(submission)
 
         def write(tx: Tx) -> Accepted:

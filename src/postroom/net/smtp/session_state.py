@@ -1,8 +1,10 @@
 """What a server session knows, and the few moves that all commands share.
 
-    NEW --EHLO--> READY --MAIL--> MAIL --RCPT--> RCPT --DATA .--> READY
-                                          RCPT --BDAT--> CHUNKS --BDAT LAST--> READY
-    RSET and EHLO lead back to READY; STARTTLS to NEW.
+```
+NEW --EHLO--> READY --MAIL--> MAIL --RCPT--> RCPT --DATA .--> READY
+                                             RCPT --BDAT--> CHUNKS --BDAT LAST--> READY
+```
+RSET and EHLO lead back to READY; STARTTLS to NEW.
 """
 
 from dataclasses import dataclass
