@@ -136,7 +136,9 @@ class Settings:
     public_http: Listener | None = _setting(_listener, "", "Second listener that serves /o /c /u only; empty is off.")
     submission: Listener | None = _setting(_listener, "127.0.0.1:2525", "SMTP submission with STARTTLS.")
     submissions: Listener | None = _setting(_listener, "", "SMTP submission with implicit TLS; empty is off.")
-    inbound: Listener | None = _setting(_listener, "127.0.0.1:2526", "SMTP door for mail from outside.")
+    inbound: Listener | None = _setting(
+        _listener, "127.0.0.1:2526", "SMTP door for mail from outside; this version does not open it yet."
+    )
     resolver: str = _setting(_text, "", "host:port of the DNS resolver; empty is that of the system.")
     transport: str = _setting(
         _text, "sandbox", "Way out: sandbox, direct, smtp://user:pass@host:port or smtps://….", secret=True
@@ -149,9 +151,7 @@ class Settings:
     )
     tls_cert: str = _setting(_text, "", "PEM certificate chain of the SMTP doors; read again on change.")
     tls_key: str = _setting(_text, "", "PEM key of POSTROOM_TLS_CERT; without both a self-signed one is made.")
-    trusted_proxies: tuple[Network, ...] = _setting(
-        _networks, "", "Networks whose X-Forwarded-For and X-Forwarded-Proto are believed."
-    )
+    trusted_proxies: tuple[Network, ...] = _setting(_networks, "", "Networks whose X-Forwarded-For is believed.")
     secret: str = _setting(
         _text, "", "Master key, 64 hexadecimal digits; empty is secret.key in the data folder.", secret=True
     )

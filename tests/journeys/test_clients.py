@@ -14,7 +14,7 @@ from peers import nodemailer
 from peers.postfix import Postfix
 from peers.process import PeerFailed, run
 from peers.require import require_peer
-from running_server import RunningServer, message_id_of
+from running_server import Api, RunningServer, message_id_of
 
 BODY = "One\n.two\n..three\n.\ncafé\n"
 
@@ -165,7 +165,13 @@ def test_the_lines_that_serve_prints_work_when_pasted_into_a_shell() -> None:
 
         assert message_id_of(answer) != message_id_of(said)
         server.wait_until_settled()
+        key = re.search(r"API key: +(\S+)", server.log())
+        recipient = re.search(r"rcp_\w+", answer)
+        assert key
+        assert recipient
+        shown = Api(server.http_port, key[1]).request("GET", f"/recipients/{recipient[0]}/copy")
         first, second = server.kept("ada@example.net")
+        assert shown.body == first
         assert b"/c/" in first
         assert b"/o/" in first
         assert b"This is a test mailing" in second

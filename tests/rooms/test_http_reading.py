@@ -1,6 +1,7 @@
 """Looking things up by HTTP: keys, tenants, pages, the queue in words, suppressions, the event feed, the document."""
 
 import re
+import zlib
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -13,7 +14,7 @@ from postroom.base.ids import parse_id, show_id
 from postroom.doors.http.events import SETTLES_MS
 from postroom.doors.http.operation import Operation, id_pattern
 from postroom.doors.http.words import next_try, read_time, show_time, why
-from postroom.ledger.rows import RecipientRow
+from postroom.ledger.rows import RecipientRow, SandboxCopyRow
 from postroom.store.database import open_database
 
 
@@ -350,3 +351,19 @@ def test_a_deferred_recipient_says_what_the_peer_said_and_when_it_is_tried_next(
 )
 def test_pauses_are_told_in_the_unit_that_fits(ms: int, words: str) -> None:
     assert words in next_try("deferred", 1_767_225_600_000 + ms, 1_767_225_600_000)
+
+
+async def test_the_copy_in_the_sandbox_is_shown_byte_for_byte_to_its_workspace_only(api: Api) -> None:
+    sent = await send(api)
+    (recipient,) = sent["recipients"]
+    path = f"/api/v1/recipients/{recipient['id']}/copy"
+    assert (await api.client.get(path)).status_code == 404
+    copy = b"Subject: x\r\n\r\n\xff\r\n"
+    row = SandboxCopyRow(parse_id("rcp", recipient["id"]) or 0, 1, "b-1@rp.test", zlib.compress(copy), 1)
+    await api.services.database.write(lambda tx: tx.add(row))
+
+    shown = await api.client.get(path)
+
+    assert (shown.status_code, shown.content) == (200, copy)
+    assert shown.headers["content-type"].partition(";")[0] == "message/rfc822"
+    assert (await api.other.get(path)).status_code == 404

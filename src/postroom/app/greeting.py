@@ -15,7 +15,7 @@ def greet(made: Mapping[str, Any], settings: Settings, http_port: int, submissio
         click.echo(f"\nPostroom is ready. API: http://{http.host}:{http_port}/api/v1")
     transport = settings.transport.partition("://")[0]
     if transport == "sandbox":
-        click.echo("Transport: sandbox (nothing leaves this machine; copies are kept to be looked at)")
+        click.echo("Transport: sandbox (nothing leaves this machine; GET /api/v1/recipients/rcp_…/copy shows a copy)")
     else:
         click.echo(f"Transport: {transport}")
     key, smtp = made["api_key"], made["smtp"]

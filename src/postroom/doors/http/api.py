@@ -29,6 +29,7 @@ _ROUTES = (
     recipients.list_recipients,
     recipients.get_recipient,
     recipients.events_of_recipient,
+    recipients.get_copy,
     events.follow_events,
     stats.read_stats,
     suppressions.list_suppressions,

@@ -163,6 +163,8 @@ def _responses(path: str, operation: Operation) -> Json:
     if operation.answers is not None:
         schema = {"$ref": _REF.format(name=operation.answers.__name__)}
         success["content"] = {"application/json": {"schema": schema}}
+    if operation.media_type:
+        success["content"] = {operation.media_type: {"schema": {"type": "string", "format": "binary"}}}
     if operation.idempotent:
         success["headers"] = {
             "Idempotent-Replay": {

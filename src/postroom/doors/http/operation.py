@@ -12,7 +12,9 @@ class Operation:
 
     summary: str
     answers: type[Struct] | None
-    """The model of the successful answer; None: no content."""
+    """The model of the successful answer; None: no content, or `media_type` says it."""
+    media_type: str = ""
+    """Of a successful answer that is not JSON."""
     status: int = 200
     """Of the successful answer."""
     body: type[Struct] | None = None

@@ -17,8 +17,10 @@ from postroom.doors.http.words import read_path_id
 from postroom.ledger.rows import RecipientRow
 from postroom.ledger.states import RecipientState, Stream
 from postroom.mail.address import address_key, domain_key
-from postroom.store import events, recipients
+from postroom.store import events, recipients, sandbox
 from postroom.store.recipients import RecipientFilter
+
+_COPY_TYPE = "message/rfc822"
 
 
 class RecipientsQuery(Struct, frozen=True, rename={"since": "from", "until": "to"}):
@@ -68,6 +70,20 @@ async def events_of_recipient(request: ApiRequest) -> Response[bytes]:
     )
     shown, more = cut_page(rows, query.limit)
     return answer(EventPage([event_view(row) for row in shown], show_id("evt", shown[-1].id) if more else None))
+
+
+@get(
+    "/recipients/{id:str}/copy",
+    opt=described(Operation("Show the copy in the sandbox", answers=None, media_type=_COPY_TYPE)),
+)
+async def get_copy(request: ApiRequest) -> Response[bytes]:
+    """Return the copy that the sandbox keeps of a recipient: what would have left, byte for byte. 404 without one."""
+    recipient_id, workspace_id = read_path_id("rcp", request.path_params["id"]), request.user.id
+    services = services_of(request)
+    row = await services.database.read(lambda conn: sandbox.sandbox_copy(conn, workspace_id, recipient_id))
+    if row is None:
+        raise not_found("copy in the sandbox")
+    return Response(await services.slow.run(lambda: sandbox.wire_copy(row)), media_type=_COPY_TYPE)
 
 
 async def answer_page(request: ApiRequest, query: RecipientsQuery, states: tuple[str, ...] | None) -> Response[bytes]:
