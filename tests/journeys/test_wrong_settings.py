@@ -4,11 +4,14 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from peers.require import ROOT
+
+from postroom.store.data_folder import lock_data_folder
 
 
 def refusal(folder: Path, *words: str, **settings: str) -> str:
@@ -78,3 +81,13 @@ def test_another_master_key_is_refused(tmp_path: Path) -> None:
 
 def test_a_command_that_is_refused_says_why_in_one_line(tmp_path: Path) -> None:
     assert "postroom workspace create default" in refusal(tmp_path, "domain", "create", "example.com")
+
+
+def test_a_command_waits_for_a_server_that_is_just_starting(tmp_path: Path) -> None:
+    """Such a server has the data folder and no socket yet: to say that the folder is in use would confuse."""
+    lock = lock_data_folder(tmp_path)
+    timer = threading.Timer(1.5, lock.release)
+    timer.start()
+
+    assert "there is no workspace" in refusal(tmp_path, "domain", "list")
+    timer.join()

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
@@ -10,6 +11,10 @@ import click
 
 from postroom.app.control import call_control, control_path
 from postroom.config import read_settings
+from postroom.store.data_folder import FolderInUse
+
+_STARTING_TRIES = 20
+_STARTING_SECONDS = 0.25
 
 
 def operate(operation: str, arguments: Mapping[str, Any]) -> Any:
@@ -24,6 +29,12 @@ def operate(operation: str, arguments: Mapping[str, Any]) -> Any:
             alone = import_module("postroom.app.operations")
             return await alone.perform_alone(settings, operation, arguments)
 
+    for _ in range(_STARTING_TRIES):
+        try:
+            return asyncio.run(run())
+        except FolderInUse:
+            # A server that is just starting or stopping has the folder and no socket.
+            time.sleep(_STARTING_SECONDS)
     return asyncio.run(run())
 
 
