@@ -103,7 +103,8 @@ def test_looking_at_the_page_changes_nothing_and_its_button_acts(server: Running
 
 def test_a_forged_token_leads_nowhere(server: RunningServer, taken: SmtpSink) -> None:
     path = page_of(bulk(server, taken, "forged@taker.test"))
-    forged = path[:-1] + ("A" if path[-1] != "A" else "B")
+    # Not the last letter: some of its bits carry nothing.
+    forged = f"{path[:-2]}{'A' if path[-2] != 'A' else 'B'}{path[-1]}"
 
     assert post(server, forged, b"List-Unsubscribe=One-Click").status == 404
     assert server.fetch("GET", path, host="elsewhere.test").status == 404
