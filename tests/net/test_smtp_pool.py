@@ -100,10 +100,10 @@ async def test_no_more_connections_than_the_limit_are_open_and_everybody_gets_a_
         pool.release(connection)
         return sent.recipients[0].reply
 
-    # How the mails fall to the connections is chance, so one more than two may be made, after another was full.
+    # How the mails fall to the connections is chance: one that is full may be replaced by a third.
     replies = await asyncio.gather(*(send() for _ in range(SETTINGS.max_mails * 2)))
     assert [reply.code for reply in replies if reply] == [250] * SETTINGS.max_mails * 2
-    assert most == 2
+    assert most <= 2
 
 
 async def test_who_waits_longest_is_served_first(pool: SmtpPool, sink: SmtpSink) -> None:
