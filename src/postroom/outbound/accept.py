@@ -70,7 +70,7 @@ class Prepared:
 
     message: MessageRow
     content: ContentRow
-    """Links and a small body as they are: `write` compresses them."""
+    """The body is missing and the links are as they are: `write` compresses both."""
     packed: PackedContent
     recipients: tuple[RecipientRow, ...]
     lanes: tuple[LaneRow, ...]
@@ -88,7 +88,7 @@ class Prepared:
     @property
     def written_bytes(self) -> int:
         """About how much `write` writes; the pieces of a large content are stored already."""
-        return 0 if self.content.upload_id is not None else len(self.content.body or self.packed.raw)
+        return 0 if self.content.upload_id is not None else len(self.packed.raw)
 
     def write(self, tx: Tx) -> Accepted:
         """Store everything; recipients whose address is suppressed are stored as suppressed."""
@@ -115,9 +115,8 @@ class Prepared:
         # Compressed here, on the store's thread: each call lets the interpreter go, and on the
         # loop's thread that means waiting for it in the middle of every mail.
         row = self.content
-        if row.body is None and row.upload_id is None:
-            row = row._replace(body=store_content.pack(self.packed.raw))
-        return row._replace(links=store_content.pack(row.links))
+        body = store_content.pack(self.packed.raw) if row.upload_id is None else None
+        return row._replace(body=body, links=store_content.pack(row.links))
 
 
 class Acceptance:
@@ -245,15 +244,12 @@ class Acceptance:
         if upload_id is not None and len(packed.raw) != submission.content.size_bytes:  # type: ignore[union-attr]
             # Compiling took something out (Bcc behind a broken header): what is kept is what is sent.
             upload_id = await store_content.store_upload(self._database, self._ids.next(), packed.raw, self._clock)
-        body = None
-        if upload_id is None and len(packed.raw) > store_content.SMALL_BYTES:
-            body = await self._slow.run(lambda: store_content.pack(packed.raw))
         return ContentRow(
             submission.workspace.id,
             key,
             len(packed.raw),
             upload_id,
-            body,
+            None,
             packed.plan,
             pack_targets(findings.links),
             self._clock.now_ms(),
@@ -342,12 +338,13 @@ class Acceptance:
 def content_key(raw: bytes, options: CompileOptions) -> bytes:
     """Return the key under which a content is stored once a workspace."""
     digest = hashlib.sha256(options.to_bytes())
-    if len(raw) > store_content.SMALL_BYTES:
+    if len(raw) > _BIG_BYTES:
         digest.update(raw)
     else:
         # From 2,048 bytes on hashlib lets the interpreter go, and getting it back takes longer than the hash.
+        view = memoryview(raw)
         for start in range(0, len(raw), 2047):
-            digest.update(raw[start : start + 2047])
+            digest.update(view[start : start + 2047])
     return digest.digest()[:16]
 
 

@@ -15,9 +15,6 @@ from postroom.base.ids import IdSource, first_id_at
 from postroom.ledger.rows import ContentChunkRow, ContentRow
 from postroom.store.database import Conn, Database, Tx, statement
 
-SMALL_BYTES = 16 * 1024
-"""Up to here compressing takes less time than handing it to another thread."""
-
 CHUNK_BYTES = 256 * 1024
 
 _SMALL_WINDOW_BYTES = 8 * 1024
