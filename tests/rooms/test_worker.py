@@ -378,3 +378,26 @@ async def test_a_stop_claims_nothing_more_and_settles_what_was_being_tried(house
     house.worker.note([DueLane(rows[0].lane_id, 1, "transactional", "example.net", NOW)])
     await asyncio.sleep(0.05)
     assert len(house.tries.started) == len(started)
+
+
+async def test_what_was_being_claimed_when_a_stop_came_goes_back_at_once(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stayed `sending` until the next start."""
+    get = house.messages.get
+    reading, go_on = asyncio.Event(), asyncio.Event()
+
+    async def held(ids: Sequence[int]) -> Any:
+        reading.set()
+        await go_on.wait()
+        return await get(ids)
+
+    monkeypatch.setattr(house.messages, "get", held)
+    await house.message(3)
+    await house.until(reading.is_set)
+    stopping = asyncio.ensure_future(house.worker.stop(1))
+    await asyncio.sleep(0)
+    go_on.set()
+    await stopping
+    assert await house.states() == {"queued": 3}
+    assert house.tries.started == []

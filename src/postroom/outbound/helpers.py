@@ -4,7 +4,7 @@ A helper has what an attempt needs as values: contents and keys are given to it
 before the first work that names them. Which contents it holds is decided here,
 by bytes, and forgotten here, so that both ends always agree. When a helper
 dies, its journal tells what was in flight, and another one takes its place. A
-recipient that was in flight at two deaths waits for its next try as after a
+recipient that was in flight at three deaths waits for its next try as after a
 transient failure: it may be what kills them.
 """
 
@@ -33,8 +33,9 @@ _log = structlog.get_logger(__name__)
 _CONTENT_BYTES = 4 << 20
 _GRACE_SECONDS = 5.0
 _RESPAWN_SECONDS = 1.0
+_DEATHS = 3
 _DEATHS_KEPT = 1000
-_DEADLY = Outcome(OutcomeKind.DEFERRED, SmtpReply(451, "4.3.0", "the process that made this try ended, twice"))
+_DEADLY = Outcome(OutcomeKind.DEFERRED, SmtpReply(451, "4.3.0", "the process that made this try ended, three times"))
 _LATER = Outcome(OutcomeKind.RETURNED, SmtpReply(451, "4.3.0", "what this try needs could not be read"))
 
 
@@ -254,16 +255,16 @@ class HelperAttempts:
         flights = await self._flights_of(helper.link.journal_name)
         for work, done in list(helper.running.values()):
             outcome = outcome_after_crash(work.claimed, flights)
-            if outcome is NOT_BEGUN and self._died_before(work.claimed.id):
+            if outcome is NOT_BEGUN and self._kills(work.claimed.id):
                 outcome = _DEADLY
             done(Attempted(outcome))
         helper.running.clear()
 
-    def _died_before(self, recipient_id: int) -> bool:
+    def _kills(self, recipient_id: int) -> bool:
         deaths = self._deaths[recipient_id] = self._deaths.pop(recipient_id, 0) + 1
         if len(self._deaths) > _DEATHS_KEPT:
             self._deaths.popitem(last=False)
-        return deaths > 1
+        return deaths >= _DEATHS
 
 
 def _not_handed(task: asyncio.Task[None], handed: list[Attempted | None], done: Callable[[Attempted], None]) -> None:

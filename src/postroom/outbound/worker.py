@@ -52,6 +52,7 @@ _CLAIM_END_SECONDS = 2.0
 _FLUSH_SECONDS = 5.0
 
 _NO_HOP = Outcome(OutcomeKind.RETURNED, SmtpReply(451, "4.4.3", "the next hop is being looked up"))
+_STOPPED = Outcome(OutcomeKind.RETURNED, SmtpReply(451, "4.3.0", "stopped before this try began"))
 _TOO_LATE = Outcome(OutcomeKind.RETURNED, SmtpReply(451, "4.3.0", "not begun within a minute of its claim"))
 
 
@@ -253,21 +254,24 @@ class Worker:
                     self._start_one(one, message, turn, claimed_ms)
 
     async def _messages_of(self, claimed: Sequence[Claimed]) -> Mapping[int, MessageRow]:
-        while not self._stopping:
+        while True:
             try:
                 return await self._messages.get([one.message_id for one in claimed])
             except TryLater as error:
                 # They are claimed already: nobody else can try them, so wait for the store.
                 _log.warning("cannot read claimed messages now", reason=str(error))
+                if self._stopping:
+                    return {}
                 await self._clock.sleep(_LATER_SECONDS)
-        return {}
 
     def _start_one(self, claimed: Claimed, message: MessageRow, turn: Turn, claimed_ms: int) -> None:
         key = (claimed.id, claimed.epoch)
         self._in_flight[key] = _InFlight(claimed, message, turn.site, Stream(turn.lane.stream))
         self._nothing_in_flight.clear()
         hop = self._hops.known(turn.lane)
-        if self._clock.now_ms() - claimed_ms > BELIEVED_MS:
+        if self._stopping:
+            self._ended(key, Attempted(_STOPPED))
+        elif self._clock.now_ms() - claimed_ms > BELIEVED_MS:
             self._ended(key, Attempted(_TOO_LATE))
         elif hop is None:
             self._ended(key, Attempted(_NO_HOP))
