@@ -154,6 +154,8 @@ class Writer:
             try:
                 self._serve_group(taken)
             except _Trouble as trouble:
+                # Before the answers: who is refused and asks again must not wait for a database that is away.
+                self.trouble = trouble.error
                 self._refuse([job for job in taken if not job.is_answered], trouble.error)
                 self._refuse_until_back(trouble.error)
             except Exception as error:
