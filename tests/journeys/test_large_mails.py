@@ -1,0 +1,122 @@
+"""Large mails that come together take little memory and hold no small one up."""
+
+import base64
+import os
+import smtplib
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from many_nodes import helpers_of, pid_of
+from peers.process import wait_until
+from peers.require import ROOT
+from running_server import RunningServer
+
+BLOCK = b"".join(base64.b64encode(os.urandom(57)) + b"\r\n" for _ in range(1000))
+HEAD = (
+    b"From: a@example.com\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n"
+    b'Content-Type: text/html\r\n\r\n<a href="http://x.test/">x</a>\r\n--b\r\n'
+    b"Content-Type: application/octet-stream\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+)
+TAIL = b"\r\n--b--\r\n.\r\n"
+SINK = """
+import sys
+sys.path[:0] = {path!r}
+from peers.counting_sink import CountingSink
+with CountingSink() as sink:
+    print(sink.port, flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def far_sink() -> Iterator[str]:
+    """The address of a sink in a process of its own: taking 50 MB must not hold the clients here up."""
+    code = SINK.format(path=[str(ROOT / "tests"), str(ROOT / "src")])
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as sink:
+        assert sink.stdin is not None
+        assert sink.stdout is not None
+        yield f"127.0.0.1:{sink.stdout.readline().strip()}"
+        sink.stdin.close()
+
+
+def memory_mb(server: RunningServer) -> int:
+    """Return what the server and its helpers use, shared pages divided."""
+    total = 0
+    for pid in (pid_of(server), *helpers_of(server)):
+        told = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        total += next(int(line.split()[1]) for line in told.splitlines() if line.startswith("Pss:"))
+    return total // 1024
+
+
+def send_large(server: RunningServer, number: int, size_bytes: int, codes: list[int]) -> None:
+    with server.smtp(tls=False) as client:
+        client.timeout = 600
+        client.mail("a@example.com")
+        client.rcpt("b@large.test")
+        client.docmd("DATA")
+        assert client.sock is not None
+        client.sock.settimeout(600)
+        client.sock.sendall(b"Message-ID: <large%d@example.com>\r\n" % number + HEAD)
+        for _ in range(size_bytes // len(BLOCK)):
+            client.sock.sendall(BLOCK)
+        client.sock.sendall(TAIL)
+        codes.append(client.getreply()[0])
+
+
+def send_small(client: smtplib.SMTP) -> float:
+    began = time.monotonic()
+    client.sendmail("a@example.com", ["b@small.test"], b"From: a@example.com\r\nSubject: small\r\n\r\nHi\r\n")
+    return time.monotonic() - began
+
+
+def come_together(server: RunningServer, mails: int, size_bytes: int) -> tuple[int, list[float]]:
+    """Hand so many large mails in at once; return the most memory (MB) and what small ones took meanwhile (s)."""
+    codes: list[int] = []
+    senders = [threading.Thread(target=send_large, args=(server, number, size_bytes, codes)) for number in range(mails)]
+    most, took = 0, []
+    left = "SELECT count(*) FROM recipient WHERE domain = 'large.test' AND state = 'delivered'"
+    with server.smtp(tls=False) as client:
+        usual = sorted(send_small(client) for _ in range(50))[25]
+        for sender in senders:
+            sender.start()
+        while any(sender.is_alive() for sender in senders) or server.rows(left)[0][0] < mails:
+            took.append(send_small(client) - usual)
+            most = max(most, memory_mb(server))
+            assert all(code == 250 for code in codes), codes
+            time.sleep(0.02)
+    wait_until(lambda: memory_mb(server) < 200, "memory is given back", 30)
+    return most, sorted(took)
+
+
+def report(most: int, took: list[float]) -> None:
+    p99 = took[int(len(took) * 0.99)]
+    print(f"at most {most} MB; a small accept is delayed by {took[len(took) // 2] * 1000:.0f} ms (median), "
+          f"{p99 * 1000:.0f} ms (p99), {took[-1] * 1000:.0f} ms (worst of {len(took)})")  # fmt: skip
+
+
+def test_large_mails_are_in_memory_one_at_a_time(far_sink: str) -> None:
+    with RunningServer(vouched=["example.com"], transport=f"smtp://{far_sink}") as server:
+        most, took = come_together(server, 8, 12_000_000)
+        report(most, took)
+        assert most < 220
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("transport", ["sandbox", "smarthost"])
+def test_20_mails_of_50_mb_take_less_than_300_mb_and_delay_small_ones_by_100_ms_at_most(
+    far_sink: str, transport: str
+) -> None:
+    way_out = "sandbox" if transport == "sandbox" else f"smtp://{far_sink}"
+    with RunningServer(vouched=["example.com"], transport=way_out) as server:
+        most, took = come_together(server, 20, 50_000_000)
+        report(most, took)
+        assert most < 300
+        # The clients share the two cores: the worst of some hundred tells of them, not of us.
+        assert took[int(len(took) * 0.98)] < 0.1
