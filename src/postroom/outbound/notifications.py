@@ -20,7 +20,7 @@ from postroom.mail.envelope import Notify
 from postroom.outbound.accept import OWN_SOURCE, Acceptance, Prepared
 from postroom.outbound.attempt import ContentGone
 from postroom.outbound.contents import Contents
-from postroom.outbound.notify import compose_notification, due_notification
+from postroom.outbound.notify import Notification, compose_notification, due_notification
 from postroom.outbound.retry import RetrySchedule
 from postroom.outbound.settle import Decision
 from postroom.outbound.submission import Submission, Track
@@ -102,17 +102,41 @@ class Notifications:
         )
 
     async def _report(self, decision: Decision, action: Action) -> Prepared | None:
-        claimed, message, outcome = decision.tried.claimed, decision.tried.message, decision.outcome
+        message = decision.tried.message
+        workspace = self._workspace_of(message.workspace_id)
+        if workspace is None:
+            # Another node has just made it: it is read again every few seconds.
+            raise TryLater(f"workspace {message.workspace_id} is not known here yet")
         try:
             original = (await self._contents.load(message.workspace_id, message.content_key)).raw
         except ContentGone:
             original = b""
+        try:
+            notification = self._compose(decision, action, original)
+            submission = Submission(
+                workspace=workspace,
+                envelope=notification.envelope,
+                content=notification.content,
+                source=OWN_SOURCE,
+                stream=Stream.TRANSACTIONAL,
+                track=Track.NOTHING,
+            )
+            return await self._acceptance.prepare(submission)
+        except TryLater:
+            raise
+        except (PostroomError, ValueError) as error:
+            # A report that cannot be written or sent must not keep its recipient from being settled.
+            _log.warning("no report to the author", recipient=decision.tried.claimed.id, reason=str(error))
+            return None
+
+    def _compose(self, decision: Decision, action: Action, original: bytes) -> Notification:
+        outcome, first_ms = decision.outcome, decision.settlement.first_tried_ms
         until = None
-        if decision.settlement.first_tried_ms is not None and outcome.kind is OutcomeKind.DEFERRED:
-            until = decision.settlement.first_tried_ms + round(self._schedule.give_up_after.total_seconds() * 1000)
-        notification = compose_notification(
-            message,
-            claimed,
+        if first_ms is not None and outcome.kind is OutcomeKind.DEFERRED:
+            until = first_ms + round(self._schedule.give_up_after.total_seconds() * 1000)
+        return compose_notification(
+            decision.tried.message,
+            decision.tried.claimed,
             action,
             outcome.reply,
             original,
@@ -122,23 +146,3 @@ class Notifications:
             next_hop=outcome.next_hop,
             will_retry_until_ms=until,
         )
-        workspace = self._workspace_of(message.workspace_id)
-        if workspace is None:
-            # Another node has just made it: it is read again every few seconds.
-            raise TryLater(f"workspace {message.workspace_id} is not known here yet")
-        submission = Submission(
-            workspace=workspace,
-            envelope=notification.envelope,
-            content=notification.content,
-            source=OWN_SOURCE,
-            stream=Stream.TRANSACTIONAL,
-            track=Track.NOTHING,
-        )
-        try:
-            return await self._acceptance.prepare(submission)
-        except TryLater:
-            raise
-        except PostroomError as error:
-            # A report that cannot be sent must not keep its recipient from being settled.
-            _log.warning("no report to the author", recipient=claimed.id, reason=str(error))
-            return None
