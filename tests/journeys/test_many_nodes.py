@@ -78,6 +78,7 @@ def work_together(url: str, nodes: int, messages: int, seconds: float) -> None:
         print(f"{500 * messages} by {len(workers)} nodes in {took:.1f} s: {shares}")
 
 
+@pytest.mark.soak
 def test_two_nodes_share_a_queue_without_a_double(url: str) -> None:
     work_together(url, 2, 4, 90)
 
