@@ -69,10 +69,11 @@ async def serve(folder: Path) -> None:
         ids=ids,
         clock=clock,
     )
-    listener = await serve_http(door, "127.0.0.1", 0)
-    print(listener.port, flush=True)
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    listener = await serve_http(door, "127.0.0.1", 0)
+    # Who reads the port may stop us at once.
+    print(listener.port, flush=True)
     await stop.wait()
     await listener.stop(2)
     carrying.cancel()

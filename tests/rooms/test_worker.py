@@ -182,7 +182,7 @@ async def test_a_deferred_recipient_is_tried_again_when_it_is_due(house: House) 
 
 
 async def test_a_suppressed_address_is_never_dialled(house: House) -> None:
-    _, rows = await house.message(3)
+    _, rows = await house.message(3, recipient={"due_ms": NOW + 10_000})
     await house.database.write(
         lambda tx: tx.add(SuppressionRow(9, 1, rows[1].address_key, "all", "dead", "api", "", None, NOW))
     )
