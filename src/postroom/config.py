@@ -160,7 +160,7 @@ class Settings:
     )
     direct_port: int = _setting(_whole(1, 65535), "25", "Port of MX hosts in direct delivery; others are for tests.")
     helpers: int = _setting(
-        _whole(0, 64), "1", "Processes that make attempts beside the owner; 0 makes them in the owner."
+        _whole(0, 64), "2", "Processes that make attempts beside the owner; 0 makes them in the owner."
     )
     site_connections: int = _setting(_whole(1, 1000), "20", "Connections to one site at a time, over all nodes.")
     message_size_mb: int = _setting(_whole(1, 1024), "60", "Largest mail that the doors take, in MiB.")
