@@ -274,15 +274,6 @@ class DestinationRow(NamedTuple):
     expires_ms: int
 
 
-class SiteSlotRow(NamedTuple):
-    """How many connections to a site a node may hold."""
-
-    site: str
-    node: int
-    slots: int
-    lease_ms: int
-
-
 class HitRow(NamedTuple):
     """One fetch of a pixel or a link, with its evidence."""
 

@@ -13,7 +13,7 @@ from postroom.store.statement import ColumnKind
 _IGNORED = (rows.ContentChunkRow, rows.LaneRow, rows.HitRow, rows.SandboxCopyRow)
 """A row whose key exists is left as it is: it tells the same."""
 
-_REPLACED = (rows.DestinationRow, rows.SiteSlotRow)
+_REPLACED = (rows.DestinationRow,)
 """A row whose key exists is overwritten."""
 
 

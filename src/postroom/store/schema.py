@@ -342,16 +342,6 @@ destination = Table(
     _big("expires_ms"),
 )
 
-site_slot = Table(
-    "site_slot",
-    metadata,
-    _text("site"),
-    _big("node"),
-    _int("slots"),
-    _big("lease_ms"),
-    PrimaryKeyConstraint("site", "node"),
-)
-
 hit = Table(
     "hit",
     metadata,
@@ -420,7 +410,6 @@ ROWS: dict[type[NamedTuple], Table] = {
     rows.SuppressionRow: suppression,
     rows.IdempotencyRow: idempotency,
     rows.DestinationRow: destination,
-    rows.SiteSlotRow: site_slot,
     rows.HitRow: hit,
     rows.SandboxCopyRow: sandbox_copy,
 }

@@ -72,9 +72,8 @@ class Tx:
         """Insert a row of `ledger.rows` before COMMIT.
 
         Where its key exists: content_chunk, lane, hit and sandbox_copy stay as
-        they are, so does content unless its body is gone, destination and
-        site_slot are overwritten, the rest raises StoreConflict for the
-        function that added it.
+        they are, so does content unless its body is gone, destination is
+        overwritten, the rest raises StoreConflict for the function that added it.
         """
         collected = self._rows.get(type(row))
         if collected is None:

@@ -339,14 +339,6 @@ def _create_sites_and_counters() -> None:
         sa.PrimaryKeyConstraint("domain", name="destination_pkey"),
     )
     op.create_table(
-        "site_slot",
-        sa.Column("site", sa.Text(), nullable=False),
-        sa.Column("node", BIG, nullable=False),
-        sa.Column("slots", sa.Integer(), nullable=False),
-        sa.Column("lease_ms", BIG, nullable=False),
-        sa.PrimaryKeyConstraint("site", "node", name="site_slot_pkey"),
-    )
-    op.create_table(
         "counter",
         sa.Column("workspace_id", BIG, nullable=False),
         sa.Column("hour", BIG, nullable=False),
