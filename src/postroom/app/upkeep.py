@@ -21,5 +21,6 @@ def make_upkeep(services: Services, outbound: Outbound) -> Upkeep:
         Chore("orphan uploads", _SWEEP_SECONDS, sweeps.uploads),
         Chore("expired idempotency keys", _SWEEP_SECONDS, sweeps.idempotency_keys),
         Chore("old destinations", _SWEEP_SECONDS, sweeps.destinations),
+        Chore("old sandbox copies", _SWEEP_SECONDS, sweeps.sandbox_copies),
     )
     return Upkeep(chores, clock, random.random)
