@@ -60,7 +60,9 @@ async def test_every_kind_of_value_comes_back_as_it_was_stored(database: Databas
 
     await database.write(lambda tx: (tx.add(row), tx.add(words)))
 
-    found = await database.read(lambda conn: (conn.select(select(schema.content)), conn.select(select(schema.event))))
+    found = await database.read(
+        lambda conn: (conn.select(select(schema.mail.content)), conn.select(select(schema.facts.event)))
+    )
     assert found == ([tuple(row)], [tuple(words)])
 
 
@@ -154,7 +156,7 @@ async def test_a_lane_that_exists_stays_and_a_destination_is_overwritten(databas
     await put(LaneRow(1, 1, "bulk", "b.example"), DestinationRow("a.example", "two", "google", 2))
 
     found = await database.read(
-        lambda conn: (conn.select(select(schema.lane)), conn.select(select(schema.destination)))
+        lambda conn: (conn.select(select(schema.mail.lane)), conn.select(select(schema.mail.destination)))
     )
     assert found == ([(1, 1, "bulk", "a.example")], [("a.example", "two", "google", 2)])
 
@@ -190,7 +192,7 @@ async def test_any_number_of_rows_is_written(database: Database, count: int) -> 
 
     await database.write(function)
 
-    found = await database.read(lambda conn: (conn.all(ALL_EVENTS), conn.select(select(schema.recipient.c.id))))
+    found = await database.read(lambda conn: (conn.all(ALL_EVENTS), conn.select(select(schema.mail.recipient.c.id))))
     assert (len(found[0]), len(found[1])) == (count, count)
 
 
@@ -200,7 +202,9 @@ async def test_rows_without_their_defaults_and_with_them_are_the_same(database: 
     await database.write(lambda tx: tx.add(rows[0]))
     await database.write(lambda tx: (tx.add(rows[1]), tx.add(recipient(3))))
 
-    found = await database.read(lambda conn: conn.select(select(schema.recipient).order_by(schema.recipient.c.id)))
+    found = await database.read(
+        lambda conn: conn.select(select(schema.mail.recipient).order_by(schema.mail.recipient.c.id))
+    )
     assert found == [*(tuple(row) for row in rows), tuple(recipient(3))]
 
 
@@ -243,7 +247,7 @@ async def test_a_list_is_one_parameter(database: Database) -> None:
 
 async def test_a_core_query_takes_its_values(database: Database) -> None:
     await database.write(lambda tx: [tx.add(event(number)) for number in range(5)])
-    table = schema.event
+    table = schema.facts.event
     query = select(table.c.id).where(table.c.id.in_([1, 2, 3]), table.c.kind == "accepted", table.c.id > 1)
 
     found = await database.read(lambda conn: conn.select(query.order_by(table.c.id).limit(1)))

@@ -38,7 +38,7 @@ def test_a_table_has_the_columns_of_its_row_type(row_type: type) -> None:
 
 
 def test_the_counter_table_has_a_key_a_node_and_the_counters() -> None:
-    assert tuple(c.name for c in schema.counter.c) == (*CounterKey._fields, "node", *COUNTERS)
+    assert tuple(c.name for c in schema.facts.counter.c) == (*CounterKey._fields, "node", *COUNTERS)
 
 
 def test_migrations_make_the_tables_of_the_schema_on_sqlite(tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ from postroom.store import schema
 from postroom.store.database import Conn, statement
 
 _COLUMNS = ", ".join(MessageRow._fields)
-_M = schema.message.c
-_R = schema.recipient.c
+_M = schema.mail.message.c
+_R = schema.mail.recipient.c
 
 _BY_ID = statement(f"SELECT {_COLUMNS} FROM message WHERE workspace_id = ? AND id = ?")
 
@@ -49,7 +49,7 @@ def message_by_id(conn: Conn, workspace_id: int, message_id: int) -> MessageRow 
 
 def page(conn: Conn, workspace_id: int, asked: MessageFilter, limit: int) -> list[MessageRow]:
     """Return up to `limit` messages, newest first."""
-    query = select(schema.message).where(_M.workspace_id == workspace_id)
+    query = select(schema.mail.message).where(_M.workspace_id == workspace_id)
     if asked.least_id is not None:
         query = query.where(_M.id >= asked.least_id)
     if asked.before_id is not None:

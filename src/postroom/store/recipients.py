@@ -15,8 +15,8 @@ from postroom.store.database import Conn, Tx, statement
 from postroom.store.messages import has_tag
 
 _COLUMNS = ", ".join(RecipientRow._fields)
-_M = schema.message.c
-_R = schema.recipient.c
+_M = schema.mail.message.c
+_R = schema.mail.recipient.c
 
 _BY_ID = statement(f"SELECT {_COLUMNS} FROM recipient WHERE workspace_id = ? AND id = ?")
 _OF_MESSAGE = statement(
@@ -131,7 +131,7 @@ def of_message(conn: Conn, workspace_id: int, message_id: int, after_id: int, li
 
 def page(conn: Conn, workspace_id: int, asked: RecipientFilter, limit: int) -> list[RecipientRow]:
     """Return up to `limit` recipients, newest first."""
-    query = _filtered(conn, select(schema.recipient), workspace_id, asked)
+    query = _filtered(conn, select(schema.mail.recipient), workspace_id, asked)
     rows = conn.select(query.order_by(_R.id.desc()).limit(limit))
     return [RecipientRow._make(row) for row in rows]
 
@@ -187,7 +187,7 @@ def _filtered(conn: Conn, query: Select[Any], workspace_id: int, asked: Recipien
     if asked.before_id is not None:
         query = query.where(_R.id < asked.before_id)
     if asked.stream is not None or asked.tag is not None:
-        query = query.join(schema.message, _M.id == _R.message_id)
+        query = query.join(schema.mail.message, _M.id == _R.message_id)
         if asked.stream is not None:
             query = query.where(_M.stream == asked.stream)
         if asked.tag is not None:

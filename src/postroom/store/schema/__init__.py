@@ -1,0 +1,39 @@
+"""All tables, as SQLAlchemy Core sees them; one module a group.
+
+The columns of a table are the fields of its row type in `ledger`, in
+the same order; a test holds that. Core serves the migrations, their check and
+reads that pages build up (`Conn.select`); what is written goes by text SQL.
+
+An index costs each insert. One stands here only when a query reads it.
+"""
+
+from typing import NamedTuple
+
+from sqlalchemy import Table
+
+from postroom.ledger import rows
+from postroom.store.schema import facts, mail, tenants
+from postroom.store.schema.columns import metadata
+
+__all__ = ["ROWS", "facts", "mail", "metadata", "tenants"]
+
+ROWS: dict[type[NamedTuple], Table] = {
+    rows.WorkspaceRow: tenants.workspace,
+    rows.NodeRow: tenants.node,
+    rows.SecretRow: tenants.secret,
+    rows.ApiKeyRow: tenants.api_key,
+    rows.SmtpLoginRow: tenants.smtp_login,
+    rows.DomainRow: tenants.domain,
+    rows.ContentRow: mail.content,
+    rows.ContentChunkRow: mail.content_chunk,
+    rows.MessageRow: mail.message,
+    rows.LaneRow: mail.lane,
+    rows.RecipientRow: mail.recipient,
+    rows.EventRow: facts.event,
+    rows.SuppressionRow: facts.suppression,
+    rows.IdempotencyRow: mail.idempotency,
+    rows.DestinationRow: mail.destination,
+    rows.HitRow: facts.hit,
+    rows.SandboxCopyRow: mail.sandbox_copy,
+}
+"""Which table holds which row type, in the order in which a group is written."""
