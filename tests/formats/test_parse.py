@@ -158,3 +158,15 @@ def test_walk_never_crashes_and_parts_lie_within_their_parents(raw: bytes) -> No
             parent = parts[part.parent]
             assert parent.start <= part.header_start
             assert part.end <= parent.end
+
+
+def test_a_delimiter_across_the_steps_of_the_search_is_found() -> None:
+    step = 4 << 20
+    head = b'Content-Type: multipart/mixed; boundary="bound"\r\n\r\n--bound\r\n\r\n'
+    for shift in range(-9, 3):
+        body = b"x" * (step - len(head) + shift)
+        raw = head + body + b"\r\n--bound\r\n\r\ny" + b"\r\n--bound--\r\n"
+
+        parts = walk(raw, read_header(raw, 0, len(raw)))
+
+        assert [raw[part.start : part.end] for part in parts if part.is_leaf] == [body, b"y"]
