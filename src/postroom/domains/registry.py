@@ -1,5 +1,6 @@
 """Domains of workspaces: made with their keys, proved, looked up for every accept."""
 
+import json
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -143,6 +144,19 @@ class Domains:
         keys = [(key.selector, key.record_text()) for key in self._open_keys(row)]
         return records_for(row.name, row.proof, keys, self._installation)
 
+    def last_look(self, row: DomainRow) -> tuple[CheckedRecord, ...]:
+        """Return the records with what the last check found; none where nobody has looked yet.
+
+        A record that the check did not know (another public address since then)
+        is not among them.
+        """
+        problems: dict[str, str] = json.loads(row.problems or "{}")
+        return tuple(
+            CheckedRecord(record, not problems[record.purpose], problems[record.purpose])
+            for record in self.records(row)
+            if record.purpose in problems
+        )
+
     async def check(self, row: DomainRow) -> DomainView:
         """Look all records up, remember what was seen, and return it.
 
@@ -160,6 +174,7 @@ class Domains:
             return_path_seen_ms=now if "return_path" in seen else None,
             tracking_seen_ms=now if "tracking" in seen else None,
             checked_ms=now,
+            problems=json.dumps({one.record.purpose: one.problem for one in checked}),
         )
         await self._database.write(lambda tx: domains.set_checked(tx, after))
         await self.refresh()

@@ -92,6 +92,8 @@ class DomainRow(NamedTuple):
     """When `go.NAME` was last seen to point here."""
     checked_ms: int | None
     created_ms: int
+    problems: str = ""
+    """What the last check found: JSON of purposes and problems, a problem empty where seen; empty before a check."""
 
 
 class ContentRow(NamedTuple):

@@ -11,7 +11,7 @@ _OWNER = statement(f"SELECT {_COLUMNS} FROM domain WHERE name = ? AND (proved_ms
 _OF_WORKSPACE = statement(f"SELECT {_COLUMNS} FROM domain WHERE workspace_id = ? ORDER BY name")
 _ALL = statement(f"SELECT {_COLUMNS} FROM domain ORDER BY id")
 _CHECKED = statement(
-    """UPDATE domain SET proved_ms = ?, return_path_seen_ms = ?, tracking_seen_ms = ?, checked_ms = ?
+    """UPDATE domain SET proved_ms = ?, return_path_seen_ms = ?, tracking_seen_ms = ?, checked_ms = ?, problems = ?
        WHERE workspace_id = ? AND id = ? RETURNING id"""
 )
 _VOUCH = statement("UPDATE domain SET vouched = 1 WHERE workspace_id = ? AND id = ? RETURNING id")
@@ -51,7 +51,7 @@ def all_domains(conn: Conn) -> list[DomainRow]:
 
 def set_checked(tx: Tx, row: DomainRow) -> bool:
     """Write what a check saw; tell whether the domain still exists."""
-    seen = (row.proved_ms, row.return_path_seen_ms, row.tracking_seen_ms, row.checked_ms)
+    seen = (row.proved_ms, row.return_path_seen_ms, row.tracking_seen_ms, row.checked_ms, row.problems)
     return bool(tx.run(_CHECKED, (*seen, row.workspace_id, row.id)))
 
 

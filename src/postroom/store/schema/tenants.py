@@ -88,6 +88,7 @@ domain = Table(
     big_or_null("tracking_seen_ms"),
     big_or_null("checked_ms"),
     big("created_ms"),
+    text_column("problems", default=""),
     UniqueConstraint("workspace_id", "name"),
 )
 # A proved name belongs to one workspace.
