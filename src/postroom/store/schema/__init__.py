@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 from sqlalchemy import Table
 
-from postroom.ledger import rows
-from postroom.store.schema import facts, mail, tenants
+from postroom.ledger import operator_rows, rows
+from postroom.store.schema import facts, mail, operators, tenants
 from postroom.store.schema.columns import metadata
 
-__all__ = ["ROWS", "facts", "mail", "metadata", "tenants"]
+__all__ = ["ROWS", "facts", "mail", "metadata", "operators", "tenants"]
 
 ROWS: dict[type[NamedTuple], Table] = {
     rows.WorkspaceRow: tenants.workspace,
@@ -35,5 +35,10 @@ ROWS: dict[type[NamedTuple], Table] = {
     rows.DestinationRow: mail.destination,
     rows.HitRow: facts.hit,
     rows.SandboxCopyRow: mail.sandbox_copy,
+    operator_rows.OperatorRow: operators.operator,
+    operator_rows.OperatorSessionRow: operators.operator_session,
+    operator_rows.RecoveryCodeRow: operators.recovery_code,
+    operator_rows.FirstLinkRow: operators.first_link,
+    operator_rows.AuditRow: operators.audit,
 }
 """Which table holds which row type, in the order in which a group is written."""
