@@ -35,7 +35,7 @@ def verify_in_python(headers: dict[str, str], body: str) -> object:
 def test_the_python_sample_verifies() -> None:
     assert verify_in_python(signed(), BODY) == {"name": "Zoë"}
     for headers, body in ((signed(), BODY + " "), (signed(600), BODY)):
-        with pytest.raises(ValueError, match="wrong signature|too old"):
+        with pytest.raises(ValueError, match=r"wrong signature|too old"):
             verify_in_python(headers, body)
 
 
