@@ -2,6 +2,7 @@
 
 import zlib
 
+from bench.tracked_mail import add_mail
 from postroom.ledger.rows import SandboxCopyRow
 from postroom.store import sandbox
 from postroom.store.database import Database
@@ -43,3 +44,58 @@ async def test_retention_takes_the_oldest_copies_in_small_batches(database: Data
     assert await database.write(lambda tx: sandbox.purge_sandbox(tx, 4, limit=2)) == 2
     assert await database.write(lambda tx: sandbox.purge_sandbox(tx, 4, limit=2)) == 1
     assert await database.read(lambda conn: sandbox.sandbox_recipients(conn, 1)) == [5, 4]
+
+
+async def mail_to(database: Database, *recipient_ids: int, workspace_id: int = 1, address: str = "u{}@a.test") -> None:
+    await add_mail(
+        database,
+        recipient_ids,
+        message_id=recipient_ids[0] * 1000,
+        workspace_id=workspace_id,
+        delivered_ms=5_000,
+        address=address,
+    )
+    for recipient_id in recipient_ids:
+        await keep(database, recipient_id, workspace_id)
+
+
+async def test_the_inbox_lists_copies_with_who_and_what_from_the_newest(database: Database) -> None:
+    await mail_to(database, 1, 2, 3)
+    first = await database.read(lambda conn: sandbox.inbox(conn, 1, limit=2))
+    rest = await database.read(lambda conn: sandbox.inbox(conn, 1, before_id=2, limit=2))
+    assert [row.recipient_id for row in first] == [3, 2]
+    assert rest[0][:7] == (1, 1000, "u1@a.test", "news@sender.test", "News", 5_000, None)
+
+
+async def test_the_inbox_finds_the_copies_of_one_address(database: Database) -> None:
+    await mail_to(database, 1, 2, 3, address="same@a.test")
+    await mail_to(database, 4)
+    await add_mail(database, [5], message_id=9, workspace_id=1, address="same@a.test")
+    found = await database.read(lambda conn: sandbox.inbox(conn, 1, address_key="same@a.test"))
+    older = await database.read(lambda conn: sandbox.inbox(conn, 1, address_key="same@a.test", before_id=2))
+    assert [row.recipient_id for row in found] == [3, 2, 1]
+    assert [row.recipient_id for row in older] == [1]
+
+
+async def test_another_workspace_sees_nothing_in_the_inbox(database: Database) -> None:
+    await mail_to(database, 1)
+    await database.write(lambda tx: sandbox.note_showing(tx, 1, 1, 7_000))
+    assert await database.read(lambda conn: sandbox.inbox(conn, 2)) == []
+    assert await database.read(lambda conn: sandbox.inbox(conn, 2, address_key="u1@a.test")) == []
+    assert await database.read(lambda conn: sandbox.first_shown_ms(conn, 2, 1)) is None
+
+
+async def test_the_first_showing_stays(database: Database) -> None:
+    await mail_to(database, 1)
+    assert await database.read(lambda conn: sandbox.first_shown_ms(conn, 1, 1)) is None
+    for shown_ms in (7_000, 9_000):
+        await database.write(lambda tx, at=shown_ms: sandbox.note_showing(tx, 1, 1, at))
+    assert await database.read(lambda conn: sandbox.first_shown_ms(conn, 1, 1)) == 7_000
+    assert [row.shown_ms for row in await database.read(lambda conn: sandbox.inbox(conn, 1))] == [7_000]
+
+
+async def test_a_showing_goes_with_its_copy(database: Database) -> None:
+    await keep(database, 1, 1)
+    await database.write(lambda tx: sandbox.note_showing(tx, 1, 1, 7_000))
+    await database.write(lambda tx: sandbox.purge_sandbox(tx, 2))
+    assert await database.read(lambda conn: sandbox.first_shown_ms(conn, 1, 1)) is None

@@ -308,6 +308,14 @@ class SandboxCopyRow(NamedTuple):
     created_ms: int
 
 
+class SandboxShowingRow(NamedTuple):
+    """A copy in the sandbox was shown to somebody who is logged in; the first time counts."""
+
+    recipient_id: int
+    workspace_id: int
+    shown_ms: int
+
+
 class CounterKey(NamedTuple):
     """One row of counters; each node has its own rows, they are summed at reading."""
 

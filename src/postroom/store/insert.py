@@ -10,7 +10,7 @@ from postroom.ledger import rows
 from postroom.store import schema
 from postroom.store.statement import ColumnKind
 
-_IGNORED = (rows.ContentChunkRow, rows.LaneRow, rows.HitRow, rows.SandboxCopyRow)
+_IGNORED = (rows.ContentChunkRow, rows.LaneRow, rows.HitRow, rows.SandboxCopyRow, rows.SandboxShowingRow)
 """A row whose key exists is left as it is: it tells the same."""
 
 _REPLACED = (rows.DestinationRow,)

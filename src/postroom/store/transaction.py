@@ -71,8 +71,8 @@ class Tx:
     def add(self, row: NamedTuple) -> None:
         """Insert a row of `ledger.rows` before COMMIT.
 
-        Where its key exists: content_chunk, lane, hit and sandbox_copy stay as
-        they are, so does content unless its body is gone, destination is
+        Where its key exists: content_chunk, lane, hit, sandbox_copy and sandbox_showing
+        stay as they are, so does content unless its body is gone, destination is
         overwritten, the rest raises StoreConflict for the function that added it.
         """
         collected = self._rows.get(type(row))

@@ -35,6 +35,7 @@ ROWS: dict[type[NamedTuple], Table] = {
     rows.DestinationRow: mail.destination,
     rows.HitRow: facts.hit,
     rows.SandboxCopyRow: mail.sandbox_copy,
+    rows.SandboxShowingRow: mail.sandbox_showing,
     operator_rows.OperatorRow: operators.operator,
     operator_rows.OperatorSessionRow: operators.operator_session,
     operator_rows.RecoveryCodeRow: operators.recovery_code,

@@ -137,6 +137,8 @@ sandbox_copy = Table(
     Index(None, "workspace_id", "recipient_id"),
 )
 
+sandbox_showing = Table("sandbox_showing", metadata, id_column("recipient_id"), big("workspace_id"), big("shown_ms"))
+
 destination = Table(
     "destination",
     metadata,
