@@ -4,7 +4,6 @@ They stand in docs/*.md between two marks. `python -m tools.pages` renews them,
 and tests/journeys/test_docs.py fails when one is not what the code says.
 """
 
-import ast
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import fields
@@ -15,11 +14,11 @@ import click
 from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
-import postroom.ledger.event_kinds
 from postroom.cli.main import postroom as root_command
 from postroom.config import Settings
 from postroom.doors.http.api import create_api
 from postroom.doors.http.services import Services
+from postroom.ledger.event_kinds import EventKind
 
 
 def settings_table() -> str:
@@ -33,14 +32,8 @@ def settings_table() -> str:
 
 
 def events_table() -> str:
-    """Every EventKind with its docstring."""
-    module = ast.parse(inspect.getsource(postroom.ledger.event_kinds))
-    (kinds,) = [node for node in module.body if isinstance(node, ast.ClassDef)]
-    rows = [("event", "what happened")]
-    for member, text in zip(kinds.body, kinds.body[1:], strict=False):
-        if isinstance(member, ast.Assign) and isinstance(member.value, ast.Constant):
-            rows.append((f"`{member.value.value}`", _docstring(text)))
-    return _table(rows)
+    """Every EventKind with its meaning."""
+    return _table([("event", "what happened"), *((f"`{kind}`", kind.meaning) for kind in EventKind)])
 
 
 def endpoints_table() -> str:
@@ -104,11 +97,6 @@ def _commands(group: click.Command, words: tuple[str, ...]) -> Iterator[tuple[tu
 def _argument(argument: click.Argument) -> str:
     name = (argument.name or "").upper().replace("_", "-")
     return f"[{name}…]" if argument.nargs == -1 else name
-
-
-def _docstring(node: ast.AST) -> str:
-    is_text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-    return inspect.cleandoc(str(node.value.value)).replace("\n", " ") if is_text else ""  # type: ignore[attr-defined]
 
 
 def _table(rows: list[tuple[str, ...]]) -> str:

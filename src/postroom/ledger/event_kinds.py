@@ -6,33 +6,28 @@ from enum import StrEnum
 class EventKind(StrEnum):
     """What happened. An event is written in the transaction of the state that it tells."""
 
-    ACCEPTED = "accepted"
-    """A message was stored; one event a message, its recipients follow from it."""
-    SUPPRESSED = "suppressed"
-    """A recipient was not tried because its address is suppressed."""
-    HELD = "held"
-    """An operator or a policy holds a recipient back."""
-    RELEASED = "released"
-    """A held recipient may go."""
-    CANCELLED = "cancelled"
-    """A recipient was taken back before it was sent."""
-    RETRIED = "retried"
-    """Somebody asked for a try at once, or for another try of one in doubt."""
-    DEFERRED = "deferred"
-    """A try ended in a persistent transient failure."""
-    DELIVERED = "delivered"
-    """The next hop accepted the copy."""
-    FAILED = "failed"
-    """A permanent failure, or given up."""
-    IN_DOUBT = "in_doubt"
-    """The process died between the end of DATA and the reply."""
-    OPENED = "opened"
-    """The pixel of a copy was fetched."""
-    CLICKED = "clicked"
-    """A link of a copy was followed."""
-    UNSUBSCRIBED = "unsubscribed"
-    """The recipient unsubscribed, by page, one-click or the API."""
-    SUPPRESSION_ADDED = "suppression_added"
-    """An address was put on the suppression list."""
-    SUPPRESSION_REMOVED = "suppression_removed"
-    """An address was taken off the suppression list."""
+    meaning: str
+    """One sentence, for the docs and for pages that offer kinds to choose from."""
+
+    def __new__(cls, word: str, meaning: str) -> "EventKind":
+        """Make a kind that is its word."""
+        kind = str.__new__(cls, word)
+        kind._value_ = word
+        kind.meaning = meaning
+        return kind
+
+    ACCEPTED = "accepted", "A message was stored; one event a message, its recipients follow from it."
+    SUPPRESSED = "suppressed", "A recipient was not tried because its address is suppressed."
+    HELD = "held", "An operator or a policy holds a recipient back."
+    RELEASED = "released", "A held recipient may go."
+    CANCELLED = "cancelled", "A recipient was taken back before it was sent."
+    RETRIED = "retried", "Somebody asked for a try at once, or for another try of one in doubt."
+    DEFERRED = "deferred", "A try ended in a persistent transient failure."
+    DELIVERED = "delivered", "The next hop accepted the copy."
+    FAILED = "failed", "A permanent failure, or given up."
+    IN_DOUBT = "in_doubt", "The process died between the end of DATA and the reply."
+    OPENED = "opened", "The pixel of a copy was fetched."
+    CLICKED = "clicked", "A link of a copy was followed."
+    UNSUBSCRIBED = "unsubscribed", "The recipient unsubscribed, by page, one-click or the API."
+    SUPPRESSION_ADDED = "suppression_added", "An address was put on the suppression list."
+    SUPPRESSION_REMOVED = "suppression_removed", "An address was taken off the suppression list."
