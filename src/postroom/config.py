@@ -165,6 +165,9 @@ class Settings:
     site_connections: int = _setting(_whole(1, 1000), "20", "Connections to one site at a time, over all nodes.")
     message_size_mb: int = _setting(_whole(1, 1024), "60", "Largest mail that the doors take, in MiB.")
     give_up_days: timedelta = _setting(_days, "5", "Days after the first try when a deferred recipient has failed.")
+    metrics_from: tuple[Network, ...] = _setting(
+        _networks, "127.0.0.0/8,::1/128", "Networks that may read /metrics; others get 404."
+    )
     log_level: str = _setting(_level, "info", "Least level that is logged: debug, info, warning or error.")
 
     @property

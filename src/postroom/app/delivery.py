@@ -135,12 +135,15 @@ class HelperProcesses:
         self._folder = folder
         self._boot_id = boot_id
         self._connections = connections
-        self._started = 0
+        self.started = 0
+        """How many were started."""
+        self.running: set[int] = set()
+        """Process ids of those that have not ended."""
 
     async def spawn(self) -> HelperLink:
         """Start one and give it its Hello."""
-        self._started += 1
-        name = f"helper-{os.getpid()}-{self._started}"
+        self.started += 1
+        name = f"helper-{os.getpid()}-{self.started}"
         ours, theirs = socket.socketpair()
         with theirs:
             process = await asyncio.create_subprocess_exec(
@@ -151,6 +154,13 @@ class HelperProcesses:
                 str(os.getpid()),
                 pass_fds=(theirs.fileno(),),
             )
+        self.running.add(process.pid)
+
+        async def ended() -> int:
+            code = await process.wait()
+            self.running.discard(process.pid)
+            return code
+
         reader, writer = await asyncio.open_connection(sock=ours)
         hello = frames.Hello(
             hostname=self._services.settings.hostname,
@@ -161,7 +171,7 @@ class HelperProcesses:
             connections=self._connections,
         )
         writer.write(frames.frame(hello))
-        return HelperLink(reader, writer, name, process.wait)
+        return HelperLink(reader, writer, name, ended)
 
     async def flights_of(self, journal_name: str) -> Flights:
         """Read the journals that a dead helper left."""

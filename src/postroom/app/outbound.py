@@ -49,6 +49,7 @@ class Outbound:
         self._pool: SmtpPool | None = None
         self._hops: LaneHops | None = None
         self._attempting: Attempting | None = None
+        self._processes: HelperProcesses | None = None
         self.worker: Worker | None = None
         self.schedule = RetrySchedule(give_up_after=settings.give_up_days)
         self.sites = Sites(services.clock, settings.site_connections, self._place)
@@ -66,6 +67,7 @@ class Outbound:
             slow=services.slow,
             wake=self._wake,
             provider_of=self._destinations.provider_of,
+            metrics=services.metrics,
         )
         notifications = Notifications(
             self.acceptance,
@@ -76,7 +78,7 @@ class Outbound:
             services.clock,
             settings.hostname,
         )
-        self._settler = Settler(services.database, notifications, self.schedule, random.random)
+        self._settler = Settler(services.database, notifications, self.schedule, random.random, services.metrics)
         self.recovery = Recovery(services.database, self._settler, self._retries_in_doubt, services.ids, services.clock)
 
     async def open(self) -> Worker:
@@ -93,7 +95,7 @@ class Outbound:
         helpers = None
         if settings.helpers and self._sends():
             connections = -(-settings.site_connections // settings.helpers)
-            processes = HelperProcesses(services, self._journals, self._boot_id, connections)
+            processes = self._processes = HelperProcesses(services, self._journals, self._boot_id, connections)
             helpers = HelperAttempts(
                 processes.spawn, settings.helpers, services.contents, KeyMaterials(services), processes.flights_of
             )
@@ -116,6 +118,16 @@ class Outbound:
             jitter=random.random,
         )
         return self.worker
+
+    @property
+    def helper_processes(self) -> tuple[int, ...]:
+        """The process ids of the helpers that run now."""
+        return tuple(sorted(self._processes.running)) if self._processes is not None else ()
+
+    @property
+    def helpers_started(self) -> int:
+        """How many helpers were started so far; more than there are means that some died."""
+        return self._processes.started if self._processes is not None else 0
 
     async def close(self) -> None:
         """Close connections and the journal; the worker has stopped."""

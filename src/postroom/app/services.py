@@ -8,7 +8,7 @@ import os
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from postroom.access.keys import ApiKeys, SmtpLogins
 from postroom.access.workspaces import Workspaces
@@ -17,6 +17,7 @@ from postroom.app.keys import installation, master_key, public_url, return_path_
 from postroom.base.clock import Clock
 from postroom.base.errors import SettingsError, WrongInput
 from postroom.base.ids import IdSource
+from postroom.base.metrics import Metrics
 from postroom.base.secrets import Sealer
 from postroom.base.threads import Threads
 from postroom.base.tokens import TokenKeys
@@ -71,6 +72,7 @@ class Services:
     messages: Messages
     names: Names
     default_transport: TransportSetting
+    metrics: Metrics = field(default_factory=Metrics)
 
     def transport_of(self, workspace_id: int) -> TransportSetting:
         """Return the transport of a workspace: its own, else that of the installation."""

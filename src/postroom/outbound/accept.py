@@ -17,6 +17,7 @@ import msgspec
 from postroom.base.clock import Clock
 from postroom.base.errors import WrongInput
 from postroom.base.ids import IdSource
+from postroom.base.metrics import Metrics
 from postroom.base.threads import Threads
 from postroom.base.tokens import TokenKeys
 from postroom.events import record
@@ -137,6 +138,7 @@ class Acceptance:
         slow: Threads,
         wake: Callable[[Iterable[DueLane]], None],
         provider_of: Callable[[str], str],
+        metrics: Metrics | None = None,
     ) -> None:
         """`needs_proof` tells of a workspace whether its mail leaves the machine; `wake` tells the worker.
 
@@ -154,6 +156,7 @@ class Acceptance:
         self._slow = slow
         self._wake = wake
         self._provider_of = provider_of
+        self._metrics = metrics if metrics is not None else Metrics()
         self._lanes: set[int] = set()
         self._one_large = asyncio.Semaphore(1)
 
@@ -187,6 +190,7 @@ class Acceptance:
     def written(self, prepared: Prepared) -> None:
         """Keep what a commit has stored at hand, and tell the worker."""
         message = prepared.message
+        self._metrics.accepted[message.source] += 1
         self._messages.put(message)
         self._contents.put(message.workspace_id, message.content_key, prepared.packed)
         if len(self._lanes) < _LANES_KNOWN:

@@ -62,6 +62,8 @@ class Attempted:
     """The copy that the sandbox keeps, zlib-compressed."""
     reverse_path: str = ""
     """The copy's own."""
+    signatures: int = 0
+    """DKIM signatures that were made for it."""
 
 
 Sign = Callable[[Sequence[bytes], bytes, Sequence[SigningKey], int], Awaitable[list[bytes]]]
@@ -90,8 +92,10 @@ async def attempt(work: Work, tools: Tools, journal: AttemptJournal) -> Attempte
     compiled = await tools.compiled(work)
     keys = await _signing_keys(work.message, tools)
     envelope = envelope_of(work, compiled, tools.token_keys())
+    made = 0
 
     async def rendered(abilities: Abilities) -> Rendered | SmtpReply:
+        nonlocal made
         variant = _variant(compiled, abilities)
         if isinstance(variant, SmtpReply):
             return variant
@@ -100,12 +104,13 @@ async def attempt(work: Work, tools: Tools, journal: AttemptJournal) -> Attempte
         else:
             copy = copy_of(work, compiled, tools, variant)
         signatures = await tools.sign(copy.header, copy.body_sha256, keys, work.message.created_ms // 1000)
+        made += len(signatures)
         return _for_the_wire(copy, signatures, eight_bit=variant is Variant.EIGHT_BIT and compiled.needs_8bit)
 
     transport = tools.transports[work.next_hop.kind]
     urgent = work.message.stream == Stream.TRANSACTIONAL.value
     result = await transport.deliver(Delivery(work.next_hop, envelope, rendered, journal, urgent))
-    return Attempted(result.outcome, result.kept, envelope.reverse_path)
+    return Attempted(result.outcome, result.kept, envelope.reverse_path, made)
 
 
 def envelope_of(work: Work, compiled: Compiled, keys: TokenKeys) -> Envelope:

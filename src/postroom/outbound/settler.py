@@ -13,6 +13,7 @@ from typing import Protocol
 import structlog
 
 from postroom.base.errors import TryLater
+from postroom.base.metrics import Metrics
 from postroom.outbound.notifications import Notices
 from postroom.outbound.retry import RetrySchedule
 from postroom.outbound.settle import Decision, Tried, decide, write
@@ -48,13 +49,19 @@ class Settler:
     """Decides and writes."""
 
     def __init__(
-        self, database: Database, reports: Reports, schedule: RetrySchedule, jitter: Callable[[], float]
+        self,
+        database: Database,
+        reports: Reports,
+        schedule: RetrySchedule,
+        jitter: Callable[[], float],
+        metrics: Metrics | None = None,
     ) -> None:
         """`jitter` gives 0.0 to 1.0, see `retry`."""
         self._database = database
         self._reports = reports
         self._schedule = schedule
         self._jitter = jitter
+        self._metrics = metrics if metrics is not None else Metrics()
 
     async def settle(self, batch: Sequence[Tried]) -> Settled:
         """Settle in one transaction, or one each where that fails. Raises TryLater: ask again with the whole batch.
@@ -70,6 +77,9 @@ class Settler:
             _log.exception("a batch of outcomes cannot be settled; one by one", recipients=len(batch))
             for tried in batch:
                 await self._settle_alone(tried, settled)
+        for decision in settled.decisions:
+            if decision.tried.claimed.id in settled.ours:
+                self._metrics.settled[decision.state.value] += 1
         return settled
 
     async def _settle_together(self, batch: Sequence[Tried], settled: Settled) -> None:

@@ -139,6 +139,8 @@ class Worker:
         self._nothing_in_flight.set()
         self._claims_ended = asyncio.Event()
         self._stopping = False
+        self.signatures = 0
+        """DKIM signatures of tries that have ended, since the start."""
 
     def note(self, lanes: Iterable[DueLane]) -> None:
         """Learn of mail that was just accepted, released or retried, and look at once."""
@@ -287,6 +289,7 @@ class Worker:
             _log.error("a try has ended twice", recipient=key[0])
             return
         flight.ended = True
+        self.signatures += attempted.signatures
         outcome = attempted.outcome
         self._sites.give_back(
             flight.site, flight.stream, busy=outcome.site_busy, delivered=outcome.kind is OutcomeKind.DELIVERED

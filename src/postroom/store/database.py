@@ -14,6 +14,7 @@ from typing import Any, TypeVar, cast
 
 from postroom.base.clock import Clock
 from postroom.base.errors import TryLater
+from postroom.base.metrics import Histogram
 from postroom.store.faults import NewerDatabase, StoreBusy, StoreConflict, StoreLost
 from postroom.store.group import Failed, Job, Writer
 from postroom.store.reader import READ_SECONDS, Read, Readers
@@ -123,6 +124,16 @@ class Database:
     def groups(self) -> int:
         """How many groups have been committed."""
         return self._writer.groups
+
+    @property
+    def group_sizes(self) -> Histogram:
+        """How many functions shared a commit."""
+        return self._writer.group_sizes
+
+    @property
+    def commit_seconds(self) -> Histogram:
+        """How long commits took."""
+        return self._writer.commit_seconds
 
     async def close(self) -> None:
         """Finish what waits, move the WAL into the file (SQLite) and close. New work gets StoreLost."""

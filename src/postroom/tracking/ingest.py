@@ -51,6 +51,8 @@ class Ingest:
         self._database = database
         self._ids = ids
         self._clock = clock
+        self.carried = 0
+        """Hits taken from the spool since the start."""
 
     async def run(self) -> None:
         """Carry hits over until cancelled. While the database does not answer they wait in the spool."""
@@ -96,6 +98,7 @@ class Ingest:
         if errors:
             await self._store_singly(batch, errors[0])
         self._spool.take(batch)
+        self.carried += len(batch.hits)
         return True
 
     async def _store(self, hits: Sequence[Hit]) -> None:
@@ -182,8 +185,13 @@ def _row(hit: Hit, fact: HitFacts, clicks: Sequence[tuple[int, int]]) -> HitRow:
     in_burst = _links_within(clicks, hit.at_ms, machines.BURST_MS) if clicks else 0
     in_pair = _links_within(clicks, hit.at_ms, machines.PAIR_MS) if clicks else 0
     is_click = hit.kind is HitKind.CLICK
-    verdict = machines.judge(Evidence(is_click, hit.method, hit.user_agent, hit.fields, since, in_burst, in_pair))
+    was_shown = fact.shown_ms is not None and fact.shown_ms <= hit.at_ms
+    verdict = machines.judge(
+        Evidence(is_click, hit.method, hit.user_agent, hit.fields, since, in_burst, in_pair, was_shown)
+    )
     evidence: dict[str, object] = {"rule": verdict.rule, "since_delivery_ms": since}
+    if was_shown:
+        evidence["was_shown"] = True
     if clicks:
         evidence["links_in_burst"] = in_burst
         evidence["links_in_pair"] = in_pair
@@ -209,6 +217,8 @@ def _since_delivery(hit: Hit, fact: HitFacts) -> int | None:
     # A copy that was sent twice after a doubt may have arrived the first time: its delivery time is not known.
     if fact.state != _DELIVERED or fact.settled_ms is None or fact.doubt_retried:
         return None
+    if fact.shown_ms is not None and fact.shown_ms <= hit.at_ms:
+        return hit.at_ms - fact.shown_ms
     return hit.at_ms - fact.settled_ms
 
 

@@ -108,6 +108,8 @@ class FailureDelays:
         self._capacity = capacity
         self._records: OrderedDict[str, _Record] = OrderedDict()
         self._known_good: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self.failures = 0
+        """Failed attempts since the start."""
 
     def __len__(self) -> int:
         """How many addresses and logins are remembered."""
@@ -132,6 +134,7 @@ class FailureDelays:
 
     def failed(self, address: str, username: str, now: float) -> None:
         """Note a failed attempt."""
+        self.failures += 1
         self._known_good.pop((_network(address), username), None)
         for key in _keys(address, username):
             record = self._records.pop(key, None) or _Record(0, now, now)

@@ -65,6 +65,10 @@ class SmtpServer:
         self._listeners: list[asyncio.Server] = []
         self._watch: asyncio.Task[None] | None = None
         self._closing = False
+        self.opened_sessions = 0
+        """Connections since the start, those that were turned away included."""
+        self.refused_sessions = 0
+        """Connections that were turned away, since the start."""
         self._all_gone = asyncio.Event()
 
     @property
@@ -110,9 +114,11 @@ class SmtpServer:
     def opened(self, connection: Connection) -> SmtpReply | None:
         """Count a connection in; a reply turns it away."""
         self._connections.add(connection)
-        if self._closing:
-            return replies.SHUTTING_DOWN
-        return replies.TOO_MANY_SESSIONS if len(self._connections) > self._max_sessions else None
+        self.opened_sessions += 1
+        if not self._closing and len(self._connections) <= self._max_sessions:
+            return None
+        self.refused_sessions += 1
+        return replies.SHUTTING_DOWN if self._closing else replies.TOO_MANY_SESSIONS
 
     def ended(self, connection: Connection) -> None:
         """Count a connection out."""
