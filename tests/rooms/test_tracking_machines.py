@@ -129,3 +129,15 @@ def test_without_a_known_delivery_a_browser_is_left_open() -> None:
 @given(st.text(), st.text(), st.dictionaries(st.text(), st.text()), st.none() | st.integers())
 def test_any_evidence_gets_a_label(agent: str, method: str, fields: dict[str, str], since: int | None) -> None:
     assert judge(evidence(agent, method=method, fields=fields, since_delivery_ms=since)).label in Label
+
+
+@pytest.mark.parametrize("is_click", [False, True])
+def test_a_copy_that_the_sandbox_has_shown_is_read_by_a_person_at_once(is_click: bool) -> None:
+    asked = evidence(is_click=is_click, since_delivery_ms=100, was_shown=True)
+    assert judge(asked).label is Label.HUMAN
+
+
+def test_what_no_person_does_is_a_machine_in_the_sandbox_too() -> None:
+    for changed in ({"method": "HEAD"}, {"fields": {"purpose": "prefetch"}}, {"links_in_burst": 3}):
+        assert judge(evidence(since_delivery_ms=100, was_shown=True, **changed)).label is Label.MACHINE
+    assert judge(evidence("curl/8.0", since_delivery_ms=100, was_shown=True)).label is Label.MACHINE

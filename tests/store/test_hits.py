@@ -4,6 +4,7 @@ import json
 
 from bench.tracked_mail import LINKS, WORKSPACE_ID, add_mail, add_workspace
 from postroom.base.clock import ManualClock
+from postroom.ledger.rows import SandboxShowingRow
 from postroom.outbound.submission import Track
 from postroom.store import hits as store
 from postroom.store.database import Conn, Database, statement
@@ -263,3 +264,16 @@ async def test_nobody_can_unsubscribe_a_recipient_that_is_not_there(database: Da
     assert await database.write(lambda tx: unsubscribe(tx, 1, By.PAGE, {}, clock.now_ms(), 1)) is None
     assert await database.write(lambda tx: undo(tx, 1, clock.now_ms(), 1)) is None
     assert await database.read(lambda conn: subscription(conn, 1, clock.now_ms())) is None
+
+
+async def test_delivery_counts_from_the_first_showing_of_a_copy_in_the_sandbox(database: Database) -> None:
+    """A person opens it seconds after delivery, which no recipient of a real mail does."""
+    await add_workspace(database)
+    await add_mail(database, [1, 2], delivered_ms=NOON)
+    await database.write(lambda tx: tx.add(SandboxShowingRow(1, WORKSPACE_ID, NOON + 500)))
+
+    await record(database, hit(1, at_ms=NOON + 400), hit(2, at_ms=NOON + 600), click(3, 0, at_ms=NOON + 700))
+    await record(database, hit(4, recipient=2, at_ms=NOON + 600))
+
+    told = {row[0]: (row[4], json.loads(str(row[5]))["since_delivery_ms"]) for row in await rows(database)}
+    assert told == {1: ("machine", 400), 2: ("human", 100), 3: ("human", 200), 4: ("machine", 600)}

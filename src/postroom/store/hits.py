@@ -37,6 +37,8 @@ class HitFacts(NamedTuple):
     tags: str
     track: int
     keep_addresses: int
+    shown_ms: int | None
+    """When the sandbox first showed the copy to somebody who is logged in; None: never, or not in the sandbox."""
 
 
 class First(NamedTuple):
@@ -80,9 +82,12 @@ _KNOWN = statement(
 _FACTS_COLUMNS = (
     "r.id, r.workspace_id, r.message_id, r.address_key, r.provider, r.state, r.settled_ms, r.doubt_retried, "
     "r.opened_ms, r.human_opened_ms, r.clicked_ms, r.human_clicked_ms, "
-    "m.stream, m.author_domain, m.tags, m.track, w.keep_addresses"
+    "m.stream, m.author_domain, m.tags, m.track, w.keep_addresses, s.shown_ms"
 )
-_FACTS_FROM = "FROM recipient r JOIN message m ON m.id = r.message_id JOIN workspace w ON w.id = r.workspace_id"
+_FACTS_FROM = (
+    "FROM recipient r JOIN message m ON m.id = r.message_id JOIN workspace w ON w.id = r.workspace_id "
+    "LEFT JOIN sandbox_showing s ON s.recipient_id = r.id"
+)
 # SQLite answers in one row: each row costs a turn of the interpreter lock. PostgreSQL locks the recipients, in
 # order of their ids, so that of two nodes that see a first open only one calls it so; on SQLite one writer is alone.
 _FACTS = statement(

@@ -15,6 +15,10 @@ ahead of it, in the seconds after delivery. Hence they count as human only when
 the delivery is known and PROXY_AFTER_MS have passed. Apple's Mail Privacy
 Protection fetches every image of every mail whether it is opened or not: it is
 always a machine, and so are the gateways that follow all links.
+
+A copy in the sandbox meets no gateway, and its reader is somebody who is logged
+in: once it was shown in the inbox the rules about the time since delivery say
+nothing any more, the others hold (docs/decisions/0015).
 """
 
 import re
@@ -23,7 +27,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import NamedTuple
 
-RULES_VERSION = 1
+RULES_VERSION = 2
 
 EVIDENCE_FIELDS = frozenset((b"purpose", b"sec-purpose", b"x-purpose", b"x-moz", b"from"))
 """Header fields that are kept with a hit, by lower-case name."""
@@ -78,6 +82,8 @@ class Evidence(NamedTuple):
     """Different links of the copy that were followed within BURST_MS, this one included."""
     links_in_pair: int = 0
     """The same within PAIR_MS."""
+    was_shown: bool = False
+    """The sandbox had shown the copy to somebody who is logged in; `since_delivery_ms` counts from then."""
 
 
 class Verdict(NamedTuple):
@@ -100,7 +106,7 @@ def judge(evidence: Evidence) -> Verdict:
         return _AGENT_NOT_KNOWN
     if since is None:
         return _DELIVERY_NOT_KNOWN
-    if evidence.is_click and since < SOON_MS:
+    if evidence.is_click and since < SOON_MS and not evidence.was_shown:
         return _SOON
     return _BROWSER
 
@@ -133,7 +139,7 @@ def _machine_rule(evidence: Evidence, agent: Agent) -> Verdict | None:
     since = evidence.since_delivery_ms
     if since is not None and since < 0:
         return _BEFORE_DELIVERY
-    if since is not None and since < INSTANT_MS:
+    if since is not None and since < INSTANT_MS and not evidence.was_shown:
         return _INSTANT
     if evidence.links_in_burst >= BURST_LINKS or evidence.links_in_pair >= 2:
         return _BURST
