@@ -38,8 +38,9 @@ from postroom.base.clock import SystemClock
 from postroom.base.collector import calm_collector
 from postroom.base.ids import IdSource, first_id_at
 from postroom.base.tokens import TokenKind
-from postroom.doors.http.public import PIXEL, PublicDoor
+from postroom.doors.http.public import PublicDoor
 from postroom.doors.http.server import serve_http
+from postroom.doors.http.tracked import PIXEL
 from postroom.store.database import open_database
 from postroom.tracking.hosts import Hosts
 from postroom.tracking.ingest import Ingest
@@ -71,7 +72,7 @@ async def serve(folder: Path) -> None:
     )
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    listener = await serve_http(door, "127.0.0.1", 0)
+    listener = await serve_http(door, "127.0.0.1", 0, at_once=door.at_once)
     # Who reads the port may stop us at once.
     print(listener.port, flush=True)
     await stop.wait()

@@ -11,7 +11,7 @@ import pytest
 from bench.hits import FIRST_RECIPIENT, Door, fill, recorded
 from bench.tracked_mail import HOST, KEYS, LINKS
 from postroom.base.tokens import TokenKind
-from postroom.doors.http.public import PIXEL
+from postroom.doors.http.tracked import PIXEL
 from postroom.store.sqlite import connect
 
 RECIPIENTS = 500

@@ -2,11 +2,12 @@
 
 import asyncio
 import signal
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from postroom.doors.http.server import WHOLE, serve_http
+from postroom.doors.http.server import Asked, serve_http
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -81,20 +82,79 @@ async def test_a_forwarded_address_is_not_believed_by_the_server() -> None:
     assert seen == ["127.0.0.1"]
 
 
-async def test_a_whole_response_is_what_two_messages_would_be() -> None:
-    async def whole(scope: Any, receive: Any, send: Any) -> None:
-        assert scope["extensions"][WHOLE](b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n", b"hello")
+async def talk(port: int, *pieces: bytes) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    for piece in pieces:
+        writer.write(piece)
+        await writer.drain()
+    raw = await asyncio.wait_for(reader.read(), 30)
+    writer.close()
+    return raw
 
-    async def answer(app: Any) -> list[bytes]:
-        listener = await serve_http(app, "127.0.0.1", 0)
-        reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
-        writer.write(REQUEST + b"GET / HTTP/1.0\r\n\r\n")
-        raw = await reader.read()
-        writer.close()
+
+def hello_at_once(asked: Asked, answer: Callable[[bytes, bytes], None]) -> bool:
+    if not asked.path.startswith("/now"):
+        return False
+    text = asked.path[4:].encode() or b"hello"
+    head = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n" % len(text)
+    asyncio.get_running_loop().call_soon(answer, head, text)
+    return True
+
+
+async def test_an_answer_at_once_is_what_the_application_would_send() -> None:
+    async def answered(path: bytes) -> list[bytes]:
+        listener = await serve_http(hello, "127.0.0.1", 0, at_once=hello_at_once)
+        raw = await talk(
+            listener.port, REQUEST.replace(b"GET /", b"GET " + path), b"GET " + path + b" HTTP/1.0\r\n\r\n"
+        )
         await listener.stop(1)
         return sorted(line for line in raw.split(b"\r\n") if not line.startswith(b"date"))
 
-    assert await answer(whole) == await answer(hello)
+    assert await answered(b"/now") == await answered(b"/")
+
+
+async def test_answers_come_in_the_order_of_the_requests() -> None:
+    leave = asyncio.Event()
+
+    async def slow(scope: Any, receive: Any, send: Any) -> None:
+        await leave.wait()
+        await hello(scope, receive, send)
+
+    listener = await serve_http(slow, "127.0.0.1", 0, at_once=hello_at_once)
+    asyncio.get_running_loop().call_later(0.3, leave.set)
+    asked = [b"/now1", b"/now2", b"/", b"/now3", b"/now4"]
+    requests = b"".join(b"GET " + path + b" HTTP/1.1\r\nHost: x\r\n\r\n" for path in asked)
+
+    raw = await talk(listener.port, requests, b"GET /now5 HTTP/1.1\r\nConnection: close\r\n\r\n")
+
+    # What stands behind the slow one comes from the application: it asks nobody else.
+    assert [piece.rpartition(b"\n")[2] for piece in raw.split(b"HTTP/1.1 200 OK")[1:]] == [
+        b"1", b"2", b"hello", b"hello", b"hello", b"hello"
+    ]  # fmt: skip
+    await listener.stop(1)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"POST /now HTTP/1.1\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi",
+        b"POST /now HTTP/1.1\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+        b"GET /now?x=1 HTTP/1.1\r\nConnection: close\r\n\r\n",
+        b"GET /no%77 HTTP/1.1\r\nConnection: close\r\n\r\n",
+    ],
+)
+async def test_what_has_a_body_or_a_query_goes_to_the_application(request_: bytes) -> None:
+    listener = await serve_http(hello, "127.0.0.1", 0, at_once=lambda asked, answer: 1 / 0 > 1)
+
+    assert (await talk(listener.port, request_)).endswith(b"hello")
+    await listener.stop(1)
+
+
+async def test_a_connection_that_was_answered_at_once_is_closed_when_it_idles() -> None:
+    listener = await serve_http(hello, "127.0.0.1", 0, at_once=hello_at_once, keep_alive_seconds=0.1)
+
+    assert (await talk(listener.port, b"GET /now HTTP/1.1\r\n\r\n")).endswith(b"hello")
+    await listener.stop(1)
 
 
 @pytest.mark.parametrize("begun", [b"", b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ", REQUEST + b"GET /"])

@@ -17,7 +17,9 @@ from bench.tracked_mail import HOST, KEYS, LINKS, WORKSPACE_ID, add_mail, add_wo
 from postroom.base.clock import ManualClock
 from postroom.base.ids import IdSource
 from postroom.base.tokens import TokenKind
-from postroom.doors.http.public import PIXEL, PublicDoor, client_address
+from postroom.doors.http.public import PublicDoor
+from postroom.doors.http.server import AtOnce, serve_http
+from postroom.doors.http.tracked import PIXEL, client_address
 from postroom.store import hits as store
 from postroom.store.database import Database, open_database, statement
 from postroom.tracking.hosts import Hosts
@@ -440,3 +442,36 @@ def test_any_path_gets_an_answer_and_no_redirect(
 
     folder = tmp_path_factory.mktemp("any")
     asyncio.run(ask())
+
+
+# Answered at once
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE"])
+async def test_what_is_answered_at_once_is_answered_the_same_by_the_application(world: World, method: str) -> None:
+    await world.ask(link())  # Now its target is in memory.
+    paths = [pixel(), pixel()[:-5], link(), link(7), "/o/x", "/c/x", "/elsewhere"]
+    requests = [
+        f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: {CHROME}\r\nConnection: close\r\n\r\n"
+        for path in paths
+        for host in (HOST, "nobody.test")
+    ]
+
+    async def answers(at_once: AtOnce | None) -> list[list[bytes]]:
+        listener = await serve_http(world.door, "127.0.0.1", 0, at_once=at_once)
+        found = []
+        for request in requests:
+            reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+            writer.write(request.encode())
+            lines = (await asyncio.wait_for(reader.read(), 30)).split(b"\r\n")
+            found.append(sorted(line for line in lines if not line.startswith(b"date")))
+            writer.close()
+        await listener.stop(1)
+        return found
+
+    assert await answers(world.door.at_once) == await answers(None)
+    await world.ingest.carry_all()
+    # Two runs and two hosts each: the pixel on its host, and the link, asked once before.
+    recorded = 0 if method == "DELETE" else 2
+    assert await world.one("SELECT count(*) FROM hit WHERE kind = 'open'") == recorded
+    assert await world.one("SELECT count(*) FROM hit WHERE kind = 'click'") == recorded + 1

@@ -11,13 +11,16 @@ from urllib.parse import urlsplit
 import structlog
 
 from postroom import __version__
+from postroom.app.disk import LEAST_FREE_BYTES, free_bytes
 from postroom.app.keys import public_url
+from postroom.app.metrics import MetricsPage
 from postroom.app.outbound import Outbound
 from postroom.app.services import Services
 from postroom.app.smtp_accept import SubmissionAccept
 from postroom.base.errors import SettingsError, TryLater
 from postroom.config import Listener
 from postroom.doors.http.api import create_api
+from postroom.doors.http.metrics import MetricsDoor
 from postroom.doors.http.public import PublicDoor
 from postroom.doors.http.server import HttpListener, serve_http
 from postroom.doors.http.services import Services as HttpServices
@@ -44,6 +47,8 @@ class Doors:
         self._smtp: SmtpServer | None = None
         self._http: list[HttpListener] = []
         self._public_doors: list[PublicDoor] = []
+        self.stopping = False
+        """Set as soon as a stop begins, before the doors close."""
         self.submission_port = 0
         self.http_port = 0
         public_host = urlsplit(public_url(settings)).hostname
@@ -52,6 +57,7 @@ class Doors:
         services.domains.tell_hosts(self.hosts.replace)
         self._spool = Spool(settings.data / "spool", services.clock)
         self.ingest = Ingest(self._spool, services.database, services.ids, services.clock)
+        self.metrics = MetricsPage(services, outbound, self.ingest, self._spool)
 
     async def open(self) -> None:
         """Listen. Raises SettingsError where an address or a certificate cannot be used."""
@@ -68,16 +74,19 @@ class Doors:
         if "api" in settings.roles and settings.http is not None:
             address = settings.http
             with _listening("POSTROOM_HTTP", address):
-                listener = await serve_http(self._public(api=True), address.host, address.port, lifespan=True)
+                door = self._public(api=True)
+                listener = await serve_http(door, address.host, address.port, at_once=door.at_once, lifespan=True)
             self._http.append(listener)
             self.http_port = listener.port
         if "track" in settings.roles and settings.public_http is not None:
             public = settings.public_http
             with _listening("POSTROOM_PUBLIC_HTTP", public):
-                self._http.append(await serve_http(self._public(api=False), public.host, public.port))
+                door = self._public(api=False)
+                self._http.append(await serve_http(door, public.host, public.port, at_once=door.at_once))
 
     async def close(self, seconds: float) -> None:
         """Take nobody in any more; what is being handed in may end for `seconds`."""
+        self.stopping = True
         if self._smtp is not None:
             await self._smtp.close(seconds)
         for listener in self._http:
@@ -94,7 +103,14 @@ class Doors:
     def refresh(self) -> None:
         """Answer for the token keys that there are now."""
         for door in self._public_doors:
-            door.keys = self._services.token_keys()
+            door.take_keys(self._services.token_keys())
+
+    def _not_ready(self) -> str | None:
+        if self.stopping:
+            return "This process is stopping."
+        if free_bytes(self._services.settings.data) < LEAST_FREE_BYTES:
+            return "The disk of the data folder is full."
+        return None
 
     async def _open_submission(self, *listeners: Listener | None) -> None:
         services, settings = self._services, self._services.settings
@@ -106,6 +122,7 @@ class Doors:
             clock=services.clock,
             tls_context=self._tls().current,
         )
+        self.metrics.smtp = self._smtp
         plain, implicit = listeners
         if plain is not None:
             with _listening("POSTROOM_SUBMISSION", plain):
@@ -127,7 +144,7 @@ class Doors:
         services = self._services
         behind = None
         if api:
-            behind = create_api(
+            api_app = create_api(
                 HttpServices(
                     database=services.database,
                     ids=services.ids,
@@ -139,7 +156,15 @@ class Doors:
                     slow=services.slow,
                     once=self._once,
                     version=__version__,
+                    not_ready=self._not_ready,
                 )
+            )
+            behind = MetricsDoor(
+                api_app,
+                render=self.metrics.render,
+                requests=services.metrics.requests,
+                readers=services.settings.metrics_from,
+                trusted_proxies=services.settings.trusted_proxies,
             )
         door = PublicDoor(
             keys=services.token_keys(),

@@ -17,7 +17,7 @@ is counted in `lost` and logged at most once a second.
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -57,8 +57,7 @@ class Spool:
         self._writing: tuple[int, int] | None = None  # segment number and file descriptor
         self._taken = (min(self._sizes, default=self._next_number), 0)
         self._turn = bytearray()
-        self._turn_count = 0
-        self._waiting: list[asyncio.Future[None]] = []
+        self._waiting: list[Callable[[], None]] = []
         self._encoder = msgspec.json.Encoder()
         self._decoder = msgspec.json.Decoder(Hit)
         self._complained_at = float("-inf")
@@ -80,26 +79,27 @@ class Spool:
         The future is done when write() has returned: then the answer may
         leave. It never fails.
         """
-        loop = asyncio.get_running_loop()
+        future = asyncio.get_running_loop().create_future()
+        self.put_then(hit, lambda: None if future.done() else future.set_result(None))
+        return future
+
+    def put_then(self, hit: Hit, written: Callable[[], None]) -> None:
+        """Write a hit with the others of this turn of the loop; `written` is called when write() has returned."""
         if not self._waiting:
-            loop.call_soon(self.flush)
+            asyncio.get_running_loop().call_soon(self.flush)
         self._encoder.encode_into(hit, self._turn, -1)
         self._turn += b"\n"
-        self._turn_count += 1
-        future = loop.create_future()
-        self._waiting.append(future)
-        return future
+        self._waiting.append(written)
 
     def flush(self) -> None:
         """Write what has gathered in this turn and let its answers go."""
-        turn, count, waiting = self._turn, self._turn_count, self._waiting
-        self._turn, self._turn_count, self._waiting = bytearray(), 0, []
-        if count:
-            self.waiting += count - self._write(turn)
+        turn, waiting = self._turn, self._waiting
+        self._turn, self._waiting = bytearray(), []
+        if waiting:
+            self.waiting += len(waiting) - self._write(turn)
             self.written.set()
-        for future in waiting:
-            if not future.done():
-                future.set_result(None)
+        for written in waiting:
+            written()
 
     def read(self, limit: int) -> Batch | None:
         """Return up to `limit` of the oldest hits that are not taken, or None when all are."""

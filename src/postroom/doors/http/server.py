@@ -4,30 +4,42 @@ Signals, logs and the event loop belong to `app`; uvicorn is given none of
 them. It reads no X-Forwarded-For: who trusts which proxy is decided by who
 needs the address.
 
-Applications find the ASGI extension WHOLE in the scope: a function that sends
-a response that is known as a whole, in one write. ASGI's two messages cost two
-system calls and two packets; for pixels that is a quarter of all the work.
+Some requests are answered at once, without a task and without ASGI's messages:
+for pixels those would be more than half of the work. `AtOnce` is asked when a
+header is whole and no body follows; what it does not answer goes the usual way.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import cast
+from typing import Any, NamedTuple, cast
 
 import structlog
 import uvicorn
 from litestar.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-WHOLE = "postroom.whole_response"
-"""Key in `scope["extensions"]` of a SendWhole."""
 
-SendWhole = Callable[[bytes, bytes], bool]
-"""Takes status line with header fields (each with its line end), and body; a response to HEAD has none.
+class Asked(NamedTuple):
+    """A request without a body."""
 
-Returns False where it did nothing, because the client reads slowly: then send the two messages.
+    method: str
+    path: str
+    """Percent-decoded; a query is no part of it."""
+    fields: Sequence[tuple[bytes, bytes]]
+    """Header fields, names in lower case."""
+    client: str
+    """Network address of the peer, empty when unknown."""
+
+
+AtOnce = Callable[[Asked, Callable[[bytes, bytes], None]], bool]
+"""Returns False for what it does not answer.
+
+Else it calls its second argument before this turn of the loop ends, in the
+order in which it was asked, with status line and header fields (each with its
+line end), and the body; a response to HEAD has none.
 """
 
 _log = structlog.get_logger(__name__)
@@ -35,6 +47,7 @@ _BACKLOG = 2048
 _KEEP_ALIVE_SECONDS = 5
 _HEADER_SECONDS = 10.0
 """From connection or first byte to the end of the header; uvicorn has no limit, so silence would hold a place."""
+_BODY_FIELDS = {b"content-length", b"transfer-encoding"}
 _TICKS_A_LOOK = 5
 """uvicorn ticks ten times a second."""
 
@@ -45,17 +58,35 @@ _TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: c
 class _Protocol(HttpToolsProtocol):
     """A connection whose requests carry the extension WHOLE, and that is closed where a header does not end."""
 
-    _header_since: float | None = None
-    """When the header that has not ended yet could begin, by the loop's clock; None between requests and in bodies."""
+    def __init__(self, *arguments: Any, at_once: AtOnce | None = None, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._at_once = at_once
+        self._client = ""
+        self._header_since: float | None = None
+        """When the header that has not ended yet could begin; None between requests and in bodies."""
+        self._idle_since: float | None = None
+        """When the last request was answered at once; None where uvicorn waits for the next one."""
+        self._is_answered = False
+        """Whether the request that is being read is answered at once."""
+        self._unanswered = 0
+        """How many answers are still to come in this turn of the loop."""
+        self._closes = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._client = self.client[0] if self.client else ""
         self._header_since = self.loop.time()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self._idle_since, self._is_answered = None, False
         if self._header_since is None:
             self._header_since = self.loop.time()
+
+    def close_if_idle(self, since: float) -> None:
+        """Close where the last answer was given at once, before `since`, and nothing came after it."""
+        if self._idle_since is not None and self._idle_since < since:
+            self.transport.close()
 
     def close_if_slow(self, since: float) -> None:
         """Close where the header that is being read began before `since`."""
@@ -69,47 +100,73 @@ class _Protocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._header_since = None
-        super().on_headers_complete()
-        # The application's task starts in a later turn of the loop, so it sees this.
-        self.scope["extensions"] = {WHOLE: partial(_send_whole, self.cycle)}  # type: ignore[dict-item]
+        if self._at_once is None or not self._is_answered_at_once(self._at_once):
+            super().on_headers_complete()
 
+    def on_body(self, body: bytes) -> None:
+        if not self._is_answered:
+            super().on_body(body)
 
-def _send_whole(cycle: RequestResponseCycle, head: bytes, body: bytes) -> bool:
-    """Do what two calls of `cycle.send` do."""
-    if cycle.flow.write_paused or cycle.response_started:
-        return False
-    if cycle.disconnected:
-        return True
-    parts = [head]
-    for name, value in cycle.default_headers:
-        parts += (name, b": ", value, b"\r\n")
-    if not cycle.keep_alive:
-        parts.append(b"connection: close\r\n")
-    parts += (b"\r\n", body)
-    cycle.response_started = cycle.response_complete = True
-    cycle.waiting_for_100_continue = False
-    cycle.transport.write(b"".join(parts))
-    cycle.message_event.set()
-    if not cycle.keep_alive:
-        cycle.transport.close()
-    cycle.on_response()
-    return True
+    def on_message_complete(self) -> None:
+        if not self._is_answered:
+            super().on_message_complete()
+
+    def shutdown(self) -> None:
+        if self._unanswered:
+            self._closes = True
+        else:
+            super().shutdown()
+
+    def _is_answered_at_once(self, at_once: AtOnce) -> bool:
+        url = self.url
+        if b"%" in url or b"?" in url or self.expect_100_continue or self.flow.write_paused:
+            return False
+        if self.pipeline or (self.cycle is not None and not self.cycle.response_complete):
+            # An earlier request of this connection comes first.
+            return False
+        parser, fields = self.parser, self.headers
+        if parser.should_upgrade() or any(name in _BODY_FIELDS for name, _ in fields):
+            return False
+        closes = parser.get_http_version() == "1.0" or not parser.should_keep_alive()
+        asked = Asked(parser.get_method().decode("ascii"), url.decode("latin-1"), fields, self._client)
+        # Counted before: the answer may come from inside of the call.
+        self._unanswered += 1
+        self._is_answered = at_once(asked, partial(self._answer, closes))
+        if not self._is_answered:
+            self._unanswered -= 1
+        return self._is_answered
+
+    def _answer(self, closes: bool, head: bytes, body: bytes) -> None:
+        self._unanswered -= 1
+        transport = self.transport
+        if transport.is_closing():
+            return
+        self.server_state.total_requests += 1
+        closes = closes or self._closes
+        ours = b"".join([name + b": " + value + b"\r\n" for name, value in self.server_state.default_headers])
+        transport.write(b"".join((head, ours, b"connection: close\r\n\r\n" if closes else b"\r\n", body)))
+        if closes:
+            transport.close()
+        else:
+            self._idle_since = self.loop.time()
 
 
 class HttpServer(uvicorn.Server):
     """A server that leaves the process's signals alone and waits for a header only so long."""
 
-    def __init__(self, config: uvicorn.Config, header_seconds: float) -> None:
+    def __init__(self, config: uvicorn.Config, header_seconds: float, keep_alive_seconds: float) -> None:
         super().__init__(config)
         self._header_seconds = header_seconds
+        self._keep_alive_seconds = keep_alive_seconds
 
     async def on_tick(self, counter: int) -> bool:
         if counter % _TICKS_A_LOOK == 0:
             # One look at all costs less than a timer for each: most connections are a pixel and gone.
-            since = asyncio.get_running_loop().time() - self._header_seconds
+            now = asyncio.get_running_loop().time()
             for connection in list(self.server_state.connections):
                 if isinstance(connection, _Protocol):
-                    connection.close_if_slow(since)
+                    connection.close_if_slow(now - self._header_seconds)
+                    connection.close_if_idle(now - self._keep_alive_seconds)
         return await super().on_tick(counter)
 
     @contextmanager
@@ -158,19 +215,28 @@ class HttpListener:
 
 
 async def serve_http(
-    app: ASGIApp, host: str, port: int, *, lifespan: bool = False, header_seconds: float = _HEADER_SECONDS
+    app: ASGIApp,
+    host: str,
+    port: int,
+    *,
+    at_once: AtOnce | None = None,
+    lifespan: bool = False,
+    header_seconds: float = _HEADER_SECONDS,
+    keep_alive_seconds: float = _KEEP_ALIVE_SECONDS,
 ) -> HttpListener:
     """Start to serve `app` in the running event loop and return once it listens.
 
-    `port` 0 takes a free one. `lifespan` sends the application its startup and
+    `port` 0 takes a free one. `at_once` is asked before `app`. `lifespan` sends the application its startup and
     shutdown (Litestar needs it). A request whose header has not ended after
-    `header_seconds` gets 408. Raises OSError where the address cannot be taken.
+    `header_seconds` gets 408; a connection without requests is closed after
+    about `keep_alive_seconds`. Raises OSError where the address cannot be taken.
     """
     config = uvicorn.Config(
         cast("uvicorn._types.ASGIApplication", app),
         host=host,
         port=port,
-        http=_Protocol,
+        # uvicorn calls it to make a connection; its type says that it must be a class.
+        http=cast("type[_Protocol]", partial(_Protocol, at_once=at_once)),
         ws="none",
         loop="none",
         lifespan="on" if lifespan else "off",
@@ -179,9 +245,9 @@ async def serve_http(
         server_header=False,
         proxy_headers=False,
         backlog=_BACKLOG,
-        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_keep_alive=round(keep_alive_seconds),
     )
-    server = HttpServer(config, header_seconds)
+    server = HttpServer(config, header_seconds, keep_alive_seconds)
     serving = asyncio.get_running_loop().create_task(server.serve(), name=f"http {host}:{port}")
     while not server.started:
         # uvicorn tells of its start by this attribute only; it is set within a few turns of the loop.
