@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from postroom.base.errors import SettingsError
+from postroom.base.log import FORMS, Form
 
 ROLES = ("submission", "inbound", "api", "track", "deliver", "watch", "upkeep")
 
@@ -117,6 +118,12 @@ def _level(value: str) -> str:
     return value
 
 
+def _log_form(value: str) -> str:
+    if value not in FORMS:
+        raise ValueError(f"one of {', '.join(FORMS)}")
+    return value
+
+
 def _setting(parse: Callable[[str], Any], default: str, sentence: str, *, secret: bool = False) -> Any:
     return field(metadata={"parse": parse, "default": default, "sentence": sentence, "secret": secret})
 
@@ -169,6 +176,9 @@ class Settings:
         _networks, "127.0.0.0/8,::1/128", "Networks that may read /metrics; others get 404."
     )
     log_level: str = _setting(_level, "info", "Least level that is logged: debug, info, warning or error.")
+    log_format: Form = _setting(
+        _log_form, "auto", "Form of the log: json, console (to be read), or auto: console where it is a terminal."
+    )
 
     @property
     def database(self) -> str:

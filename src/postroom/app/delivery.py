@@ -152,6 +152,8 @@ class HelperProcesses:
                 "postroom.app.helper_process",
                 str(theirs.fileno()),
                 str(os.getpid()),
+                self._services.settings.log_level,
+                self._services.settings.log_format,
                 pass_fds=(theirs.fileno(),),
             )
         self.running.add(process.pid)

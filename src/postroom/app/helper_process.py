@@ -2,7 +2,8 @@
 
 Everything comes over the socketpair whose descriptor is its first argument; when
 that closes, the owner is gone and the helper ends. The second argument is the
-owner's process id: work that the owner left in the socketpair is not begun.
+owner's process id: work that the owner left in the socketpair is not begun. Two more
+name the least level and the form of the log.
 """
 
 import asyncio
@@ -11,12 +12,14 @@ import signal
 import socket
 import sys
 from pathlib import Path
+from typing import cast
 
 import uvloop
 
 from postroom.app.transports import make_transports, sign_here
 from postroom.base.clock import SystemClock
 from postroom.base.collector import calm_collector
+from postroom.base.log import Form, set_up_log
 from postroom.base.tokens import TokenKeys
 from postroom.outbound import helper_frames as frames
 from postroom.outbound.attempt import Attempted, Tools, Work
@@ -117,8 +120,10 @@ def main() -> None:
     """Run a helper; Ctrl-C at a terminal reaches the owner, which then says Drain."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    os.set_inheritable(int(sys.argv[1]), False)
-    uvloop.run(run_helper(int(sys.argv[1]), int(sys.argv[2])))
+    descriptor, owner, level, form = sys.argv[1:]
+    set_up_log(level, cast(Form, form))
+    os.set_inheritable(int(descriptor), False)
+    uvloop.run(run_helper(int(descriptor), int(owner)))
 
 
 if __name__ == "__main__":

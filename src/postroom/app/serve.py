@@ -44,7 +44,7 @@ def run_server(settings: Settings) -> None:
     # store's writer would wait for computing code at each of them.
     sys.setswitchinterval(0.0005)
     give_large_pieces_back()
-    set_up_log(settings.log_level)
+    set_up_log(settings.log_level, settings.log_format)
     uvloop.run(_serve(settings))
 
 

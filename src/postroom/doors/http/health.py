@@ -3,6 +3,7 @@
 from litestar import Response, get
 from msgspec import Struct
 
+from postroom.base.errors import TryLater
 from postroom.doors.http.operation import Operation, described
 from postroom.doors.http.problems import busy
 from postroom.doors.http.requests import answer
@@ -26,9 +27,18 @@ async def live(request: ApiRequest) -> Response[bytes]:
 
 @get("/health/ready", opt=described(Operation("Can it take mail in?", answers=Health, public=True)))
 async def ready(request: ApiRequest) -> Response[bytes]:
-    """Answer 200 when the store can be read and written, else 503."""
-    database = services_of(request).database
-    if database.trouble is not None:
+    """Answer 200 when mail can be taken in, else 503; `detail` says why.
+
+    The reasons: the store cannot be written or read, the disk is full, or this process is stopping.
+    """
+    services = services_of(request)
+    reason = services.not_ready()
+    if reason is not None:
+        raise busy(reason)
+    if services.database.trouble is not None:
         raise busy("The store cannot be written.")
-    await database.read(lambda conn: conn.one(_ANY))
+    try:
+        await services.database.read(lambda conn: conn.one(_ANY))
+    except TryLater as error:
+        raise busy("The store cannot be read.") from error
     return answer(Health("ready"))

@@ -132,6 +132,8 @@ class Services:
     version: str = "0"
     """Of Postroom, for the OpenAPI document."""
     large_bodies: LargeBodies = field(default_factory=LargeBodies)
+    not_ready: Callable[[], str | None] = lambda: None
+    """Why no mail is taken in now although the store can be written, or None."""
 
 
 def services_of(request: Request[Any, Any, State]) -> Services:

@@ -1,0 +1,207 @@
+"""`/metrics` in the text format of Prometheus: a registry of our own, filled when somebody reads.
+
+What is asked of the store is bounded; a page is made at most once a second,
+whoever asks for it.
+"""
+
+import asyncio
+import platform
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from postroom import __version__
+from postroom.app.outbound import Outbound
+from postroom.app.services import Services
+from postroom.base.errors import TryLater
+from postroom.base.metrics import Histogram
+from postroom.net.smtp.server import SmtpServer
+from postroom.store.database import Conn
+from postroom.store.queue import waiting_lanes
+from postroom.store.queue_depth import queue_depth
+from postroom.tracking.ingest import Ingest
+from postroom.tracking.spool import Spool
+
+_log = structlog.get_logger(__name__)
+
+_KEEP_SECONDS = 1.0
+_LANES = 1000
+"""Lanes that are looked at for the oldest mail."""
+
+
+class MetricsPage:
+    """Makes the page out of what the parts of this process have counted."""
+
+    def __init__(self, services: Services, outbound: Outbound, ingest: Ingest, spool: Spool) -> None:
+        self._services = services
+        self._outbound = outbound
+        self._ingest = ingest
+        self._spool = spool
+        self.smtp: SmtpServer | None = None
+        """Set where this process has a submission door."""
+        self._lock = asyncio.Lock()
+        self._page = b""
+        self._made = float("-inf")
+
+    async def render(self) -> bytes:
+        """Return the page; one that is younger than a second is given again."""
+        async with self._lock:
+            now = time.monotonic()
+            if now - self._made >= _KEEP_SECONDS:
+                self._page = self._text(await self._look())
+                self._made = now
+            return self._page
+
+    async def _look(self) -> "_Queue":
+        workspaces = list(self._services.workspaces.rows)
+
+        def look(conn: Conn) -> _Queue:
+            depth = queue_depth(conn, workspaces)
+            # Lanes stand for their mail: looking at each recipient would cost what the queue is long.
+            due = min((lane.due_ms for lane in waiting_lanes(conn, limit=_LANES)), default=None)
+            return _Queue(depth, due)
+
+        try:
+            return await self._services.database.read(look)
+        except TryLater as error:
+            _log.info("metrics without the queue", reason=str(error))
+            return _Queue({}, None)
+
+    def _text(self, queue: "_Queue") -> bytes:
+        registry = CollectorRegistry(auto_describe=False)
+        ProcessCollector(registry=registry)
+        PlatformCollector(registry=registry)
+        registry.register(_Families(self._families(queue)))
+        return generate_latest(registry)
+
+    def _families(self, queue: "_Queue") -> Iterator[Metric]:
+        database = self._services.database
+        yield _labelled_gauge(
+            "postroom_build_info",
+            "Which version runs, on which Python and database.",
+            ("version", "python", "database"),
+            {(__version__, platform.python_version(), database.engine): 1},
+        )
+        yield from self._recipients(queue)
+        yield from self._doors()
+        yield from self._store()
+        yield from self._tracking()
+        yield from self._helpers()
+
+    def _recipients(self, queue: "_Queue") -> Iterator[Metric]:
+        metrics, worker = self._services.metrics, self._outbound.worker
+        yield _labelled_gauge(
+            "postroom_queue_recipients",
+            "Recipients by state, over all nodes, each counted up to 100,000. Empty where the store did not answer.",
+            ("state",),
+            {(state,): count for state, count in queue.depth.items()},
+        )
+        late = 0.0 if queue.due_ms is None else max(0.0, (self._services.clock.now_ms() - queue.due_ms) / 1000)
+        yield _gauge("postroom_queue_overdue_seconds", "How long the mail that is due longest has been due.", late)
+        yield _labelled_counter(
+            "postroom_recipients_settled",
+            "Ends of attempts by the state that the recipient went to.",
+            ("state",),
+            {(state,): count for state, count in metrics.settled.items()},
+        )
+        yield _labelled_counter(
+            "postroom_messages_accepted",
+            "Messages that were stored, by the door that took them.",
+            ("source",),
+            {(source,): count for source, count in metrics.accepted.items()},
+        )
+        if worker is not None:
+            yield _gauge("postroom_attempts_in_flight", "Recipients claimed by this node.", worker.in_flight)
+            yield _counter("postroom_dkim_signatures", "DKIM signatures of copies.", worker.signatures)
+
+    def _doors(self) -> Iterator[Metric]:
+        if self.smtp is not None:
+            yield _gauge("postroom_smtp_sessions", "SMTP sessions that are open.", self.smtp.sessions)
+            yield _counter("postroom_smtp_sessions_opened", "SMTP connections that came in.", self.smtp.opened_sessions)
+            yield _counter(
+                "postroom_smtp_sessions_refused", "SMTP connections turned away with 421.", self.smtp.refused_sessions
+            )
+            yield _counter("postroom_smtp_logins_failed", "Wrong SMTP logins.", self.smtp.delays.failures)
+        yield _labelled_counter(
+            "postroom_http_requests",
+            "Answers of the main HTTP listener by class of route and status; /o /c /u are counted as hits.",
+            ("route", "status"),
+            {(kind, str(status)): count for (kind, status), count in list(self._services.metrics.requests.items())},
+        )
+
+    def _store(self) -> Iterator[Metric]:
+        database = self._services.database
+        yield _gauge("postroom_store_writable", "1 while the database can be written.", database.trouble is None)
+        yield _gauge("postroom_store_waiting", "Write functions without an answer.", database.waiting)
+        yield _histogram("postroom_store_group_size", "Write functions that shared a commit.", database.group_sizes)
+        yield _histogram("postroom_store_commit_seconds", "Writing a group and its COMMIT.", database.commit_seconds)
+
+    def _tracking(self) -> Iterator[Metric]:
+        yield _counter("postroom_hits_recorded", "Opens and clicks carried into the store.", self._ingest.carried)
+        yield _gauge("postroom_hits_in_spool", "Opens and clicks that wait in the spool.", self._spool.waiting)
+        yield _counter("postroom_hits_lost", "Opens and clicks that the disk refused.", self._spool.lost)
+
+    def _helpers(self) -> Iterator[Metric]:
+        running = self._outbound.helper_processes
+        yield _gauge("postroom_helpers", "Helper processes that run.", len(running))
+        yield _counter("postroom_helpers_started", "Helper processes started so far.", self._outbound.helpers_started)
+        resident = sum(map(_resident_bytes, running))
+        yield _gauge("postroom_helpers_resident_memory_bytes", "Memory of the helpers, as RSS.", resident)
+
+
+@dataclass(frozen=True, slots=True)
+class _Queue:
+    """What the store said about the queue."""
+
+    depth: Mapping[str, int]
+    due_ms: int | None
+    """Of the mail that is due first."""
+
+
+class _Families(Collector):
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._all = list(families)
+
+    def collect(self) -> Iterable[Metric]:
+        return self._all
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, text, value=value)
+
+
+def _counter(name: str, text: str, value: float) -> Metric:
+    return CounterMetricFamily(name, text, value=value)
+
+
+def _labelled_gauge(name: str, text: str, labels: tuple[str, ...], values: Mapping[tuple[str, ...], int]) -> Metric:
+    family = GaugeMetricFamily(name, text, labels=labels)
+    for key, value in values.items():
+        family.add_metric(key, value)
+    return family
+
+
+def _labelled_counter(name: str, text: str, labels: tuple[str, ...], values: Mapping[tuple[str, ...], int]) -> Metric:
+    family = CounterMetricFamily(name, text, labels=labels)
+    for key, value in values.items():
+        family.add_metric(key, value)
+    return family
+
+
+def _histogram(name: str, text: str, histogram: Histogram) -> Metric:
+    return HistogramMetricFamily(name, text, buckets=histogram.cumulative(), sum_value=histogram.total)
+
+
+def _resident_bytes(process_id: int) -> int:
+    try:
+        pages = int(Path(f"/proc/{process_id}/statm").read_text().split()[1])
+    except (OSError, IndexError, ValueError):
+        # It has ended, or the system has no /proc.
+        return 0
+    return pages * 4096
