@@ -21,6 +21,7 @@ from postroom.ledger.states import RecipientState
 from postroom.mail.address import address_key, domain_of
 from postroom.outbound.once import Once
 from postroom.outbound.submission import Accepted, AcceptedRecipient, StagedContent, Submission
+from postroom.store import messages
 from postroom.store.database import Database, Tx
 from postroom.store.queue import lane_id
 
@@ -65,7 +66,10 @@ class StoringAccept:
 
         def write(tx: Tx) -> None:
             for row in rows:
-                tx.add(row)
+                if isinstance(row, MessageRow):
+                    messages.add(tx, row)
+                else:
+                    tx.add(row)
             record_accepted(tx, message, [row.provider for row in recipients], event_id)
             if in_transaction is not None:
                 in_transaction(tx, accepted)

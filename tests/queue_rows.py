@@ -11,6 +11,7 @@ from postroom.ledger.outcomes import Outcome, OutcomeKind
 from postroom.ledger.rows import LaneRow, MessageRow, RecipientRow, WorkspaceRow
 from postroom.mail.smtp_reply import SmtpReply
 from postroom.outbound.settle import Tried
+from postroom.store import messages
 from postroom.store.database import Database, Tx, statement
 from postroom.store.queue import DueLane, lane_id
 
@@ -88,7 +89,7 @@ class Queue:
         event_id = self.ids.next()
 
         def write(tx: Tx) -> None:
-            tx.add(message)
+            messages.add(tx, message)
             tx.add(LaneRow(rows[0].lane_id, message.workspace_id, message.stream, domain))
             record.record_accepted(tx, message, [row.provider for row in rows], event_id)
             for row in rows:

@@ -51,7 +51,7 @@ class House:
         event_id = self.ids.next()
 
         def write(tx: Any) -> None:
-            tx.add(message)
+            messages.add(tx, message)
             tx.add(lane)
             for row in rows:
                 tx.add(row)

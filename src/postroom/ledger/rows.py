@@ -165,6 +165,14 @@ class MessageRow(NamedTuple):
     """JSON: the author's own List-Unsubscribe and -Post values that ours replaced."""
 
 
+class MessageTagRow(NamedTuple):
+    """A tag of a message, for the search: what is tagged so, newest first. Tags of `message.tags`, each once."""
+
+    workspace_id: int
+    tag: str
+    message_id: int
+
+
 class LaneRow(NamedTuple):
     """A queue of its own: one workspace's mail of one stream to one domain."""
 

@@ -44,6 +44,7 @@ from postroom.outbound.submission import (
     Submission,
 )
 from postroom.store import content as store_content
+from postroom.store import messages as store_messages
 from postroom.store.database import Database, Tx
 from postroom.store.queue import DueLane, lane_id
 from postroom.store.suppressions import suppressed
@@ -95,7 +96,7 @@ class Prepared:
         """Store everything; recipients whose address is suppressed are stored as suppressed."""
         message = self.message
         tx.add(self._stored_content())
-        tx.add(message)
+        store_messages.add(tx, message)
         for lane in self.lanes:
             tx.add(lane)
         record.record_accepted(tx, message, [row.provider for row in self.recipients], self.event_id)

@@ -131,14 +131,14 @@ def of_message(conn: Conn, workspace_id: int, message_id: int, after_id: int, li
 
 def page(conn: Conn, workspace_id: int, asked: RecipientFilter, limit: int) -> list[RecipientRow]:
     """Return up to `limit` recipients, newest first."""
-    query = _filtered(conn, select(schema.mail.recipient), workspace_id, asked)
+    query = _filtered(select(schema.mail.recipient), workspace_id, asked)
     rows = conn.select(query.order_by(_R.id.desc()).limit(limit))
     return [RecipientRow._make(row) for row in rows]
 
 
 def ids_of(conn: Conn, workspace_id: int, asked: RecipientFilter, limit: int) -> list[int]:
     """Return up to `limit` ids, newest first."""
-    query = _filtered(conn, select(_R.id), workspace_id, asked)
+    query = _filtered(select(_R.id), workspace_id, asked)
     return [row[0] for row in conn.select(query.order_by(_R.id.desc()).limit(limit))]
 
 
@@ -168,7 +168,7 @@ def begin_again(tx: Tx, ids: Sequence[int]) -> None:
     tx.run(_BEGIN_AGAIN, (tx.many(list(ids)),))
 
 
-def _filtered(conn: Conn, query: Select[Any], workspace_id: int, asked: RecipientFilter) -> Select[Any]:
+def _filtered(query: Select[Any], workspace_id: int, asked: RecipientFilter) -> Select[Any]:
     query = query.where(_R.workspace_id == workspace_id)
     if asked.states is not None:
         query = query.where(_R.state.in_(asked.states))
@@ -191,5 +191,5 @@ def _filtered(conn: Conn, query: Select[Any], workspace_id: int, asked: Recipien
         if asked.stream is not None:
             query = query.where(_M.stream == asked.stream)
         if asked.tag is not None:
-            query = query.where(has_tag(conn, asked.tag))
+            query = query.where(has_tag(workspace_id, asked.tag))
     return query

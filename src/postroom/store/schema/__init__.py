@@ -27,6 +27,7 @@ ROWS: dict[type[NamedTuple], Table] = {
     rows.ContentRow: mail.content,
     rows.ContentChunkRow: mail.content_chunk,
     rows.MessageRow: mail.message,
+    rows.MessageTagRow: mail.message_tag,
     rows.LaneRow: mail.lane,
     rows.RecipientRow: mail.recipient,
     rows.EventRow: facts.event,

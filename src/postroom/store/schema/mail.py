@@ -67,6 +67,16 @@ message = Table(
     Index(None, "workspace_id", "message_id"),
 )
 
+message_tag = Table(
+    "message_tag",
+    metadata,
+    big("workspace_id"),
+    text_column("tag"),
+    big("message_id"),
+    PrimaryKeyConstraint("workspace_id", "tag", "message_id"),
+    sqlite_with_rowid=False,
+)
+
 lane = Table("lane", metadata, id_column(), big("workspace_id"), text_column("stream"), text_column("domain"))
 
 recipient = Table(
