@@ -8,14 +8,16 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
 
 from postroom.base.clock import Clock
 from postroom.base.ids import IdSource
 from postroom.events.record import Facts, record_moved, record_taken_from_failed, tags_of
 from postroom.ledger.event_kinds import EventKind
-from postroom.ledger.states import RecipientState, may_move
-from postroom.store import recipients
+from postroom.ledger.states import WAITING, RecipientState, may_move
+from postroom.store import queue_view, recipients
 from postroom.store.database import Database, Tx
+from postroom.store.queue_view import Behind
 from postroom.store.recipients import Movable, RecipientFilter
 
 PAGE = 200
@@ -85,6 +87,48 @@ async def move_selected(
         # Newest first: what follows is older, also where some of this page could not move.
         asked = replace(asked, before_id=found[-1])
     return Moved(total, more=True)
+
+
+async def move_destination(
+    database: Database, ids: IdSource, clock: Clock, workspace_id: int, move: Move, domain: str, by: str
+) -> Moved:
+    """Move everything in the queue for one domain that may make this move, as `move_selected` does.
+
+    Failed recipients have left the queue and those in doubt are decided one by one, so a retry takes deferred ones
+    only and a cancel leaves those in doubt. What is looked at is in the queue: settled mail to a large domain costs
+    nothing here.
+    """
+    befores = _RULES[move].befores
+    cursors: list[Behind | int] = []
+    if any(state in WAITING for state in befores):
+        cursors.append(Behind())
+    if _S.HELD in befores:
+        cursors.append(0)
+    total = pages = 0
+    while cursors:
+        if pages == MAX_PAGES:
+            return Moved(total, more=True)
+        found, after = await _destination_page(database, workspace_id, domain, cursors[0])
+        cursors[:1] = [] if after is None else [after]
+        pages += 1
+        if found:
+            event_ids = [ids.next() for _ in found]
+            move_now = partial(move_page, workspace_id=workspace_id, move=move, ids=found, event_ids=event_ids)
+            total += await database.write(partial(move_now, now_ms=clock.now_ms(), by=by))
+    return Moved(total, more=False)
+
+
+async def _destination_page(
+    database: Database, workspace_id: int, domain: str, cursor: Behind | int
+) -> tuple[list[int], Behind | int | None]:
+    """Return ids of a domain's recipients that wait, or (cursor: an id) that are held, and where to go on."""
+    if isinstance(cursor, Behind):
+        behind = cursor
+        rows = await database.read(lambda conn: queue_view.waiting_for(conn, workspace_id, domain, behind, PAGE))
+        return [row.id for row in rows], Behind(rows[-1].due_ms, rows[-1].id) if len(rows) == PAGE else None
+    after_id = cursor
+    held = await database.read(lambda conn: queue_view.in_state(conn, workspace_id, _S.HELD, domain, after_id, PAGE))
+    return [row.id for row in held.rows], held.after_id
 
 
 async def _move_next(
