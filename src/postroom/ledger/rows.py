@@ -112,6 +112,8 @@ class ContentRow(NamedTuple):
     links: bytes
     """The link table, kept when the body goes: zlib-compressed msgpack list of targets by position."""
     created_ms: int
+    used_ms: int = 0
+    """When another message used it last, to within an hour; 0: none but those of its first hour."""
 
 
 class ContentChunkRow(NamedTuple):

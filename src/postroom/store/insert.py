@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import LargeBinary, Table, Text
 
+from postroom.base.clock import HOUR_MS
 from postroom.ledger import rows
 from postroom.store import schema
 from postroom.store.statement import ColumnKind
@@ -71,16 +72,26 @@ def _key(table: Table) -> tuple[int, ...]:
     return tuple(names.index(column.name) for column in table.primary_key)
 
 
-_RESTORED = (
-    "ON CONFLICT (workspace_id, key) DO UPDATE SET size_bytes = excluded.size_bytes, upload_id = excluded.upload_id, "
-    "body = excluded.body, plan = excluded.plan WHERE content.body IS NULL AND content.upload_id IS NULL"
+_USED_STEP_MS = HOUR_MS
+"""How exactly `content.used_ms` is kept: what is sent a thousand times a minute is not updated as often."""
+
+_GONE = "content.body IS NULL AND content.upload_id IS NULL"
+_BACK = ("size_bytes", "upload_id", "body", "plan", "links")
+_USED_AGAIN = (
+    "ON CONFLICT (workspace_id, key) DO UPDATE SET used_ms = excluded.created_ms, "
+    + ", ".join(f"{name} = CASE WHEN {_GONE} THEN excluded.{name} ELSE content.{name} END" for name in _BACK)
+    + f" WHERE ({_GONE}) OR (content.used_ms <= excluded.created_ms - {_USED_STEP_MS} "
+    f"AND content.created_ms <= excluded.created_ms - {_USED_STEP_MS})"
 )
-"""A content that is there stays, unless retention took its body: the new message needs it again."""
+"""A content that is there stays, unless retention took its body: the new message needs it again.
+
+That it was used again is noted, so that retention does not take it from the newer message.
+"""
 
 
 def _on_conflict(row_type: type[NamedTuple], table: Table) -> str:
     if row_type is rows.ContentRow:
-        return _RESTORED
+        return _USED_AGAIN
     if row_type in _IGNORED:
         return "ON CONFLICT DO NOTHING"
     if row_type in _REPLACED:

@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 from sqlalchemy import Table
 
-from postroom.ledger import operator_rows, rows
-from postroom.store.schema import facts, mail, operators, tenants
+from postroom.ledger import keeping_rows, operator_rows, rows
+from postroom.store.schema import facts, keeping, mail, operators, tenants
 from postroom.store.schema.columns import metadata
 
-__all__ = ["ROWS", "facts", "mail", "metadata", "operators", "tenants"]
+__all__ = ["ROWS", "facts", "keeping", "mail", "metadata", "operators", "tenants"]
 
 ROWS: dict[type[NamedTuple], Table] = {
     rows.WorkspaceRow: tenants.workspace,
@@ -42,5 +42,8 @@ ROWS: dict[type[NamedTuple], Table] = {
     operator_rows.RecoveryCodeRow: operators.recovery_code,
     operator_rows.FirstLinkRow: operators.first_link,
     operator_rows.AuditRow: operators.audit,
+    keeping_rows.KeepingRow: keeping.workspace_keeping,
+    keeping_rows.KeepLaterRow: keeping.keep_later,
+    keeping_rows.RestorationRow: keeping.restoration,
 }
 """Which table holds which row type, in the order in which a group is written."""

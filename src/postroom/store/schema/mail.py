@@ -15,6 +15,7 @@ content = Table(
     blob("plan"),
     blob("links"),
     big("created_ms"),
+    big("used_ms", default=0),
     PrimaryKeyConstraint("workspace_id", "key"),
 )
 # The orphan sweep asks which uploads a content row links.
