@@ -56,6 +56,7 @@ class Database:
         self._bytes = 0
         self._reads = 0
         self._closing = False
+        self._listeners: dict[str, list[Callable[[], None]]] = {}
         self._writer: Writer
         self._readers: Readers
 
@@ -105,6 +106,13 @@ class Database:
         finally:
             self._reads -= 1
             timer.cancel()
+
+    def on_commit(self, word: str, listener: Callable[[], None]) -> None:
+        """Have `listener` called on the loop after a group was committed in which a function said `Tx.wake(word)`.
+
+        Groups of other processes, and one whose COMMIT nobody confirmed, are not told: who listens also polls.
+        """
+        self._listeners.setdefault(word, []).append(listener)
 
     def use_node(self, number: int) -> None:
         """Count in this node's rows from now on."""
@@ -166,6 +174,15 @@ class Database:
             else:
                 future.set_result(value)
 
+    def _committed(self, words: set[str]) -> None:
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._tell, words)
+
+    def _tell(self, words: set[str]) -> None:
+        for word in words:
+            for listener in self._listeners.get(word, ()):
+                listener()
+
     def _deliver_read(self, read: Read, value: Any, error: Exception | None) -> None:
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(_hand_out_read, read, value, error)
@@ -207,6 +224,7 @@ def _open(url: str, node: int, clock: Clock, loop: asyncio.AbstractEventLoop) ->
         source.prepare()
         database = Database(source.engine, clock, loop)
         database._writer = Writer(source.writer, database._deliver_writes, clock, node)
+        database._writer.committed = database._committed
     except source.errors as error:
         raise StoreLost(f"the database (POSTROOM_DATABASE_URL) cannot be opened: {error}") from error
     database._readers = Readers(source.reader, database._deliver_read, source.readers)

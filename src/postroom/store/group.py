@@ -132,6 +132,8 @@ class Writer:
         """Functions of a committed group."""
         self.commit_seconds = Histogram(_COMMIT_BOUNDS)
         """What writing a group's rows and its COMMIT took."""
+        self.committed: Callable[[set[str]], None] = _nobody
+        """Called in the writer's thread with the words of a group (`Tx.wake`) that was committed."""
         self._connect = connect
         self._deliver = deliver
         self._clock = clock
@@ -297,6 +299,9 @@ class Writer:
         session.commit(tx.take_batches(), self._number)
         self.commit_seconds.observe(self._clock.monotonic() - began)
         self.group_sizes.observe(len(values))
+        if tx.words:
+            # A hint only: a group whose COMMIT nobody confirmed is found by those who poll.
+            self.committed(tx.words)
 
     def _is_durable_after_all(self, cause: Exception) -> bool:
         """Connect again and tell whether the group was committed. Raises _Trouble where that takes too long."""
@@ -362,6 +367,10 @@ class Writer:
         for job in jobs:
             job.is_answered = True
         self._deliver(jobs, values)
+
+
+def _nobody(words: set[str]) -> None:
+    """Nobody asked."""
 
 
 def _told(fault: Fault, cause: Exception) -> TryLater:

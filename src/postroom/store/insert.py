@@ -8,10 +8,18 @@ from sqlalchemy import LargeBinary, Table, Text
 
 from postroom.base.clock import HOUR_MS
 from postroom.ledger import rows
+from postroom.ledger.webhook_rows import WebhookOutboxRow
 from postroom.store import schema
 from postroom.store.statement import ColumnKind
 
-_IGNORED = (rows.ContentChunkRow, rows.LaneRow, rows.HitRow, rows.SandboxCopyRow, rows.SandboxShowingRow)
+_IGNORED = (
+    rows.ContentChunkRow,
+    rows.LaneRow,
+    rows.HitRow,
+    rows.SandboxCopyRow,
+    rows.SandboxShowingRow,
+    WebhookOutboxRow,
+)
 """A row whose key exists is left as it is: it tells the same."""
 
 _REPLACED = (rows.DestinationRow,)

@@ -59,7 +59,7 @@ class ReadSession(Protocol):
 class Tx:
     """The only way to write. One for each group; nothing is durable before `Database.write` returns."""
 
-    __slots__ = ("_counts", "_node", "_rows", "_session", "engine")
+    __slots__ = ("_counts", "_node", "_rows", "_session", "engine", "memo", "words")
 
     def __init__(self, session: WriteSession, node: int) -> None:
         self.engine: Engine = session.engine
@@ -67,6 +67,10 @@ class Tx:
         self._node = node
         self._rows: dict[type, list[Row]] = {}
         self._counts: dict[tuple[CounterKey, str], int] = {}
+        self.memo: dict[str, Any] = {}
+        """What a store function has read for all functions of the group, under a name of its own."""
+        self.words: set[str] = set()
+        """What `Database.on_commit` is told after COMMIT."""
 
     def add(self, row: NamedTuple) -> None:
         """Insert a row of `ledger.rows` before COMMIT.
@@ -89,6 +93,10 @@ class Tx:
             raise ValueError(f"{counter} is no counter")
         counts = self._counts
         counts[key, counter] = counts.get((key, counter), 0) + amount
+
+    def wake(self, word: str) -> None:
+        """Have those who asked for this word (`Database.on_commit`) called after COMMIT, in this process."""
+        self.words.add(word)
 
     def run(self, statement: Statement, parameters: Sequence[object] = ()) -> list[Row]:
         """Execute a statement now; return the rows of a SELECT or RETURNING.

@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 from sqlalchemy import Table
 
-from postroom.ledger import keeping_rows, operator_rows, rows
-from postroom.store.schema import facts, keeping, mail, operators, tenants
+from postroom.ledger import keeping_rows, operator_rows, rows, webhook_rows
+from postroom.store.schema import facts, keeping, mail, operators, tenants, webhooks
 from postroom.store.schema.columns import metadata
 
-__all__ = ["ROWS", "facts", "keeping", "mail", "metadata", "operators", "tenants"]
+__all__ = ["ROWS", "facts", "keeping", "mail", "metadata", "operators", "tenants", "webhooks"]
 
 ROWS: dict[type[NamedTuple], Table] = {
     rows.WorkspaceRow: tenants.workspace,
@@ -42,6 +42,10 @@ ROWS: dict[type[NamedTuple], Table] = {
     operator_rows.RecoveryCodeRow: operators.recovery_code,
     operator_rows.FirstLinkRow: operators.first_link,
     operator_rows.AuditRow: operators.audit,
+    webhook_rows.WebhookEndpointRow: webhooks.webhook_endpoint,
+    webhook_rows.WebhookProgressRow: webhooks.webhook_progress,
+    webhook_rows.WebhookOutboxRow: webhooks.webhook_outbox,
+    webhook_rows.WebhookAttemptRow: webhooks.webhook_attempt,
     keeping_rows.KeepingRow: keeping.workspace_keeping,
     keeping_rows.KeepLaterRow: keeping.keep_later,
     keeping_rows.RestorationRow: keeping.restoration,
