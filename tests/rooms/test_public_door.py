@@ -2,7 +2,7 @@
 
 import asyncio
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 from pathlib import Path
@@ -22,6 +22,7 @@ from postroom.doors.http.server import AtOnce, serve_http
 from postroom.doors.http.tracked import PIXEL, client_address
 from postroom.store import hits as store
 from postroom.store.database import Database, open_database, statement
+from postroom.store.hits import HitFacts
 from postroom.tracking.hosts import Hosts
 from postroom.tracking.ingest import Ingest
 from postroom.tracking.links import Links
@@ -406,15 +407,14 @@ async def test_a_hit_that_the_database_refuses_is_set_aside_and_holds_up_no_othe
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await asyncio.gather(*(world.ask(pixel(recipient)) for recipient in (1, 2, 3)))
-    known = store.known_hits
+    facts = store.hit_facts
 
-    def refuse(tx: Any, ids: Any) -> set[int]:
-        poisoned: Callable[[int], bool] = lambda hit_id: hit_id % 4096 == 1  # noqa: E731
-        if any(map(poisoned, ids)):
+    def refuse(tx: Any, recipient_ids: Any) -> dict[int, HitFacts]:
+        if 2 in recipient_ids:
             raise ValueError("this one never")
-        return known(tx, ids)
+        return facts(tx, recipient_ids)
 
-    monkeypatch.setattr(store, "known_hits", refuse)
+    monkeypatch.setattr(store, "hit_facts", refuse)
     await world.ingest.carry_all()
 
     assert await world.one("SELECT COUNT(*) FROM hit") == 2

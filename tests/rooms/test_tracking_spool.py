@@ -85,7 +85,11 @@ async def test_a_batch_that_is_not_taken_is_read_again(tmp_path: Path) -> None:
     spool = open_spool(tmp_path)
     await spool.put(hit(1))
 
-    assert spool.read(10) == spool.read(10)
+    first, second = spool.read(10), spool.read(10)
+    assert first is not None
+    assert second is not None
+    assert first.hits == second.hits
+    assert (first.perhaps_stored, second.perhaps_stored) == (False, True)
 
 
 async def test_writing_goes_on_while_a_batch_is_stored(tmp_path: Path) -> None:

@@ -90,7 +90,9 @@ class Ingest:
             return False
         parts = [batch.hits[start : start + FUNCTION_HITS] for start in range(0, len(batch.hits), FUNCTION_HITS)]
         # All at once, so that they share a commit; the store keeps their order.
-        results = await asyncio.gather(*map(self._store, parts), return_exceptions=True)
+        results = await asyncio.gather(
+            *[self._store(part, perhaps_stored=batch.perhaps_stored) for part in parts], return_exceptions=True
+        )
         errors = [result for result in results if isinstance(result, BaseException)]
         for error in errors:
             if isinstance(error, TryLater) or not isinstance(error, Exception):
@@ -101,11 +103,13 @@ class Ingest:
         self.carried += len(batch.hits)
         return True
 
-    async def _store(self, hits: Sequence[Hit]) -> None:
+    async def _store(self, hits: Sequence[Hit], *, perhaps_stored: bool) -> None:
         # Ids are made before the write function, which may be run again. Those of events are made now, not at
         # arrival: readers page through events by id.
         event_ids = [self._ids.next() for _ in hits]
-        await self._database.write(lambda tx: record_hits(tx, hits, event_ids), size_bytes=600 * len(hits))
+        await self._database.write(
+            lambda tx: record_hits(tx, hits, event_ids, perhaps_stored=perhaps_stored), size_bytes=600 * len(hits)
+        )
 
     async def _store_singly(self, batch: Batch, error: BaseException) -> None:
         """Store each hit alone, so that one which the database refuses does not hold up the others.
@@ -115,7 +119,7 @@ class Ingest:
         refused = []
         for hit in batch.hits:
             try:
-                await self._store((hit,))
+                await self._store((hit,), perhaps_stored=True)
             except TryLater:
                 raise
             except Exception as cause:
@@ -126,12 +130,12 @@ class Ingest:
         self._spool.set_aside(refused)
 
 
-def record_hits(tx: Tx, hits: Sequence[Hit], event_ids: Sequence[int]) -> int:
+def record_hits(tx: Tx, hits: Sequence[Hit], event_ids: Sequence[int], *, perhaps_stored: bool = True) -> int:
     """Store those of the hits that are new and ours to keep, with their consequences; return how many.
 
-    `event_ids` has an id for each hit.
+    `event_ids` has an id for each hit. Not `perhaps_stored` says that none of them was ever tried before.
     """
-    known = store.known_hits(tx, [hit.id for hit in hits])
+    known = store.known_hits(tx, [hit.id for hit in hits]) if perhaps_stored else ()
     facts = store.hit_facts(tx, list({hit.recipient_id for hit in hits}))
     kept = sorted(
         (
@@ -143,7 +147,7 @@ def record_hits(tx: Tx, hits: Sequence[Hit], event_ids: Sequence[int]) -> int:
     )
     if not kept:
         return 0
-    clicks = _clicks_near(tx, [hit for hit, _ in kept])
+    clicks = _clicks_near(tx, [hit for hit, _ in kept], facts)
     told = {recipient_id: _told(fact) for recipient_id, fact in facts.items()}
     opened: list[Labelled] = []
     clicked: list[Labelled] = []
@@ -166,17 +170,16 @@ def _is_kept(hit: Hit, facts: Mapping[int, HitFacts]) -> bool:
     )
 
 
-def _clicks_near(tx: Tx, hits: Sequence[Hit]) -> dict[int, list[tuple[int, int]]]:
+def _clicks_near(tx: Tx, hits: Sequence[Hit], facts: Mapping[int, HitFacts]) -> dict[int, list[tuple[int, int]]]:
     """Return time and link position of the recipients' clicks: those of these hits and those shortly before."""
     clicks = [hit for hit in hits if hit.kind is HitKind.CLICK]
     near: dict[int, list[tuple[int, int]]] = defaultdict(list)
-    if clicks:
-        recipient_ids = list({hit.recipient_id for hit in clicks})
-        since_ms = clicks[0].at_ms - machines.BURST_MS
-        for recipient_id, position, at_ms in store.recent_clicks(tx, recipient_ids, since_ms):
+    again = list({hit.recipient_id for hit in clicks if facts[hit.recipient_id].clicked_ms is not None})
+    if again:
+        for recipient_id, position, at_ms in store.recent_clicks(tx, again, clicks[0].at_ms - machines.BURST_MS):
             near[recipient_id].append((at_ms, position))
-        for hit in clicks:
-            near[hit.recipient_id].append((hit.at_ms, hit.position))
+    for hit in clicks:
+        near[hit.recipient_id].append((hit.at_ms, hit.position))
     return near
 
 
@@ -223,6 +226,8 @@ def _since_delivery(hit: Hit, fact: HitFacts) -> int | None:
 
 
 def _links_within(clicks: Sequence[tuple[int, int]], at_ms: int, window_ms: int) -> int:
+    if len(clicks) == 1:
+        return 1
     return len({position for when, position in clicks if abs(at_ms - when) <= window_ms})
 
 

@@ -3,7 +3,8 @@
 A click must not wait for the database where it need not, and most clicks of a
 mailing come to the same content. Which content a recipient got is kept too: it
 never changes. Each reader clicks a first time, so clicks that have to ask do
-it together: one read is under way, and what comes meanwhile is the next one.
+it together: they gather for a moment, and while one read is under way, what
+comes meanwhile is the next one.
 """
 
 import asyncio
@@ -12,13 +13,19 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+import structlog
+
 from postroom.base.clock import Clock
 from postroom.base.errors import TryLater
 from postroom.store.database import Conn, Database
 from postroom.store.hits import LinkFacts, link_facts, links_of
 
+_log = structlog.get_logger(__name__)
+
 CACHE_BYTES = 32 * 1024 * 1024
 _RECIPIENT_BYTES = 400
+GATHER_SECONDS = 0.002
+"""How long a click whose target is not in memory waits for others. Nobody feels it."""
 _UNKNOWN_SECONDS = 5.0
 """A recipient that is not there is asked for again after this; the token is good, so it was there once."""
 _MOST_UNKNOWN = 10_000
@@ -62,15 +69,29 @@ class Recent(Generic[K, V]):
             self.size_bytes -= self._size_of(gone)
 
 
+Target = tuple[int, str]
+"""The workspace and where the link leads."""
+
+Asker = Callable[[Target | TryLater | None], None]
+"""Told the target, None where there is no such recipient or link, or why nobody can say now."""
+
+
 @dataclass(slots=True, eq=False)
 class _Round:
     """A read for several clicks."""
 
-    recipient_ids: set[int] = field(default_factory=set)
-    done: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    askers: dict[int, list[tuple[int, Asker]]] = field(default_factory=dict)
+    """By recipient id: link position, and who is to be told."""
     facts: dict[int, LinkFacts] = field(default_factory=dict)
     links: dict[LinkFacts, tuple[str, ...] | None] = field(default_factory=dict)
-    error: TryLater | None = None
+
+    def target(self, recipient_id: int, position: int) -> Target | None:
+        """Return what was read."""
+        facts = self.facts.get(recipient_id)
+        links = self.links.get(facts) if facts is not None else None
+        if facts is None or links is None or position >= len(links):
+            return None
+        return facts.workspace_id, links[position]
 
 
 class Links:
@@ -83,79 +104,91 @@ class Links:
         self._contents: Recent[LinkFacts, tuple[str, ...]] = Recent(cache_bytes - cache_bytes // 4, _links_bytes)
         self._unknown: dict[int, float] = {}
         self._next: _Round | None = None
-        self._reading = asyncio.Lock()
+        self._reading: asyncio.Task[None] | None = None
 
-    def cached(self, recipient_id: int, position: int) -> tuple[int, str] | None:
-        """Return the workspace and the target of a link where they are in memory, else None: then `find` it."""
+    def cached(self, recipient_id: int, position: int) -> Target | None:
+        """Return a target that is in memory, else None: then `ask` or `find` it."""
         facts = self._recipients.get(recipient_id)
         links = self._contents.get(facts) if facts is not None else None
         if facts is None or links is None or position >= len(links):
             return None
         return facts.workspace_id, links[position]
 
-    async def find(self, recipient_id: int, position: int) -> tuple[int, str] | None:
-        """Return the workspace and the target of a link, or None where there is no such recipient or link.
+    async def find(self, recipient_id: int, position: int) -> Target | None:
+        """Return a target, or None where there is no such recipient or link.
 
         Raises TryLater when the database has to be asked and does not answer.
         """
+        future: asyncio.Future[Target | TryLater | None] = asyncio.get_running_loop().create_future()
+        self.ask(recipient_id, position, lambda told: None if future.done() else future.set_result(told))
+        told = await future
+        if isinstance(told, TryLater):
+            raise TryLater(str(told)) from told
+        return told
+
+    def ask(self, recipient_id: int, position: int, asker: Asker) -> None:
+        """Tell `asker` the target: from memory before this returns, else when it was read."""
         found = self.cached(recipient_id, position)
-        if found is not None:
-            return found
-        if self._unknown.get(recipient_id, 0.0) > self._clock.monotonic():
-            return None
+        if found is not None or self._unknown.get(recipient_id, 0.0) > self._clock.monotonic():
+            asker(found)
+            return
+        if self._next is None:
+            self._next = _Round()
+        self._next.askers.setdefault(recipient_id, []).append((position, asker))
+        if self._reading is None:
+            self._reading = asyncio.get_running_loop().create_task(self._read_rounds(), name="links")
 
-        joined = self._next
-        if joined is None:
-            joined = self._next = _Round()
-            joined.recipient_ids.add(recipient_id)
-            await self._read(joined)
-        else:
-            joined.recipient_ids.add(recipient_id)
-            await asyncio.shield(joined.done)
-        if joined.error is not None:
-            raise TryLater(str(joined.error)) from joined.error
-        facts = joined.facts.get(recipient_id)
-        links = joined.links.get(facts) if facts is not None else None
-        if facts is None or links is None:
-            self._remember_unknown(recipient_id)
-            return None
-        return (facts.workspace_id, links[position]) if position < len(links) else None
-
-    async def _read(self, asking: _Round) -> None:
-        """Read for all that have joined a round; called by the first of them."""
+    async def _read_rounds(self) -> None:
+        """Read until nobody asks any more."""
         try:
-            async with self._reading:
-                self._next = None
-                recipient_ids = list(asking.recipient_ids)
-                known = self._contents
-
-                def read(conn: Conn) -> tuple[dict[int, LinkFacts], dict[LinkFacts, tuple[str, ...] | None]]:
-                    facts = link_facts(conn, recipient_ids)
-                    return facts, {fact: known.peek(fact) or links_of(conn, fact) for fact in set(facts.values())}
-
-                asking.facts, asking.links = await self._database.read(read)
-            for recipient_id, facts in asking.facts.items():
-                self._recipients.put(recipient_id, facts)
-            for facts, links in asking.links.items():
-                if links is not None:
-                    self._contents.put(facts, links)
-        except TryLater as error:
-            asking.error = error
-        except BaseException as error:
-            # The first one's request was cut off, or the read failed: the others try again.
-            asking.error = TryLater("the read for others ended early")
-            asking.error.__cause__ = error
-            raise
+            while self._next is not None:
+                # A read costs the same for one as for many, and most of it on threads that take turns.
+                await asyncio.sleep(GATHER_SECONDS)
+                asked, self._next = self._next, None
+                await self._read(asked)
         finally:
-            if self._next is asking:
-                self._next = None
-            asking.done.set_result(None)
+            self._reading = None
+
+    async def _read(self, asked: _Round) -> None:
+        recipient_ids, known = list(asked.askers), self._contents
+
+        def read(conn: Conn) -> tuple[dict[int, LinkFacts], dict[LinkFacts, tuple[str, ...] | None]]:
+            facts = link_facts(conn, recipient_ids)
+            return facts, {fact: known.peek(fact) or links_of(conn, fact) for fact in set(facts.values())}
+
+        try:
+            asked.facts, asked.links = await self._database.read(read)
+        except TryLater as error:
+            self._tell(asked, error)
+            return
+        except Exception as error:
+            # The edge of this task: who asked must not wait for ever, and the next round comes.
+            _log.exception("links could not be looked up")
+            self._tell(asked, TryLater(f"a link could not be looked up: {error!r}"))
+            return
+        for recipient_id, facts in asked.facts.items():
+            self._recipients.put(recipient_id, facts)
+        for facts, links in asked.links.items():
+            if links is not None:
+                self._contents.put(facts, links)
+        for recipient_id in asked.askers:
+            if asked.links.get(asked.facts.get(recipient_id, _NOBODY)) is None:
+                self._remember_unknown(recipient_id)
+        self._tell(asked, None)
+
+    def _tell(self, asked: _Round, error: TryLater | None) -> None:
+        for recipient_id, askers in asked.askers.items():
+            for position, asker in askers:
+                asker(error or asked.target(recipient_id, position))
 
     def _remember_unknown(self, recipient_id: int) -> None:
         now = self._clock.monotonic()
         if len(self._unknown) >= _MOST_UNKNOWN:
             self._unknown.clear()
         self._unknown[recipient_id] = now + _UNKNOWN_SECONDS
+
+
+_NOBODY = LinkFacts(0, b"")
 
 
 def _links_bytes(links: tuple[str, ...]) -> int:

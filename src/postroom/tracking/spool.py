@@ -40,6 +40,8 @@ class Batch(NamedTuple):
     hits: tuple[Hit, ...]
     end: tuple[int, int]
     """Segment number and offset behind the last hit."""
+    perhaps_stored: bool
+    """Read before, by an earlier process or by this one, which then could not learn whether they were stored."""
 
 
 class Spool:
@@ -53,9 +55,10 @@ class Spool:
         self._segment_bytes = segment_bytes
         segments = [path for path in folder.glob("*.hits") if path.stem.isdigit()]
         self._sizes = {int(path.stem): path.stat().st_size for path in segments}
-        self._next_number = max(self._sizes, default=0) + 1
+        self._next_number = self._own_from = max(self._sizes, default=0) + 1
         self._writing: tuple[int, int] | None = None  # segment number and file descriptor
         self._taken = (min(self._sizes, default=self._next_number), 0)
+        self._read_from: tuple[int, int] | None = None
         self._turn = bytearray()
         self._waiting: list[Callable[[], None]] = []
         self._encoder = msgspec.json.Encoder()
@@ -196,7 +199,9 @@ class Spool:
             except msgspec.DecodeError:
                 self.unreadable += 1
                 _log.warning("a line of the hit spool is torn", segment=number, size_bytes=len(line))
-        return Batch(tuple(hits), (number, offset + len(raw) - len(rest)))
+        perhaps_stored = number < self._own_from or (number, offset) == self._read_from
+        self._read_from = (number, offset)
+        return Batch(tuple(hits), (number, offset + len(raw) - len(rest)), perhaps_stored)
 
     def _complain(self, error: OSError) -> None:
         now = self._clock.monotonic()

@@ -43,7 +43,7 @@ from postroom.doors.http.tracked import (
 from postroom.store.database import Database
 from postroom.tracking import unsubscribe
 from postroom.tracking.hosts import INSTALLATION, Hosts
-from postroom.tracking.links import Links
+from postroom.tracking.links import Links, Target
 from postroom.tracking.spool import Spool
 
 RETRY_SECONDS = 3
@@ -84,7 +84,7 @@ class PublicDoor:
         self._tracked.keys = keys
 
     def at_once(self, asked: Asked, answer: Callable[[bytes, bytes], None]) -> bool:
-        """Answer a pixel, or a link whose target is in memory, later in this turn of the loop; else return False.
+        """Answer a pixel or a link without a task of its own; else return False.
 
         `answer` is called with status line and header fields, and the body, once the hit is in the spool.
         """
@@ -96,12 +96,24 @@ class PublicDoor:
         else:
             return False
         if isinstance(found, Token):
-            return False
+            token = found
+
+            def told(target: Target | TryLater | None) -> None:
+                if isinstance(target, TryLater):
+                    self._leave(_later(asked), answer)
+                else:
+                    self._leave(self._tracked.followed(asked, token, target), answer)
+
+            self._links.ask(token.recipient_id, token.position, told)
+        else:
+            self._leave(found, answer)
+        return True
+
+    def _leave(self, found: Answer, answer: Callable[[bytes, bytes], None]) -> None:
         if found.hit is None:
             answer(found.head(), found.body)
         else:
             self._spool.put_then(found.hit, partial(answer, found.head(), found.body))
-        return True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == ScopeType.HTTP:

@@ -1,4 +1,4 @@
-"""What a pixel or a link is answered: the parts of `/o/` and `/c/` that wait for nothing.
+"""What a pixel or a link is answered, where nothing has to be waited for.
 
 The server asks here as soon as a header is whole (`PublicDoor.at_once`), and so
 does the ASGI application for requests that come to it another way.
@@ -66,6 +66,7 @@ _STATUS_LINES = {
     307: b"HTTP/1.1 307 Temporary Redirect",
     404: b"HTTP/1.1 404 Not Found",
     405: b"HTTP/1.1 405 Method Not Allowed",
+    503: b"HTTP/1.1 503 Service Unavailable",
 }
 
 
