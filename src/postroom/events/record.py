@@ -1,8 +1,8 @@
 """The only way to append an event, and what follows from it in the same transaction.
 
 An event has four consequences: it is appended, it may suppress an address
-(`events.suppression`), it is told to webhook endpoints once a workspace has
-some, and it is counted. Counters count recipients, in the UTC hour in which
+(`events.suppression`), it is put into the outbox of the webhook endpoints that
+ask for it (`events.append`), and it is counted. Counters count recipients, in the UTC hour in which
 the event happened, under every dimension of `counted_under` (DESIGN section 5).
 
 The rule by which `postroom recount` must come to the same numbers:
@@ -26,6 +26,7 @@ from typing import NamedTuple
 import msgspec
 
 from postroom.base.clock import HOUR_MS
+from postroom.events.append import append
 from postroom.events.suppression import suppress, suppresses
 from postroom.ledger.event_kinds import EventKind
 from postroom.ledger.outcomes import Outcome
@@ -98,17 +99,16 @@ def record_accepted(tx: Tx, message: MessageRow, providers: Sequence[str], event
     """A message was stored with a recipient for each of `providers`: one event, each recipient counts as outbound."""
     count_accepted(tx, message, providers)
     detail = {"recipients": len(providers), "source": message.source, "size_bytes": message.size_bytes}
-    tx.add(
-        EventRow(
-            event_id,
-            message.workspace_id,
-            message.id,
-            None,
-            EventKind.ACCEPTED.value,
-            message.created_ms,
-            _encode(detail).decode(),
-        )
+    event = EventRow(
+        event_id,
+        message.workspace_id,
+        message.id,
+        None,
+        EventKind.ACCEPTED.value,
+        message.created_ms,
+        _encode(detail).decode(),
     )
+    append(tx, event, message.stream)
 
 
 def count_accepted(tx: Tx, message: MessageRow, providers: Sequence[str]) -> None:
@@ -267,14 +267,13 @@ def _told(outcome: Outcome, tries: int) -> dict[str, object]:
 
 
 def _append(tx: Tx, facts: Facts, event_id: int, kind: EventKind, at_ms: int, detail: Mapping[str, object]) -> None:
-    tx.add(
-        EventRow(
-            event_id,
-            facts.workspace_id,
-            facts.message_id,
-            facts.recipient_id,
-            kind.value,
-            at_ms,
-            _encode(detail).decode(),
-        )
+    event = EventRow(
+        event_id,
+        facts.workspace_id,
+        facts.message_id,
+        facts.recipient_id,
+        kind.value,
+        at_ms,
+        _encode(detail).decode(),
     )
+    append(tx, event, facts.stream)

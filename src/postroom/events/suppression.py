@@ -6,6 +6,7 @@ suppression holds until it is taken off or `expires_ms` is reached.
 
 import msgspec
 
+from postroom.events.append import append
 from postroom.ledger.event_kinds import EventKind
 from postroom.ledger.rows import EventRow, SuppressionRow
 from postroom.mail.smtp_reply import SmtpReply
@@ -42,17 +43,16 @@ def add(
     """
     stands = suppressions.put(tx, row)
     detail = {"address": row.address_key, "scope": row.scope, "reason": row.reason, "source": row.source}
-    tx.add(
-        EventRow(
-            event_id,
-            row.workspace_id,
-            message_id,
-            recipient_id,
-            EventKind.SUPPRESSION_ADDED.value,
-            row.created_ms,
-            _encode(detail).decode(),
-        )
+    event = EventRow(
+        event_id,
+        row.workspace_id,
+        message_id,
+        recipient_id,
+        EventKind.SUPPRESSION_ADDED.value,
+        row.created_ms,
+        _encode(detail).decode(),
     )
+    append(tx, event, "")
     return stands
 
 
@@ -67,15 +67,14 @@ def remove(
     gone = suppressions.delete(tx, workspace_id, address_key, scope)
     if gone:
         detail = {"address": address_key, "scopes": [row.scope for row in gone], "source": source}
-        tx.add(
-            EventRow(
-                event_id,
-                workspace_id,
-                None,
-                None,
-                EventKind.SUPPRESSION_REMOVED.value,
-                at_ms,
-                _encode(detail).decode(),
-            )
+        event = EventRow(
+            event_id,
+            workspace_id,
+            None,
+            None,
+            EventKind.SUPPRESSION_REMOVED.value,
+            at_ms,
+            _encode(detail).decode(),
         )
+        append(tx, event, "")
     return gone
