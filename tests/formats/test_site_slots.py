@@ -130,3 +130,13 @@ def test_what_is_in_flight_or_paused_is_shown(sites: Sites) -> None:
     sites.take("b", BULK, 3)
     trouble(sites)
     assert [(one.name, one.in_flight, one.pause_seconds) for one in sites.view()] == [("a", 0, 5.0), ("b", 3, 0.0)]
+
+
+def test_a_look_at_a_site_changes_nothing_and_knows_sites_that_were_never_used() -> None:
+    sites = Sites(ManualClock(), 20)
+    assert sites.look_at("new.test").slots == 4
+    assert sites.view() == []
+    sites.take("mx.test", Stream.BULK, 2)
+    sites.give_back("mx.test", Stream.BULK, busy=True, delivered=False)
+    assert (sites.look_at("mx.test").in_flight, sites.look_at("mx.test").pause_seconds) == (1, 5.0)
+    assert sites.view() == [sites.look_at("mx.test")]

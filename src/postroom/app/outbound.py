@@ -31,6 +31,7 @@ from postroom.outbound.settle import retries_in_doubt
 from postroom.outbound.settler import Settler
 from postroom.outbound.sites import Sites
 from postroom.outbound.transport import TransportKind, TransportSetting
+from postroom.outbound.watch import Watch
 from postroom.outbound.worker import Worker
 from postroom.store.queue import DueLane
 
@@ -80,6 +81,11 @@ class Outbound:
         )
         self._settler = Settler(services.database, notifications, self.schedule, random.random, services.metrics)
         self.recovery = Recovery(services.database, self._settler, self._retries_in_doubt, services.ids, services.clock)
+
+    @property
+    def watch(self) -> Watch:
+        """A look at what this process delivers."""
+        return Watch(self.sites, lambda: self._hops, self._delivering, self._look_again)
 
     async def open(self) -> Worker:
         """Resolve what a crash left, start the helpers, and return the worker, ready to run."""
@@ -184,10 +190,12 @@ class Outbound:
         return self._services.transport_of(workspace_id) if known else None
 
     def _place(self) -> tuple[int, int]:
-        nodes = self._services.nodes
-        delivering = [row.number for row in nodes.live if "deliver" in row.roles]
+        nodes, delivering = self._services.nodes, self._delivering()
         place = delivering.index(nodes.number) if nodes.number in delivering else 0
         return place, max(1, len(delivering))
+
+    def _delivering(self) -> list[int]:
+        return [row.number for row in self._services.nodes.live if "deliver" in row.roles]
 
     def _wake(self, lanes: Iterable[DueLane]) -> None:
         if self.worker is not None:

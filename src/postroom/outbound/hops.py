@@ -92,6 +92,14 @@ class LaneHops:
         # A hop that has run out is better than a wait: the new answer is on its way.
         return found[1] if found is not None and found[1].next_hop is not None else None
 
+    def site_of(self, workspace_id: int, domain: str) -> str | None:
+        """Return the site that a workspace's mail to a domain goes to, as far as it is known; nothing is looked up."""
+        setting = self._transport_of(workspace_id)
+        if setting is None:
+            return None
+        found = self._known.get((setting, domain if setting.kind is TransportKind.DIRECT else ""))
+        return None if found is None else found[1].site
+
     async def close(self) -> None:
         """End the look-ups that are running."""
         await self._nursery.drain(0)

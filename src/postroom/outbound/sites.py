@@ -130,16 +130,21 @@ class Sites:
         """Return all sites with something in flight or a pause, by name."""
         now = self._clock.monotonic()
         return [
-            SiteView(
-                name,
-                min(site.slots, self.share(name)),
-                self._limit,
-                site.transactional + site.bulk,
-                max(0.0, site.paused_until - now),
-            )
+            self.look_at(name)
             for name, site in sorted(self._sites.items())
             if site.transactional or site.bulk or site.paused_until > now
         ]
+
+    def look_at(self, name: str) -> SiteView:
+        """Return one site, also where nothing was ever sent to it."""
+        site = self._sites.get(name) or _Site(_FIRST_SLOTS)
+        return SiteView(
+            name,
+            min(site.slots, self.share(name)),
+            self._limit,
+            site.transactional + site.bulk,
+            max(0.0, site.paused_until - self._clock.monotonic()),
+        )
 
     def next_resume(self) -> float | None:
         """Return the monotonic time at which the first pause ends, None without a pause."""
