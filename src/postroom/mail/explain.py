@@ -47,7 +47,7 @@ class Explanation:
 
     cause: Cause
     sentence: str
-    """One sentence that begins with a capital letter and has no full stop."""
+    """One sentence without full stop; it begins with a capital letter, or with the name of the peer."""
     remedy: str = ""
     """What the sender can do about it, one sentence with full stop; empty where waiting is all."""
 
