@@ -15,6 +15,7 @@ import re
 import shutil
 import signal
 import smtplib
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -38,6 +39,15 @@ from postroom.store.database import Tx
 
 _READY_SECONDS = 60
 _STOP_SECONDS = 60
+_HAND_OVER = """
+import os, sys
+found = [os.dup(int(one)) for one in sys.argv[1].split(",")]
+for position, one in enumerate(os.dup2(one, 100 + at, inheritable=False) for at, one in enumerate(found)):
+    os.dup2(one, 3 + position, inheritable=True)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(len(found)), LISTEN_FDNAMES="http:submission")
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+"""sd_listen_fds(3): the sockets stand from descriptor 3 on, the variables name the very process that reads them."""
 _UNSETTLED = ("queued", "sending", "deferred")
 
 
@@ -107,17 +117,22 @@ def fetch(
 class RunningServer:
     """One running Postroom from the beginning to the end of its `with` block, with SQLite in a temporary folder."""
 
-    def __init__(self, *, vouched: Iterable[str] = (), initialised: bool = True, **settings: str) -> None:
+    def __init__(
+        self, *, vouched: Iterable[str] = (), initialised: bool = True, holds_sockets: bool = False, **settings: str
+    ) -> None:
         """`settings` are fields of `config.Settings`: `transport="direct"`, `resolver=dns.address`.
 
         `vouched`: domains that may send from the start, all with the same keys, since making one takes long.
         `initialised`: `postroom init` runs before the first start and gives key and login; without, `serve` makes them.
+        `holds_sockets`: this process keeps the listening sockets and hands them over, as systemd does.
         """
         self.folder = Path()
         self.api = Api(0, "")
         self.login = Login("", 0, "", "")
         self._vouched = sorted(vouched)
         self._initialised = initialised
+        self._holds_sockets = holds_sockets
+        self._held: list[socket.socket] = []
         self._settings = settings
         self._process: subprocess.Popen[bytes] | None = None
         self._log_begins = 0
@@ -138,6 +153,8 @@ class RunningServer:
         try:
             self.stop()
         finally:
+            for one in self._held:
+                one.close()
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def prepare(self) -> None:
@@ -158,7 +175,8 @@ class RunningServer:
             self._log_begins = len(self.log())
             with (self.folder / "log").open("ab") as log:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-m", "postroom", "serve"],
+                    self._program(),
+                    pass_fds=[one.fileno() for one in self._held],
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
@@ -298,7 +316,16 @@ class RunningServer:
         wait_until(lambda: bool(self.rows(asked)[0][0] >= events), f"{events} hits are recorded", seconds)
 
     def _choose_ports(self) -> None:
-        self.http_port, self.submission_port = _free_ports(2)
+        if self._holds_sockets:
+            self._held = [socket.create_server(("127.0.0.1", 0), backlog=4096) for _ in range(2)]
+            self.http_port, self.submission_port = (one.getsockname()[1] for one in self._held)
+        else:
+            self.http_port, self.submission_port = _free_ports(2)
+
+    def _program(self) -> list[str]:
+        serve = [sys.executable, "-m", "postroom", "serve"]
+        descriptors = [str(one.fileno()) for one in self._held]
+        return [sys.executable, "-c", _HAND_OVER, ",".join(descriptors), *serve] if descriptors else serve
 
     def _is_ready(self) -> bool:
         # Its own word first: another server may have taken the port that was free a moment ago.

@@ -186,6 +186,46 @@ class Settings:
         return self.database_url or f"sqlite:///{(self.data / 'postroom.db').absolute()}"
 
 
+INHERITED_NAMES = ("http", "public_http", "submission", "submissions")
+"""Doors whose listening sockets a supervisor may hold: FileDescriptorName= of its sockets, and names of settings."""
+_FIRST_INHERITED = 3
+"""sd_listen_fds(3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Supervision:
+    """What the supervisor that started this process has put into its environment; empty where nobody did."""
+
+    sockets: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """Descriptors of listening sockets by a name of INHERITED_NAMES."""
+    notify_socket: str = ""
+    """Where it wants to hear of readiness; empty for nowhere."""
+    watchdog_seconds: float | None = None
+    """It takes us for stuck after so long without a word; None: it does not ask."""
+
+
+def read_supervision(process_id: int, environment: Mapping[str, str] = os.environ) -> Supervision:
+    """Return what the supervisor said to this process. Raises SettingsError for sockets without a known name.
+
+    The forms are those of sd_listen_fds(3), sd_notify(3) and sd_watchdog_enabled(3).
+    """
+    sockets: dict[str, tuple[int, ...]] = {}
+    # Variables that a parent left behind were meant for the parent.
+    if environment.get("LISTEN_PID") == str(process_id):
+        count = int(environment.get("LISTEN_FDS", "0") or "0")
+        names = environment.get("LISTEN_FDNAMES", "").split(":")
+        for position in range(count):
+            name = names[position] if position < len(names) else ""
+            if name not in INHERITED_NAMES:
+                expected = ", ".join(INHERITED_NAMES)
+                raise SettingsError(f"LISTEN_FDNAMES: socket {position + 1} is {name!r}, but expected is {expected}")
+            sockets[name] = (*sockets.get(name, ()), _FIRST_INHERITED + position)
+    watchdog = None
+    if environment.get("WATCHDOG_PID", str(process_id)) == str(process_id) and environment.get("WATCHDOG_USEC"):
+        watchdog = int(environment["WATCHDOG_USEC"]) / 1_000_000
+    return Supervision(sockets, environment.get("NOTIFY_SOCKET", ""), watchdog)
+
+
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     """Return the settings. Raises SettingsError that names the key and what was expected."""
     config = environment.get("POSTROOM_CONFIG", "")

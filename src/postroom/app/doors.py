@@ -1,5 +1,6 @@
 """Wiring of the doors: SMTP submission, HTTP API and public addresses, tracking."""
 
+import asyncio
 import datetime
 import errno
 import socket
@@ -11,12 +12,14 @@ from urllib.parse import urlsplit
 import structlog
 
 from postroom import __version__
+from postroom.app.dashboard import beside, make_dashboard
 from postroom.app.disk import LEAST_FREE_BYTES, free_bytes
 from postroom.app.keys import public_url
 from postroom.app.metrics import MetricsPage
 from postroom.app.outbound import Outbound
 from postroom.app.services import Services
 from postroom.app.smtp_accept import SubmissionAccept
+from postroom.app.sockets import InheritedSockets
 from postroom.base.errors import SettingsError, TryLater
 from postroom.config import Listener
 from postroom.doors.http.api import create_api
@@ -39,8 +42,10 @@ _log = structlog.get_logger(__name__)
 class Doors:
     """The listeners of one process, by its roles."""
 
-    def __init__(self, services: Services, outbound: Outbound) -> None:
+    def __init__(self, services: Services, outbound: Outbound, inherited: InheritedSockets) -> None:
+        """`inherited`: sockets that are served in place of addresses of the settings."""
         settings = services.settings
+        self._inherited = inherited
         self._services = services
         self._outbound = outbound
         self._once = Once(services.database, services.clock)
@@ -75,22 +80,33 @@ class Doors:
             address = settings.http
             with _listening("POSTROOM_HTTP", address):
                 door = self._public(api=True)
-                listener = await serve_http(door, address.host, address.port, at_once=door.at_once, lifespan=True)
+                listener = await serve_http(
+                    door,
+                    address.host,
+                    address.port,
+                    at_once=door.at_once,
+                    lifespan=True,
+                    sockets=self._inherited.of("http"),
+                )
             self._http.append(listener)
             self.http_port = listener.port
         if "track" in settings.roles and settings.public_http is not None:
             public = settings.public_http
             with _listening("POSTROOM_PUBLIC_HTTP", public):
                 door = self._public(api=False)
-                self._http.append(await serve_http(door, public.host, public.port, at_once=door.at_once))
+                sockets = self._inherited.of("public_http")
+                self._http.append(
+                    await serve_http(door, public.host, public.port, at_once=door.at_once, sockets=sockets)
+                )
 
     async def close(self, seconds: float) -> None:
         """Take nobody in any more; what is being handed in may end for `seconds`."""
         self.stopping = True
+        closing = [listener.stop(seconds) for listener in self._http]
         if self._smtp is not None:
-            await self._smtp.close(seconds)
-        for listener in self._http:
-            await listener.stop(seconds)
+            closing.append(self._smtp.close(seconds))
+        # Side by side: one that waits for its clients must not leave another taking in more.
+        await asyncio.gather(*closing)
 
     async def flush(self) -> None:
         """Carry the hits that are in the spool into the store; those that stay are read at the next start."""
@@ -126,10 +142,16 @@ class Doors:
         plain, implicit = listeners
         if plain is not None:
             with _listening("POSTROOM_SUBMISSION", plain):
-                _, self.submission_port = await self._smtp.listen(plain.host, plain.port)
+                self.submission_port = await self._listen(self._smtp, "submission", plain, implicit_tls=False)
         if implicit is not None:
             with _listening("POSTROOM_SUBMISSIONS", implicit):
-                await self._smtp.listen(implicit.host, implicit.port, implicit_tls=True)
+                await self._listen(self._smtp, "submissions", implicit, implicit_tls=True)
+
+    async def _listen(self, smtp: SmtpServer, name: str, address: Listener, *, implicit_tls: bool) -> int:
+        ports = [(await smtp.listen_on(one, implicit_tls=implicit_tls))[1] for one in self._inherited.of(name)] or [
+            (await smtp.listen(address.host, address.port, implicit_tls=implicit_tls))[1]
+        ]
+        return ports[0]
 
     def _tls(self) -> ServerContext:
         settings = self._services.settings
@@ -160,7 +182,7 @@ class Doors:
                 )
             )
             behind = MetricsDoor(
-                api_app,
+                beside(api_app, make_dashboard(services), self.hosts),
                 render=self.metrics.render,
                 requests=services.metrics.requests,
                 readers=services.settings.metrics_from,

@@ -23,12 +23,14 @@ from postroom.app.memory import give_large_pieces_back
 from postroom.app.operations import Operations
 from postroom.app.outbound import Outbound
 from postroom.app.services import Services, open_services
+from postroom.app.sockets import InheritedSockets
+from postroom.app.supervisor import Supervisor
 from postroom.app.upkeep import make_upkeep
 from postroom.base.clock import SystemClock
 from postroom.base.collector import calm_collector
 from postroom.base.errors import PostroomError, TryLater
 from postroom.base.log import set_up_log
-from postroom.config import Settings
+from postroom.config import Settings, Supervision
 from postroom.outbound.worker import Worker
 
 _log = structlog.get_logger(__name__)
@@ -38,32 +40,37 @@ _ATTEMPT_SECONDS = 30.0
 _REFRESH_SECONDS = 10.0
 
 
-def run_server(settings: Settings) -> None:
+def run_server(settings: Settings, supervision: Supervision) -> None:
     """Run until SIGTERM or SIGINT. Raises PostroomError and OSError where it cannot start."""
     # CPython gives the interpreter up at every step of a statement: with the usual 5 ms the
     # store's writer would wait for computing code at each of them.
     sys.setswitchinterval(0.0005)
     give_large_pieces_back()
     set_up_log(settings.log_level, settings.log_format)
-    uvloop.run(_serve(settings))
+    uvloop.run(_serve(settings, supervision))
 
 
-async def _serve(settings: Settings) -> None:
+async def _serve(settings: Settings, supervision: Supervision) -> None:
     signals = _Signals()
+    supervisor = Supervisor(supervision)
+    inherited = InheritedSockets(supervision.sockets)
+    settings = inherited.addresses_in(settings)
     async with open_services(settings, SystemClock()) as services:
         outbound = Outbound(services)
-        doors = Doors(services, outbound)
+        doors = Doors(services, outbound, inherited)
         operations = Operations(services, outbound)
         worker = await outbound.open() if "deliver" in settings.roles else None
         made = await operations.init({})
         await doors.open()
         greet(made, settings, doors.http_port, doors.submission_port)
         control = await serve_control(control_path(settings.data), operations.by_name())
-        background = _start_background(services, doors, worker, outbound)
+        background = _start_background(services, doors, worker, outbound, supervisor)
         calm_collector()
+        supervisor.ready()
         try:
             await _until_stop(background, signals)
         finally:
+            supervisor.stopping()
             control.close()
             await _stop(services, doors, worker, outbound, background, signals)
 
@@ -103,12 +110,13 @@ async def _stop(
 
 
 def _start_background(
-    services: Services, doors: Doors, worker: Worker | None, outbound: Outbound
+    services: Services, doors: Doors, worker: Worker | None, outbound: Outbound, supervisor: Supervisor
 ) -> list[asyncio.Task[None]]:
     loops: dict[str, Coroutine[Any, Any, None]] = {
         "heartbeat": services.nodes.run(),
         "hits": doors.ingest.run(),
         "refresh": _refresh(services, doors),
+        "watchdog": supervisor.stay_awake(),
     }
     if worker is not None:
         loops["worker"] = worker.run()

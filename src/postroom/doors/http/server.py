@@ -14,12 +14,13 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 import structlog
 import uvicorn
 from litestar.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 
 class Asked(NamedTuple):
@@ -37,9 +38,9 @@ class Asked(NamedTuple):
 AtOnce = Callable[[Asked, Callable[[bytes, bytes], None]], bool]
 """Returns False for what it does not answer.
 
-Else it calls its second argument before this turn of the loop ends, in the
-order in which it was asked, with status line and header fields (each with its
-line end), and the body; a response to HEAD has none.
+Else it calls its second argument, now or later, with status line and header
+fields (each with its line end), and the body; a response to HEAD has none.
+The next request of the connection is not answered before.
 """
 
 _log = structlog.get_logger(__name__)
@@ -48,6 +49,8 @@ _KEEP_ALIVE_SECONDS = 5
 _HEADER_SECONDS = 10.0
 """From connection or first byte to the end of the header; uvicorn has no limit, so silence would hold a place."""
 _BODY_FIELDS = {b"content-length", b"transfer-encoding"}
+_IDLE_GRACE_SECONDS = 0.25
+"""How long an idle connection stays open when a stop begins: time for a request that is on its way."""
 _TICKS_A_LOOK = 5
 """uvicorn ticks ten times a second."""
 
@@ -68,8 +71,10 @@ class _Protocol(HttpToolsProtocol):
         """When the last request was answered at once; None where uvicorn waits for the next one."""
         self._is_answered = False
         """Whether the request that is being read is answered at once."""
-        self._unanswered = 0
-        """How many answers are still to come in this turn of the loop."""
+        self._unanswered = False
+        """Whether an answer of that kind is still to come."""
+        self._held_back: tuple[RequestResponseCycle, ASGI3Application] | None = None
+        """The request behind it, for the application."""
         self._closes = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -102,6 +107,8 @@ class _Protocol(HttpToolsProtocol):
         self._header_since = None
         if self._at_once is None or not self._is_answered_at_once(self._at_once):
             super().on_headers_complete()
+            if self._closes:
+                self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         if not self._is_answered:
@@ -112,16 +119,26 @@ class _Protocol(HttpToolsProtocol):
             super().on_message_complete()
 
     def shutdown(self) -> None:
-        if self._unanswered:
-            self._closes = True
-        else:
-            super().shutdown()
+        """Begin to end: each further answer closes the connection, one that is idle closes a moment later.
+
+        A request that is on its way at this moment is answered, not cut off.
+        """
+        self._closes = True
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.keep_alive = False
+        elif not self._unanswered:
+            self.loop.call_later(_IDLE_GRACE_SECONDS, self._close_if_unused)
+
+    def _close_if_unused(self) -> None:
+        is_busy = self._unanswered or (self.cycle is not None and not self.cycle.response_complete)
+        if not is_busy and not self.transport.is_closing():
+            self.transport.close()
 
     def _is_answered_at_once(self, at_once: AtOnce) -> bool:
         url = self.url
         if b"%" in url or b"?" in url or self.expect_100_continue or self.flow.write_paused:
             return False
-        if self.pipeline or (self.cycle is not None and not self.cycle.response_complete):
+        if self._unanswered or self.pipeline or (self.cycle is not None and not self.cycle.response_complete):
             # An earlier request of this connection comes first.
             return False
         parser, fields = self.parser, self.headers
@@ -129,15 +146,21 @@ class _Protocol(HttpToolsProtocol):
             return False
         closes = parser.get_http_version() == "1.0" or not parser.should_keep_alive()
         asked = Asked(parser.get_method().decode("ascii"), url.decode("latin-1"), fields, self._client)
-        # Counted before: the answer may come from inside of the call.
-        self._unanswered += 1
+        # Said before: the answer may come from inside of the call.
+        self._unanswered = True
         self._is_answered = at_once(asked, partial(self._answer, closes))
         if not self._is_answered:
-            self._unanswered -= 1
+            self._unanswered = False
         return self._is_answered
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        if self._unanswered:
+            self._held_back = (cycle, app)
+        else:
+            super()._start_asgi_task(cycle, app)
+
     def _answer(self, closes: bool, head: bytes, body: bytes) -> None:
-        self._unanswered -= 1
+        self._unanswered = False
         transport = self.transport
         if transport.is_closing():
             return
@@ -147,6 +170,10 @@ class _Protocol(HttpToolsProtocol):
         transport.write(b"".join((head, ours, b"connection: close\r\n\r\n" if closes else b"\r\n", body)))
         if closes:
             transport.close()
+        elif self._held_back is not None:
+            cycle, app = self._held_back
+            self._held_back = None
+            super()._start_asgi_task(cycle, app)
         else:
             self._idle_since = self.loop.time()
 
@@ -173,14 +200,14 @@ class HttpServer(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         yield
 
-    async def startup(self, sockets: object = None) -> None:
+    async def startup(self, sockets: list[Any] | None = None) -> None:
         """Listen. Raises OSError where the address cannot be taken (uvicorn would end the process)."""
         logger = logging.getLogger("uvicorn.error")
         level = logger.level
         # It logs why it cannot listen and ends the process: here the caller says it, once.
         logger.setLevel(logging.CRITICAL)
         try:
-            await super().startup()
+            await super().startup(sockets)
         except SystemExit as error:
             if isinstance(error.__context__, OSError):
                 raise error.__context__ from None
@@ -214,6 +241,18 @@ class HttpListener:
         await self._serving
 
 
+class Listening(Protocol):
+    """A listening socket that somebody else has opened."""
+
+    def getsockname(self) -> Any:
+        """Return its address."""
+        ...
+
+    def close(self) -> None:
+        """Close this process's end of it."""
+        ...
+
+
 async def serve_http(
     app: ASGIApp,
     host: str,
@@ -223,13 +262,16 @@ async def serve_http(
     lifespan: bool = False,
     header_seconds: float = _HEADER_SECONDS,
     keep_alive_seconds: float = _KEEP_ALIVE_SECONDS,
+    sockets: Sequence[Listening] = (),
 ) -> HttpListener:
     """Start to serve `app` in the running event loop and return once it listens.
 
-    `port` 0 takes a free one. `at_once` is asked before `app`. `lifespan` sends the application its startup and
-    shutdown (Litestar needs it). A request whose header has not ended after
-    `header_seconds` gets 408; a connection without requests is closed after
-    about `keep_alive_seconds`. Raises OSError where the address cannot be taken.
+    `port` 0 takes a free one; where there are `sockets`, these are served and
+    nothing is opened. `at_once` is asked before `app`. `lifespan` sends the
+    application its startup and shutdown (Litestar needs it). A request whose
+    header has not ended after `header_seconds` gets 408; a connection without
+    requests is closed after about `keep_alive_seconds`. Raises OSError where the
+    address cannot be taken.
     """
     config = uvicorn.Config(
         cast("uvicorn._types.ASGIApplication", app),
@@ -248,7 +290,9 @@ async def serve_http(
         timeout_keep_alive=round(keep_alive_seconds),
     )
     server = HttpServer(config, header_seconds, keep_alive_seconds)
-    serving = asyncio.get_running_loop().create_task(server.serve(), name=f"http {host}:{port}")
+    serving = asyncio.get_running_loop().create_task(
+        server.serve(list[Any](sockets) or None), name=f"http {host}:{port}"
+    )
     while not server.started:
         # uvicorn tells of its start by this attribute only; it is set within a few turns of the loop.
         await asyncio.sleep(0.001)

@@ -6,9 +6,11 @@ certificate is used by the next client.
 """
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from postroom.base.clock import Clock
 from postroom.base.nursery import Nursery
@@ -78,14 +80,20 @@ class SmtpServer:
 
     async def listen(self, host: str, port: int, *, implicit_tls: bool = False) -> tuple[str, int]:
         """Accept connections at `host`:`port` (0: any free one); return the address taken. Raises OSError."""
+        return await self._listen(implicit_tls, host=host, port=port)
+
+    async def listen_on(self, listening: socket.socket, *, implicit_tls: bool = False) -> tuple[str, int]:
+        """Accept connections at a socket that somebody else has opened; return its address."""
+        return await self._listen(implicit_tls, sock=listening)
+
+    async def _listen(self, implicit_tls: bool, **where: Any) -> tuple[str, int]:
         listener = await asyncio.get_running_loop().create_server(
             lambda: Connection(self, tls=implicit_tls),
-            host,
-            port,
             backlog=_BACKLOG,
             ssl=self._implicit_context() if implicit_tls else None,
             ssl_handshake_timeout=HANDSHAKE_SECONDS if implicit_tls else None,
             ssl_shutdown_timeout=CLOSE_NOTIFY_SECONDS if implicit_tls else None,
+            **where,
         )
         self._listeners.append(listener)
         if self._watch is None:
