@@ -8,7 +8,7 @@ import pytest
 from peers.postgres import Databases
 
 from postroom.base.clock import ManualClock
-from postroom.store import migrate
+from postroom.store import postgresql_source, sqlite_source
 from postroom.store.database import Database, open_database
 
 
@@ -16,7 +16,7 @@ from postroom.store.database import Database, open_database
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated SQLite file to copy."""
     path = tmp_path_factory.mktemp("template") / "postroom.db"
-    migrate.migrate_sqlite(path)
+    sqlite_source.migrate_sqlite(path)
     return path
 
 
@@ -31,7 +31,7 @@ def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
 @pytest.fixture
 def postgresql_url(postgres: Databases) -> Iterator[str]:
     """The URL of a migrated PostgreSQL database of this test's own."""
-    template = postgres.template_database("store", migrate.migrate_postgresql)
+    template = postgres.template_database("store", postgresql_source.migrate_postgresql)
     url = postgres.fresh_database(template)
     yield url
     postgres.drop_database(url)

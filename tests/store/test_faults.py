@@ -20,7 +20,7 @@ from store.gate import Gate, add, event, facts
 from postroom.base.clock import ManualClock, SystemClock
 from postroom.base.errors import TryLater
 from postroom.ledger.rows import ContentChunkRow, EventRow
-from postroom.store import migrate, sqlite
+from postroom.store import sqlite, sqlite_source, upgrade
 from postroom.store.database import Database, StoreBusy, StoreLost, Tx, open_database, statement
 from postroom.store.postgresql import PostgresqlWriter
 
@@ -369,7 +369,7 @@ async def test_an_unwritable_place_is_told_at_open(tmp_path: Path, clock: Manual
 
 
 def test_sqlite_files_are_migrated_only_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    migrate.migrate_sqlite(tmp_path / "postroom.db")
-    monkeypatch.setattr(migrate, "upgrade", lambda connection: pytest.fail("migrated again"))
+    sqlite_source.migrate_sqlite(tmp_path / "postroom.db")
+    monkeypatch.setattr(upgrade, "upgrade", lambda connection: pytest.fail("migrated again"))
 
-    migrate.migrate_sqlite(tmp_path / "postroom.db")
+    sqlite_source.migrate_sqlite(tmp_path / "postroom.db")

@@ -16,7 +16,7 @@ from sqlalchemy import LargeBinary, Text
 
 from postroom.base.clock import ManualClock
 from postroom.ledger.rows import COUNTERS, CounterKey
-from postroom.store import migrate, schema
+from postroom.store import migrate, postgresql_source, schema, sqlite_source, upgrade
 from postroom.store.database import NewerDatabase, open_database
 
 
@@ -43,8 +43,8 @@ def test_the_counter_table_has_a_key_a_node_and_the_counters() -> None:
 
 def test_migrations_make_the_tables_of_the_schema_on_sqlite(tmp_path: Path) -> None:
     path = tmp_path / "postroom.db"
-    migrate.migrate_sqlite(path)
-    engine = migrate.sqlite_engine(path)
+    sqlite_source.migrate_sqlite(path)
+    engine = upgrade.sqlite_engine(path)
 
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_server_default": True})
@@ -53,7 +53,7 @@ def test_migrations_make_the_tables_of_the_schema_on_sqlite(tmp_path: Path) -> N
 
 
 def test_migrations_make_the_tables_of_the_schema_on_postgresql(postgresql_url: str) -> None:
-    engine = migrate.postgresql_engine(postgresql_url)
+    engine = upgrade.postgresql_engine(postgresql_url)
 
     with engine.connect() as connection:
         options = {
@@ -66,7 +66,7 @@ def test_migrations_make_the_tables_of_the_schema_on_postgresql(postgresql_url: 
 
 
 def test_head_is_the_newest_migration() -> None:
-    assert ScriptDirectory(str(migrate._SCRIPTS)).get_current_head() == migrate.HEAD
+    assert ScriptDirectory(str(upgrade._SCRIPTS)).get_current_head() == migrate.HEAD
 
 
 async def test_a_sqlite_database_of_a_newer_version_is_refused(sqlite_url: str) -> None:
@@ -93,7 +93,7 @@ def test_two_nodes_that_start_at_once_migrate_once(postgres: Databases) -> None:
 
     def start() -> None:
         try:
-            migrate.migrate_postgresql(url)
+            postgresql_source.migrate_postgresql(url)
         except Exception as error:
             failures.append(error)
 
@@ -116,9 +116,9 @@ def test_a_migration_that_fails_leaves_nothing_behind(tmp_path: Path, monkeypatc
         connection.exec_driver_sql("CREATE TABLE half (id INTEGER)")  # type: ignore[attr-defined]
         raise RuntimeError("half way")
 
-    monkeypatch.setattr(migrate, "upgrade", fail)
+    monkeypatch.setattr(upgrade, "upgrade", fail)
     with pytest.raises(RuntimeError):
-        migrate.migrate_sqlite(path)
+        sqlite_source.migrate_sqlite(path)
 
     with sqlite3.connect(path) as connection:
         assert connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (0,)

@@ -1,21 +1,13 @@
 """Where the database is: the URL, read once, and what each engine makes of it."""
 
-import sqlite3
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-
-import psycopg
-from sqlalchemy.exc import DBAPIError
+from typing import cast
 
 from postroom.base.errors import SettingsError
-from postroom.store import group, migrate, reader
-from postroom.store.postgresql import PostgresqlReader, PostgresqlWriter, new_writer_id
-from postroom.store.sqlite import SqliteReader, SqliteWriter
+from postroom.store import group, reader
 from postroom.store.transaction import Engine
-
-_SQLITE_READERS = 2
-_POSTGRESQL_READERS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,24 +27,11 @@ class Source:
 
 def source_of(url: str) -> Source:
     """Read POSTROOM_DATABASE_URL. Raises SettingsError."""
-    if url.startswith("sqlite:///") and len(url) > len("sqlite:///"):
-        path = Path(url.removeprefix("sqlite:///"))
-        return Source(
-            engine="sqlite",
-            prepare=lambda: migrate.migrate_sqlite(path),
-            writer=lambda: SqliteWriter(path),
-            reader=lambda: SqliteReader(path),
-            readers=_SQLITE_READERS,
-            errors=(sqlite3.Error, DBAPIError),
-        )
-    if url.startswith(("postgresql://", "postgres://")):
-        writer_id = new_writer_id()
-        return Source(
-            engine="postgresql",
-            prepare=lambda: migrate.migrate_postgresql(url),
-            writer=lambda: PostgresqlWriter(url, writer_id),
-            reader=lambda: PostgresqlReader(url),
-            readers=_POSTGRESQL_READERS,
-            errors=(psycopg.Error, DBAPIError),
-        )
-    raise SettingsError("POSTROOM_DATABASE_URL: expected sqlite:///PATH or postgresql://USER@HOST/NAME")
+    scheme, _, rest = url.partition("://")
+    engine = {"sqlite": "sqlite", "postgresql": "postgresql", "postgres": "postgresql"}.get(scheme)
+    if engine is None or (engine == "sqlite" and (not rest.startswith("/") or rest == "/")):
+        raise SettingsError("POSTROOM_DATABASE_URL: expected sqlite:///PATH or postgresql://USER@HOST/NAME")
+    # By name, so that a process holds the driver of its own engine only: psycopg and its dialect take 9 MB.
+    module = importlib.import_module(f"postroom.store.{engine}_source")
+    make = cast("Callable[[str], Source]", getattr(module, f"{engine}_source"))
+    return make(url)

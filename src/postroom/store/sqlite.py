@@ -78,7 +78,7 @@ def connect(path: Path, *, create: bool = False) -> sqlite3.Connection:
         connection.execute("PRAGMA mmap_size = 0")
         # What is deleted is overwritten where that costs no write of its own.
         connection.execute("PRAGMA secure_delete = FAST")
-        connection.execute("PRAGMA cache_size = -32768")
+        connection.execute("PRAGMA cache_size = -16384")
         connection.execute("PRAGMA temp_store = MEMORY")
     except BaseException:
         connection.close()
@@ -260,7 +260,7 @@ class SqliteReader:
         self._connection.execute("PRAGMA query_only = ON")
         self._connection.execute("PRAGMA wal_autocheckpoint = 0")
         self._connection.execute("PRAGMA mmap_size = 0")
-        self._connection.execute("PRAGMA cache_size = -8192")
+        self._connection.execute("PRAGMA cache_size = -4096")
         self._connection.execute("PRAGMA temp_store = MEMORY")
 
     def begin(self) -> None:
