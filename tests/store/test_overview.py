@@ -1,0 +1,40 @@
+"""Sums by hour, over nodes, of one workspace."""
+
+from typing import Any
+
+from postroom.ledger.rows import CounterKey
+from postroom.store import overview
+from postroom.store.database import Database, statement
+
+
+async def test_sums_are_by_hour_and_by_provider_of_one_workspace(database: Database) -> None:
+    def write(tx: Any) -> None:
+        for hour, amount in ((10, 1), (11, 2), (12, 4), (13, 8)):
+            tx.count(CounterKey(1, hour, "total", ""), "outbound", amount)
+            tx.count(CounterKey(1, hour, "provider", "google"), "sent", amount)
+            tx.count(CounterKey(1, hour, "tag", "welcome"), "outbound", amount)
+            tx.count(CounterKey(2, hour, "total", ""), "outbound", 100)
+        tx.count(CounterKey(1, 12, "provider", "other"), "opens_human", 3)
+
+    await database.write(write)
+
+    hours = await database.read(lambda conn: overview.totals(conn, 1, 11, 13))
+    providers = await database.read(lambda conn: overview.by_provider(conn, 1, 11, 13))
+
+    assert [(one.hour, one.amounts["outbound"]) for one in hours] == [(11, 2), (12, 4)]
+    assert {key: (one["sent"], one["opens_human"]) for key, one in providers.items()} == {
+        "google": (6, 0),
+        "other": (0, 3),
+    }
+
+
+async def test_nodes_are_summed(database: Database) -> None:
+    key = CounterKey(1, 11, "total", "")
+    await database.write(lambda tx: tx.count(key, "sent", 2))
+    columns = "workspace_id, hour, dimension, key, node, sent"
+    from_another_node = statement(f"INSERT INTO counter ({columns}) VALUES (1, 11, 'total', '', 900, 5)")
+    await database.write(lambda tx: tx.run(from_another_node))
+
+    (hour,) = await database.read(lambda conn: overview.totals(conn, 1, 0, 20))
+
+    assert hour.amounts["sent"] == 7
