@@ -13,6 +13,12 @@ def greet(made: Mapping[str, Any], settings: Settings, http_port: int, submissio
     http = settings.http
     if http is not None:
         click.echo(f"\nPostroom is ready. API: http://{http.host}:{http_port}/api/v1")
+        # Port 0 is known only now.
+        dashboard = str(made["dashboard"]).replace(f":{http.port}", f":{http_port}", 1)
+        if "/first/" in dashboard:
+            click.echo(f"Dashboard: {dashboard}\n  This link makes the first operator; it opens once, within 24 hours.")
+        else:
+            click.echo(f"Dashboard: {dashboard}")
     transport = settings.transport.partition("://")[0]
     if transport == "sandbox":
         click.echo("Transport: sandbox (nothing leaves this machine; GET /api/v1/recipients/rcp_…/copy shows a copy)")

@@ -42,6 +42,21 @@ def public_url(settings: Settings) -> str:
     return f"http://[{host}]:{listener.port}" if ":" in host else f"http://{host}:{listener.port}"
 
 
+def dashboard_url(settings: Settings) -> str | None:
+    """Return where operators find the dashboard, or None where this process has no listener for it.
+
+    The public address where it is https, because cookies then go over https only; else the listener's own.
+    """
+    if settings.http is None:
+        return None
+    if settings.public_url.startswith("https:"):
+        return settings.public_url
+    host = settings.http.host
+    if host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
+        host = "127.0.0.1"
+    return f"http://[{host}]:{settings.http.port}" if ":" in host else f"http://{host}:{settings.http.port}"
+
+
 def return_path_host(settings: Settings) -> str:
     """Return the host of machine addresses until a domain has its own."""
     return f"rp.{settings.hostname.lower()}"

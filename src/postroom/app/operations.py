@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from postroom.app.control import Operation
+from postroom.app.keys import dashboard_url
 from postroom.app.outbound import Outbound
 from postroom.app.services import Services, open_services
 from postroom.base.clock import HOUR_MS, SystemClock
@@ -67,6 +68,7 @@ class Operations:
             "smtp-login.list": self.list_logins,
             "smtp-login.delete": self.delete_login,
             "domain.create": self.create_domain,
+            "domain.unvouch": self.unvouch_domain,
             "domain.check": self.check_domain,
             "domain.list": self.list_domains,
             "domain.delete": self.delete_domain,
@@ -88,7 +90,8 @@ class Operations:
         if not logins:
             login = (await services.logins.create(workspace, DEFAULT_LOGIN, None)).secret
         submission = settings.submission or settings.submissions
-        http = settings.http
+        address = dashboard_url(settings)
+        first = await services.operators.new_first_link() if address else None
         return {
             "workspace": workspace.name,
             "api_key": key or None,
@@ -98,7 +101,8 @@ class Operations:
                 "username": username,
                 "password": login or None,
             },
-            "dashboard": f"http://{http}" if http else None,
+            # With the link that makes the first operator, as long as there is none.
+            "dashboard": f"{address}/first/{first}" if first else address,
         }
 
     async def send(self, arguments: Arguments) -> dict[str, Any]:
@@ -193,6 +197,12 @@ class Operations:
         workspace = await self._workspace(arguments)
         row = await self._services.domains.create(workspace, arguments["name"], vouched=bool(arguments.get("vouched")))
         return {**_shown_domain(row), "records": [asdict(one) for one in self._records(row)]}
+
+    async def unvouch_domain(self, arguments: Arguments) -> dict[str, Any]:
+        """Take the operator's word for a domain back."""
+        row = await self._domain(arguments)
+        await self._services.domains.unvouch(await self._workspace(arguments), row)
+        return _shown_domain(row._replace(vouched=0))
 
     async def check_domain(self, arguments: Arguments) -> dict[str, Any]:
         """Look a domain's records up."""

@@ -11,6 +11,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 from postroom.access.keys import ApiKeys, SmtpLogins
+from postroom.access.login import Logins
+from postroom.access.operators import Operators
+from postroom.access.passwords import Passwords
+from postroom.access.sessions import Sessions
 from postroom.access.workspaces import Workspaces
 from postroom.app.dns import ResolverDns
 from postroom.app.keys import installation, master_key, public_url, return_path_host
@@ -66,6 +70,9 @@ class Services:
     workspaces: Workspaces
     api_keys: ApiKeys
     logins: SmtpLogins
+    operators: Operators
+    sessions: Sessions
+    operator_logins: Logins
     domains: Domains
     uploads: Uploads
     contents: Contents
@@ -124,6 +131,7 @@ async def open_services(settings: Settings, clock: Clock) -> AsyncIterator[Servi
         await workspaces.refresh()
         domains = Domains(database, ids, clock, sealer, ResolverDns(resolver), installation(settings), slow)
         await domains.refresh()
+        passwords, sessions = Passwords(slow), Sessions(database, ids, clock)
         yield Services(
             settings=settings,
             clock=clock,
@@ -138,6 +146,9 @@ async def open_services(settings: Settings, clock: Clock) -> AsyncIterator[Servi
             workspaces=workspaces,
             api_keys=ApiKeys(database, workspaces, ids, clock),
             logins=SmtpLogins(database, workspaces, ids, clock),
+            operators=Operators(database, ids, clock, passwords),
+            sessions=sessions,
+            operator_logins=Logins(database, ids, clock, sealer, passwords, sessions),
             domains=domains,
             uploads=Uploads(database, ids, clock),
             contents=Contents(database),

@@ -1,0 +1,65 @@
+"""What the dashboard is given."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from litestar import Request
+from litestar.datastructures import State
+from litestar.types import HTTPScope
+
+from postroom.access.keys import ApiKeys, SmtpLogins
+from postroom.access.login import Logins
+from postroom.access.operators import Operators
+from postroom.access.sessions import Sessions
+from postroom.access.workspaces import Workspaces
+from postroom.base.clock import Clock
+from postroom.base.ids import IdSource
+from postroom.base.secrets import Sealer
+from postroom.domains.registry import Domains
+from postroom.store.database import Database
+
+PageRequest = Request[None, None, State]
+"""A request for a page; `session.visit_of` tells who asks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the settings page tells of the installation, and what examples on pages name."""
+
+    version: str
+    engine: str
+    """`SQLite` or `PostgreSQL`."""
+    hostname: str
+    public_url: str
+    """Beginning of the public addresses, without a final slash."""
+    transport: str
+    """The transport of the installation, without a password."""
+    smtp: str
+    """host:port of submission; empty where this process has none."""
+    node: int
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything that the pages use."""
+
+    database: Database
+    ids: IdSource
+    clock: Clock
+    sealer: Sealer
+    workspaces: Workspaces
+    api_keys: ApiKeys
+    smtp_logins: SmtpLogins
+    domains: Domains
+    operators: Operators
+    sessions: Sessions
+    logins: Logins
+    facts: Facts
+    client_address: Callable[[HTTPScope], str]
+    """Returns the network address of who asks, behind our own proxies."""
+
+
+def services_of(request: PageRequest) -> Services:
+    """Return what the application was made with."""
+    services: Services = request.app.state["services"]
+    return services

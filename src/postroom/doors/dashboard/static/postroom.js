@@ -1,0 +1,36 @@
+// What pages can do without, and do nicer with: copying, menus that close, times that stay true.
+"use strict";
+
+(() => {
+  const arm = (root) => {
+    for (const button of root.querySelectorAll("[data-copy]")) {
+      if (navigator.clipboard && window.isSecureContext) button.hidden = false;
+    }
+  };
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-copy]");
+    if (button) {
+      const text = button.dataset.copy || button.parentElement.querySelector("code").textContent;
+      const words = button.textContent;
+      navigator.clipboard.writeText(text).then(() => {
+        button.textContent = "Copied";
+        setTimeout(() => { button.textContent = words; }, 1500);
+      });
+    }
+    for (const menu of document.querySelectorAll("details[data-menu][open]")) {
+      if (!menu.contains(event.target)) menu.open = false;
+    }
+  });
+
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    for (const menu of document.querySelectorAll("details[data-menu][open]")) {
+      menu.open = false;
+      menu.querySelector("summary").focus();
+    }
+  });
+
+  arm(document);
+  document.addEventListener("htmx:afterSwap", (event) => arm(event.target));
+})();

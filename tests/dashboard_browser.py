@@ -1,0 +1,233 @@
+"""The dashboard as operators meet it: logged in over plain HTTP, and in Debian's Chromium.
+
+Without a server, over a database (fast; for rooms):
+
+```python
+async with dashboard(database) as world:               # a ManualClock, workspaces "one" and "two"
+    page = await world.get("/w/one/keys")               # httpx.Response of the logged-in operator
+    await world.post("/w/one/keys", name="build")       # the form's token is added
+```
+
+With the running program (journeys):
+
+```python
+with RunningServer() as server, log_in(server) as client:   # Client: get(path), post(path, **fields)
+    with chromium() as browser, logged_in_page(browser, client, width=390, dark=True) as page:
+        page.goto("/w/default/")
+        assert violations(page) == []
+```
+"""
+
+import json
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+from argon2 import PasswordHasher
+from axe_playwright_python.sync_playwright import Axe
+from peers.require import require_peer
+from playwright.sync_api import Browser, Page, sync_playwright
+from running_server import RunningServer
+
+from postroom.access.audit import COMMAND
+from postroom.access.keys import ApiKeys, SmtpLogins
+from postroom.access.login import Logins
+from postroom.access.operators import Operators
+from postroom.access.passwords import Passwords
+from postroom.access.sessions import Sessions
+from postroom.access.workspaces import Workspaces
+from postroom.base.clock import ManualClock
+from postroom.base.ids import IdSource
+from postroom.base.secrets import Sealer
+from postroom.base.threads import Threads
+from postroom.doors.dashboard.app import create_dashboard
+from postroom.doors.dashboard.services import Facts, Services
+from postroom.doors.dashboard.session import form_token
+from postroom.ledger.operator_rows import OperatorRow
+from postroom.ledger.rows import WorkspaceRow
+from postroom.store.database import Database
+
+NAME = "ada@example.com"
+PASSWORD = "a sentence of hers"
+CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+"""argon2id that takes no time: for tests that are not about its strength."""
+_FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+
+
+# Over a database, without a server
+
+
+@dataclass
+class World:
+    """The dashboard over a database, with an operator logged in."""
+
+    client: httpx.AsyncClient
+    """Follows no redirects and keeps the session's cookie."""
+    services: Services
+    clock: ManualClock
+    operator: OperatorRow
+    app: Any
+
+    async def get(self, path: str, **fields: str) -> httpx.Response:
+        """Return a page; `fields` are its query."""
+        return await self.client.get(path, params=fields or None)
+
+    async def post(self, path: str, **fields: Any) -> httpx.Response:
+        """Post a form with its token; a list is a field of several values."""
+        cookie = self.client.cookies.get("postroom") or self.client.cookies.get("postroom_visitor") or ""
+        return await self.client.post(path, data={"csrf": form_token(cookie), **fields})
+
+    async def workspace(self, name: str) -> WorkspaceRow:
+        """Return a workspace."""
+        return await self.services.workspaces.named(name)
+
+    def stranger(self) -> httpx.AsyncClient:
+        """Return a client that has not logged in."""
+        return _client(self.app)
+
+
+@asynccontextmanager
+async def dashboard(database: Database, clock: ManualClock | None = None, **more: Any) -> AsyncIterator[World]:
+    """Run the dashboard over `database`; `more` stands in for parts of its services (`domains=…`)."""
+    clock = clock or ManualClock()
+    ids, slow, sealer = IdSource(1, clock), Threads("slow", 1), Sealer(b"s" * 32)
+    workspaces = Workspaces(database, ids, clock)
+    passwords, sessions = Passwords(slow, CHEAP), Sessions(database, ids, clock)
+    operators = Operators(database, ids, clock, passwords)
+    given: dict[str, Any] = {
+        "database": database,
+        "ids": ids,
+        "clock": clock,
+        "sealer": sealer,
+        "workspaces": workspaces,
+        "api_keys": ApiKeys(database, workspaces, ids, clock),
+        "smtp_logins": SmtpLogins(database, workspaces, ids, clock),
+        "domains": None,
+        "operators": operators,
+        "sessions": sessions,
+        "logins": Logins(database, ids, clock, sealer, passwords, sessions),
+        "facts": Facts("0.1.0", "SQLite", "mail.postroom.test", "http://postroom.test", "sandbox", "127.0.0.1:2525", 1),
+        "client_address": lambda scope: "127.0.0.1",
+        **more,
+    }
+    services = Services(**given)
+    app = create_dashboard(services)
+    try:
+        for name in ("one", "two"):
+            await workspaces.create(name)
+        operator = await operators.create(NAME, PASSWORD, COMMAND)
+        async with _client(app) as client:
+            world = World(client, services, clock, operator, app)
+            await client.get("/login")
+            answer = await world.post("/login", name=NAME, password=PASSWORD)
+            assert answer.status_code == 303, answer.text
+            await client.get("/nothing")
+            yield world
+    finally:
+        slow.close()
+
+
+def _client(app: Any) -> httpx.AsyncClient:
+    return httpx.AsyncClient(
+        transport=httpx.ASGITransport(app, raise_app_exceptions=False), base_url="http://postroom.test", timeout=30
+    )
+
+
+# With the running program
+
+
+class Client:
+    """A browser without a window: keeps cookies, follows no redirects, sends tokens."""
+
+    def __init__(self, server: RunningServer) -> None:
+        self.base = f"http://127.0.0.1:{server.http_port}"
+        self._http = httpx.Client(base_url=self.base, timeout=60)
+
+    @property
+    def cookies(self) -> dict[str, str]:
+        """The cookies by name."""
+        return dict(self._http.cookies)
+
+    def get(self, path: str) -> httpx.Response:
+        """Return what a page answers."""
+        return self._http.get(path)
+
+    def post(self, path: str, **fields: Any) -> httpx.Response:
+        """Post a form with the token of this session; a list is a field of several values."""
+        cookies = self.cookies
+        cookie = cookies.get("postroom") or cookies.get("postroom_visitor", "")
+        return self._http.post(path, data={"csrf": form_token(cookie), **fields})
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._http.close()
+
+
+@contextmanager
+def log_in(server: RunningServer, name: str = NAME, password: str = PASSWORD) -> Iterator[Client]:
+    """Give a client that is logged in; the operator is made by the first link where there is none."""
+    client = Client(server)
+    try:
+        link = json.loads(server.command("init", "--json"))["dashboard"]
+        if "/first/" in link:
+            path = link[link.index("/first/") :]
+            client.get(path)
+            answer = client.post(path, name=name, password=password, again=password)
+        else:
+            client.get("/login")
+            answer = client.post("/login", name=name, password=password)
+        assert answer.status_code == 303, answer.text
+        client.get("/nothing")
+        yield client
+    finally:
+        client.close()
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Start Debian's Chromium without a window."""
+    require_peer("chromium")
+    with tempfile.TemporaryDirectory(prefix="postroom-chromium-") as folder, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path="/usr/bin/chromium", args=[*_FLAGS, f"--disk-cache-dir={folder}"]
+        )
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@contextmanager
+def logged_in_page(
+    browser: Browser, client: Client | None, *, width: int = 1440, height: int = 900, dark: bool = False,
+    script: bool = True,
+) -> Iterator[Page]:  # fmt: skip
+    """Return a page of a fresh browser context with a client's session (None: nobody's)."""
+    context = browser.new_context(
+        viewport={"width": width, "height": height},
+        color_scheme="dark" if dark else "light",
+        java_script_enabled=script,
+        base_url=client.base if client else None,
+    )
+    if client is not None:
+        context.add_cookies([{"name": n, "value": v, "url": client.base} for n, v in client.cookies.items()])
+    try:
+        yield context.new_page()
+    finally:
+        context.close()
+
+
+def violations(page: Page) -> list[str]:
+    """Return what axe finds wrong with a page, a line each."""
+    found = Axe().run(page).response["violations"]
+    return [f"{one['id']}: {node['html'][:160]} ({node['failureSummary']})" for one in found for node in one["nodes"]]
