@@ -165,3 +165,15 @@ def test_submission_and_api_write_the_same_rows(world: World) -> None:
 
     assert one.keys() == other.keys()
     assert (one["subject"], one["stream"]) == (other["subject"], other["stream"])
+
+
+def test_a_vouched_domain_may_send_until_the_operator_takes_it_back(world: World) -> None:
+    server = world.server
+    mail = {"from": "x@vouched.test", "to": ["vouched@taker.test"], "text": "x"}
+    server.command("domain", "create", "vouched.test", "--vouched")
+    before = server.api.request("POST", "/messages", mail).status
+
+    said = server.command("domain", "unvouch", "vouched.test")
+
+    assert said == "vouched.test is not vouched for. Its mail may not leave.\n"
+    assert (before, server.api.request("POST", "/messages", mail).status) == (202, 422)

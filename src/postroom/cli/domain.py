@@ -29,6 +29,16 @@ def create(name: str, workspace: str, vouched: bool, as_json: bool) -> None:
     click.echo(f"\nThen: postroom domain check {result['name']}")
 
 
+@command.command("unvouch")
+@click.argument("name")
+@click.option("--workspace", default="default", show_default=True, help="Whose domain it is.")
+def unvouch(name: str, workspace: str) -> None:
+    """Vouch for the domain NAME no longer: its mail may leave once its proof is seen."""
+    result = operate("domain.unvouch", {"workspace": workspace, "name": name})
+    may_send = "Its proof was seen, so its mail may leave." if result["may_send"] else "Its mail may not leave."
+    click.echo(f"{name} is not vouched for. {may_send}")
+
+
 @command.command("check")
 @click.argument("name")
 @click.option("--workspace", default="default", show_default=True, help="Whose domain it is.")

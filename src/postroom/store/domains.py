@@ -14,7 +14,7 @@ _CHECKED = statement(
     """UPDATE domain SET proved_ms = ?, return_path_seen_ms = ?, tracking_seen_ms = ?, checked_ms = ?, problems = ?
        WHERE workspace_id = ? AND id = ? RETURNING id"""
 )
-_VOUCH = statement("UPDATE domain SET vouched = 1 WHERE workspace_id = ? AND id = ? RETURNING id")
+_VOUCH = statement("UPDATE domain SET vouched = ? WHERE workspace_id = ? AND id = ? RETURNING id")
 _ED25519 = statement(
     "UPDATE domain SET ed25519_selector = ?, ed25519_key = ? WHERE workspace_id = ? AND id = ? RETURNING id"
 )
@@ -55,9 +55,9 @@ def set_checked(tx: Tx, row: DomainRow) -> bool:
     return bool(tx.run(_CHECKED, (*seen, row.workspace_id, row.id)))
 
 
-def set_vouched(tx: Tx, workspace_id: int, domain_id: int) -> bool:
-    """Note that the operator vouches for a domain; tell whether it exists."""
-    return bool(tx.run(_VOUCH, (workspace_id, domain_id)))
+def set_vouched(tx: Tx, workspace_id: int, domain_id: int, *, vouched: bool = True) -> bool:
+    """Note whether the operator vouches for a domain; tell whether it exists."""
+    return bool(tx.run(_VOUCH, (int(vouched), workspace_id, domain_id)))
 
 
 def set_ed25519_key(tx: Tx, workspace_id: int, domain_id: int, selector: str, sealed: bytes) -> bool:
