@@ -9,7 +9,7 @@ from queue_rows import LATER, NO, NOW, OK, Queue, ids_of
 
 from postroom.base.clock import DAY_MS, HOUR_MS, ManualClock
 from postroom.base.errors import TryLater
-from postroom.ledger.rows import DestinationRow, NodeRow, RecipientRow, SandboxCopyRow
+from postroom.ledger.rows import DestinationRow, NodeRow, RecipientRow
 from postroom.outbound.journal import Flights
 from postroom.outbound.notifications import Notices
 from postroom.outbound.recover import Recovery
@@ -186,22 +186,6 @@ async def test_sweeps_delete_what_is_left_over_and_nothing_else(spool: Queue) ->
     assert set(await spool.database.read(lambda conn: sites.destinations(conn, ["old.test", "new.test"]))) == {
         "new.test"
     }
-
-
-async def test_the_sandbox_keeps_a_copy_for_30_days(spool: Queue) -> None:
-    _, (old,) = await spool.message(1)
-    spool.clock.advance(days=29)
-    _, (young,) = await spool.message(1)
-    for row in (old, young):
-        copy = SandboxCopyRow(row.id, 1, "", b"x", NOW)
-        await spool.database.write(lambda tx, copy=copy: tx.add(copy))  # type: ignore[misc]
-    sweeps = Sweeps(spool.database, spool.clock)
-
-    assert await sweeps.sandbox_copies() == 0
-    spool.clock.advance(days=2)
-
-    assert await sweeps.sandbox_copies() == 1
-    assert await spool.ask("SELECT recipient_id FROM sandbox_copy") == [(young.id,)]
 
 
 async def test_a_chore_that_fails_is_done_again_and_holds_no_other_up() -> None:

@@ -41,8 +41,8 @@ async def test_the_same_copy_is_kept_once(database: Database) -> None:
 async def test_retention_takes_the_oldest_copies_in_small_batches(database: Database) -> None:
     for recipient_id in range(1, 6):
         await keep(database, recipient_id, 1)
-    assert await database.write(lambda tx: sandbox.purge_sandbox(tx, 4, limit=2)) == 2
-    assert await database.write(lambda tx: sandbox.purge_sandbox(tx, 4, limit=2)) == 1
+    assert await database.write(lambda tx: sandbox.purge_sandbox(tx, 1, 4, limit=2)) == 2
+    assert await database.write(lambda tx: sandbox.purge_sandbox(tx, 1, 4, limit=2)) == 1
     assert await database.read(lambda conn: sandbox.sandbox_recipients(conn, 1)) == [5, 4]
 
 
@@ -97,5 +97,5 @@ async def test_the_first_showing_stays(database: Database) -> None:
 async def test_a_showing_goes_with_its_copy(database: Database) -> None:
     await keep(database, 1, 1)
     await database.write(lambda tx: sandbox.note_showing(tx, 1, 1, 7_000))
-    await database.write(lambda tx: sandbox.purge_sandbox(tx, 2))
+    await database.write(lambda tx: sandbox.purge_sandbox(tx, 1, 2))
     assert await database.read(lambda conn: sandbox.first_shown_ms(conn, 1, 1)) is None

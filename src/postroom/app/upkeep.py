@@ -6,6 +6,7 @@ from postroom.app.outbound import Outbound
 from postroom.app.services import Services
 from postroom.upkeep.chores import Chore, Sweeps, Upkeep
 from postroom.upkeep.gone_nodes import GoneNodes
+from postroom.upkeep.retention import Retention
 
 _GONE_SECONDS = 30.0
 _SWEEP_SECONDS = 3600.0
@@ -16,11 +17,16 @@ def make_upkeep(services: Services, outbound: Outbound) -> Upkeep:
     database, clock = services.database, services.clock
     own = services.ids.node if "deliver" in services.settings.roles else None
     gone, sweeps = GoneNodes(database, outbound.recovery, clock, own), Sweeps(database, clock)
+    retention = Retention(database, clock)
     chores = (
         Chore("nodes that are gone", _GONE_SECONDS, gone.settle),
         Chore("orphan uploads", _SWEEP_SECONDS, sweeps.uploads),
         Chore("expired idempotency keys", _SWEEP_SECONDS, sweeps.idempotency_keys),
         Chore("old destinations", _SWEEP_SECONDS, sweeps.destinations),
-        Chore("old sandbox copies", _SWEEP_SECONDS, sweeps.sandbox_copies),
+        Chore("old sandbox copies", _SWEEP_SECONDS, retention.sandbox_copies),
+        Chore("old contents", _SWEEP_SECONDS, retention.bodies),
+        Chore("old hits", _SWEEP_SECONDS, retention.hits),
+        Chore("old messages", _SWEEP_SECONDS, retention.ledger),
+        Chore("unused pages", _SWEEP_SECONDS, retention.unused_pages),
     )
     return Upkeep(chores, clock, random.random)

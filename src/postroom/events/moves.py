@@ -15,7 +15,7 @@ from postroom.base.ids import IdSource
 from postroom.events.record import Facts, record_moved, record_taken_from_failed, tags_of
 from postroom.ledger.event_kinds import EventKind
 from postroom.ledger.states import WAITING, RecipientState, may_move
-from postroom.store import queue_view, recipients
+from postroom.store import keeping, queue_view, recipients
 from postroom.store.database import Database, Tx
 from postroom.store.queue_view import Behind
 from postroom.store.recipients import Movable, RecipientFilter
@@ -165,6 +165,8 @@ def move_page(
         recipients.set_due(tx, moved, now_ms)
         if failed := by_state.get(RecipientState.FAILED.value):
             recipients.begin_again(tx, failed)
+            # They were settled: retention may have passed their message by.
+            keeping.wanted_again(tx, workspace_id, [row.message_id for row in rows], now_ms)
     if move is Move.RELEASE and (tried := [row.id for row in rows if row.first_tried_ms is not None]):
         # Who lets it go wants it to go; only mail that was for later keeps its time.
         recipients.set_due(tx, tried, now_ms)

@@ -182,6 +182,10 @@ class PostgresqlWriter:
         """Return a list as one parameter."""
         return array_of(values)
 
+    def give_back(self, pages: int, keep_percent: int) -> int:
+        """Do nothing: autovacuum sees to it."""
+        return 0
+
     def fault(self, error: Exception) -> Fault:
         """Tell what an error of this session means."""
         if self._connection.closed or self._connection.broken:

@@ -50,7 +50,7 @@ _SHOWN = statement("SELECT shown_ms FROM sandbox_showing WHERE recipient_id = ? 
 # The oldest copies that retention takes; recipient ids grow with time.
 _PURGE = statement(
     "DELETE FROM sandbox_copy WHERE recipient_id IN"
-    " (SELECT recipient_id FROM sandbox_copy WHERE recipient_id < ? ORDER BY recipient_id LIMIT ?)"
+    " (SELECT recipient_id FROM sandbox_copy WHERE workspace_id = ? AND recipient_id < ? ORDER BY recipient_id LIMIT ?)"
     " RETURNING recipient_id"
 )
 
@@ -115,9 +115,9 @@ def note_showing(tx: Tx, workspace_id: int, recipient_id: int, shown_ms: int) ->
     tx.add(SandboxShowingRow(recipient_id, workspace_id, shown_ms))
 
 
-def purge_sandbox(tx: Tx, before_id: int, limit: int = 500) -> int:
+def purge_sandbox(tx: Tx, workspace_id: int, before_id: int, limit: int = 500) -> int:
     """Delete up to `limit` copies of recipients before an id (`base.ids.first_id_at`); return how many went."""
-    gone = [row[0] for row in tx.run(_PURGE, (before_id, limit))]
+    gone = [row[0] for row in tx.run(_PURGE, (workspace_id, before_id, limit))]
     if gone:
         tx.run(_PURGE_SHOWINGS, (tx.many(gone),))
     return len(gone)

@@ -173,6 +173,20 @@ class SqliteWriter:
         """Return a list as one parameter."""
         return many(values)
 
+    def give_back(self, pages: int, keep_percent: int) -> int:
+        """Cut unused pages off the file; return how many."""
+        self._refuse_after_failure()
+        try:
+            spare = self._number_of("freelist_count") - self._number_of("page_count") * keep_percent // 100
+            if spare <= 0:
+                return 0
+            # A page a step, and only fetching makes the steps: there are rows, although without columns.
+            self._execute(f"PRAGMA incremental_vacuum({min(pages, spare)})").fetchall()
+        except sqlite3.Error as error:
+            self._failed = error
+            raise
+        return min(pages, spare)
+
     def fault(self, error: Exception) -> Fault:
         """Tell what an error of this session means."""
         if isinstance(error, sqlite3.Error):
@@ -216,6 +230,9 @@ class SqliteWriter:
             clean = False
         finally:
             self._connection.close()
+
+    def _number_of(self, pragma: str) -> int:
+        return int(self._execute(f"PRAGMA {pragma}").fetchone()[0])
 
     def _keep_wal_small(self) -> None:
         """Begin the WAL anew where it has grown too large, waiting for the readers of the moment.

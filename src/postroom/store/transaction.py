@@ -39,6 +39,9 @@ class WriteSession(Protocol):
     def many(self, values: Sequence[int | str | bytes]) -> object:
         """Return a list as one parameter."""
 
+    def give_back(self, pages: int, keep_percent: int) -> int:
+        """Give unused pages of the file back to the system; return how many."""
+
 
 class ReadSession(Protocol):
     """A reader's connection to one engine."""
@@ -125,6 +128,14 @@ class Tx:
         str only; an array on PostgreSQL, for `= ANY(?)`.
         """
         return self._session.many(values)
+
+    def give_back(self, pages: int, keep_percent: int) -> int:
+        """Give up to `pages` unused pages of the file back to the system; return how many.
+
+        So many percent of the file stay unused for what is written next. 0 on
+        PostgreSQL, whose autovacuum does this.
+        """
+        return self._session.give_back(pages, keep_percent)
 
     def take_batches(self, tables: frozenset[str] | None = None) -> list[Batch]:
         """Return what was collected for `tables` (None: for all) and forget it; for the group only."""

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 import structlog
 
-from postroom.base.clock import DAY_MS, HOUR_MS, Clock
+from postroom.base.clock import HOUR_MS, Clock
 from postroom.base.errors import TryLater
-from postroom.base.ids import first_id_at
-from postroom.store import idempotency, sandbox, sites
+from postroom.store import idempotency, sites
 from postroom.store.content import sweep_orphans
 from postroom.store.database import Database, Tx
 
@@ -17,8 +16,6 @@ _log = structlog.get_logger(__name__)
 
 LONGEST_UPLOAD_MS = 6 * HOUR_MS
 """No mail takes this long to come in: an older upload that no content links never will be linked."""
-SANDBOX_MS = 30 * DAY_MS
-"""As long as bodies are kept (DESIGN section 5, Retention)."""
 _PAGE = 500
 _JITTER = 0.2
 
@@ -53,11 +50,6 @@ class Sweeps:
         """Delete what was known of domains that nobody has written to for long. Raises TryLater."""
         now = self._clock.now_ms()
         return await self._in_pages(lambda tx: sites.purge_destinations(tx, now, _PAGE))
-
-    async def sandbox_copies(self) -> int:
-        """Delete copies that the sandbox has kept for 30 days. Raises TryLater."""
-        before_id = first_id_at(self._clock.now_ms() - SANDBOX_MS)
-        return await self._in_pages(lambda tx: sandbox.purge_sandbox(tx, before_id, _PAGE))
 
     async def _in_pages(self, delete: Callable[[Tx], int]) -> int:
         total = 0

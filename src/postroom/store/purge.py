@@ -1,0 +1,207 @@
+"""What retention deletes, at most some hundred rows at a time. `store.keeping` says whose turn it is.
+
+Nothing here takes the content or the row of a recipient that is not settled:
+the conditions stand in the statements themselves, in the transaction of the
+deletion.
+"""
+
+from postroom.base.clock import DAY_MS, HOUR_MS
+from postroom.base.ids import first_id_at, made_at_ms
+from postroom.ledger.keeping_rows import KeepingRow
+from postroom.ledger.states import SETTLED
+from postroom.store import keeping
+from postroom.store.database import Conn, Tx, statement
+
+_SETTLED = ", ".join(f"'{state.value}'" for state in SETTLED)
+
+# The content stays where another message needs it, or was accepted with it after what was examined.
+_UNUSED = (
+    "workspace_id = ? AND created_ms <= ? AND used_ms <= ? AND NOT EXISTS (SELECT 1 FROM keep_later k "
+    "WHERE k.workspace_id = content.workspace_id AND k.content_key = content.key AND k.what IN ('bodies', ?)) AND "
+)
+_HAS_BODY = "(body IS NOT NULL OR upload_id IS NOT NULL) AND "
+_KEYS_OF = {
+    "sqlite": "key IN (SELECT content_key FROM message WHERE id IN (SELECT value FROM json_each(?)))",
+    "postgresql": "key IN (SELECT content_key FROM message WHERE id = ANY(?))",
+}
+_DROP_BODIES = statement(
+    sqlite=f"UPDATE content SET body = NULL, upload_id = NULL, plan = ? WHERE {_UNUSED}{_HAS_BODY}{_KEYS_OF['sqlite']} "
+    "RETURNING size_bytes",
+    postgresql=f"UPDATE content SET body = NULL, upload_id = NULL, plan = ? "
+    f"WHERE {_UNUSED}{_HAS_BODY}{_KEYS_OF['postgresql']} RETURNING size_bytes",
+)
+_DROP_BODY = statement(
+    f"UPDATE content SET body = NULL, upload_id = NULL, plan = ? WHERE {_UNUSED}{_HAS_BODY}key = ? RETURNING size_bytes"
+)
+_DROP_CONTENT = statement(f"DELETE FROM content WHERE {_UNUSED}key = ?")
+
+_HITS = statement(
+    "DELETE FROM hit WHERE id IN (SELECT id FROM hit WHERE workspace_id = ? AND id < ? ORDER BY id LIMIT ?) "
+    "RETURNING id"
+)
+_LOOSE_EVENTS = statement(
+    "DELETE FROM event WHERE id IN (SELECT id FROM event WHERE workspace_id = ? AND id < ? AND message_id IS NULL "
+    "ORDER BY id LIMIT ?) RETURNING id"
+)
+
+_OF_MESSAGE = (
+    statement(
+        "DELETE FROM event WHERE id IN (SELECT id FROM event WHERE message_id = ? ORDER BY id LIMIT ?) RETURNING id"
+    ),
+    statement(
+        "DELETE FROM hit WHERE id IN (SELECT h.id FROM recipient r JOIN hit h ON h.recipient_id = r.id "
+        "WHERE r.message_id = ? LIMIT ?) RETURNING id"
+    ),
+    statement(
+        "DELETE FROM sandbox_copy WHERE recipient_id IN (SELECT c.recipient_id FROM recipient r "
+        "JOIN sandbox_copy c ON c.recipient_id = r.id WHERE r.message_id = ? LIMIT ?) RETURNING recipient_id"
+    ),
+    statement(
+        "DELETE FROM sandbox_showing WHERE recipient_id IN (SELECT c.recipient_id FROM recipient r "
+        "JOIN sandbox_showing c ON c.recipient_id = r.id WHERE r.message_id = ? LIMIT ?) RETURNING recipient_id"
+    ),
+    statement(
+        f"DELETE FROM recipient WHERE id IN (SELECT id FROM recipient WHERE message_id = ? LIMIT ?) "
+        f"AND state IN ({_SETTLED}) RETURNING id"
+    ),
+)
+"""All that hangs on a message, in the order in which it goes."""
+
+_DROP_TAGS = statement(
+    sqlite="DELETE FROM message_tag WHERE workspace_id = ? AND message_id = ? "
+    "AND tag IN (SELECT value FROM json_each((SELECT tags FROM message WHERE id = ?)))",
+    postgresql="DELETE FROM message_tag WHERE workspace_id = ? AND message_id = ? "
+    "AND tag IN (SELECT json_array_elements_text((SELECT tags FROM message WHERE id = ?)::json))",
+)
+_DROP_MESSAGE = statement(
+    "DELETE FROM message WHERE id = ? AND workspace_id = ? "
+    "AND NOT EXISTS (SELECT 1 FROM recipient r WHERE r.message_id = message.id) RETURNING id"
+)
+
+_WORKSPACES = statement("SELECT id FROM workspace ORDER BY id")
+
+
+def all_workspaces(conn: Conn) -> list[int]:
+    """Return the ids of all workspaces."""
+    return [row[0] for row in conn.all(_WORKSPACES)]
+
+
+def drop_next_bodies(tx: Tx, workspace_id: int, limit: int) -> tuple[int, bool]:
+    """Delete the contents of the next `limit` messages that were examined; return how many went, and if more wait."""
+    row = keeping.lock(tx, workspace_id)
+    found = keeping.next_done(tx, row, "bodies", limit)
+    if not found:
+        return 0, False
+    last_use_ms = _last_use_ms(row.bodies_examined_id)
+    gone = tx.run(_DROP_BODIES, (b"", workspace_id, last_use_ms, last_use_ms, "bodies", tx.many(found)))
+    keeping.set_done(tx, workspace_id, "bodies", found[-1] + 1)
+    return len(gone), len(found) == limit
+
+
+def drop_later_bodies(tx: Tx, workspace_id: int, now_ms: int, keep_ms: int, limit: int) -> tuple[int, bool]:
+    """Look again at contents that had to stay; delete those whose time has come. Returns as `drop_next_bodies`."""
+    row = keeping.lock(tx, workspace_id)
+    due = keeping.due_later(tx, workspace_id, "bodies", now_ms, limit)
+    standing = keeping.standing_of(tx, workspace_id, [one.message_id for one in due])
+    last_use_ms = _last_use_ms(row.bodies_examined_id)
+    count = 0
+    for one in due:
+        found = standing.get(one.message_id)
+        look_ms = found.look_ms("bodies", now_ms, keep_ms) if found is not None else None
+        if look_ms is not None:
+            keeping.keep_until(tx, workspace_id, "bodies", one.message_id, one.content_key, look_ms)
+            continue
+        keeping.forget(tx, workspace_id, "bodies", one.message_id)
+        given = (workspace_id, last_use_ms, last_use_ms, "bodies", one.content_key)
+        count += len(tx.run(_DROP_BODY, (b"", *given)))
+        if found is None:
+            _drop_content(tx, workspace_id, one.content_key, row.ledger_examined_id)
+    return count, len(due) == limit
+
+
+def drop_next_messages(tx: Tx, workspace_id: int, now_ms: int, keep_ms: int, limit: int, rows: int) -> tuple[int, bool]:
+    """Delete the next examined messages with all their rows, at most about `rows`; returns as `drop_next_bodies`.
+
+    What is half deleted when the rows are used up goes on with the next call.
+    """
+    row = keeping.lock(tx, workspace_id)
+    found = keeping.next_done(tx, row, "ledger", limit)
+    standing = keeping.standing_of(tx, workspace_id, found)
+    keeping.seal(tx, workspace_id, (now_ms - keep_ms) // HOUR_MS + 1)
+    count = 0
+    for message_id in found:
+        one = standing[message_id]
+        look_ms = one.look_ms("ledger", now_ms, keep_ms)
+        if look_ms is not None:
+            # Examined, and then something happened to it.
+            keeping.keep_until(tx, workspace_id, "ledger", message_id, bytes(one.content_key), look_ms)
+            continue
+        rows -= _drop_message(tx, row, message_id, bytes(one.content_key), rows, now_ms)
+        if rows <= 0:
+            keeping.set_done(tx, workspace_id, "ledger", message_id)
+            return count, True
+        count += 1
+    if found:
+        keeping.set_done(tx, workspace_id, "ledger", found[-1] + 1)
+    return count, len(found) == limit
+
+
+def drop_later_messages(
+    tx: Tx, workspace_id: int, now_ms: int, keep_ms: int, limit: int, rows: int
+) -> tuple[int, bool]:
+    """Look again at messages that had to stay; delete those whose time has come. Returns as `drop_next_bodies`."""
+    row = keeping.lock(tx, workspace_id)
+    due = keeping.due_later(tx, workspace_id, "ledger", now_ms, limit)
+    standing = keeping.standing_of(tx, workspace_id, [one.message_id for one in due])
+    keeping.seal(tx, workspace_id, (now_ms - keep_ms) // HOUR_MS + 1)
+    count = 0
+    for one in due:
+        found = standing.get(one.message_id)
+        look_ms = found.look_ms("ledger", now_ms, keep_ms) if found is not None else None
+        if look_ms is not None:
+            keeping.keep_until(tx, workspace_id, "ledger", one.message_id, one.content_key, look_ms)
+            continue
+        # Out of the list first: the content goes only where nobody is left in it. It comes back where rows ran out.
+        keeping.forget(tx, workspace_id, "ledger", one.message_id)
+        rows -= _drop_message(tx, row, one.message_id, one.content_key, rows, now_ms)
+        if rows <= 0:
+            keeping.keep_until(tx, workspace_id, "ledger", one.message_id, one.content_key, now_ms)
+            return count, True
+        count += 1
+    return count, len(due) == limit
+
+
+def drop_hits(tx: Tx, workspace_id: int, before_ms: int, limit: int) -> int:
+    """Delete up to `limit` hits from before a time; return how many."""
+    return len(tx.run(_HITS, (workspace_id, first_id_at(before_ms), limit)))
+
+
+def drop_loose_events(tx: Tx, workspace_id: int, before_ms: int, limit: int) -> int:
+    """Delete up to `limit` events that tell of no message, from before a time; return how many."""
+    return len(tx.run(_LOOSE_EVENTS, (workspace_id, first_id_at(before_ms), limit)))
+
+
+def _drop_message(tx: Tx, row: KeepingRow, message_id: int, content_key: bytes, rows: int, now_ms: int) -> int:
+    """Delete a message with its rows as far as `rows` go; return how many that were: `rows` or more if not all."""
+    used = 0
+    for delete in _OF_MESSAGE:
+        used += len(tx.run(delete, (message_id, rows - used)))
+        if used >= rows:
+            return used
+    tx.run(_DROP_TAGS, (row.workspace_id, message_id, message_id))
+    if tx.run(_DROP_MESSAGE, (message_id, row.workspace_id)):
+        _drop_content(tx, row.workspace_id, content_key, row.ledger_examined_id)
+    else:
+        # One of its recipients is tried again: on PostgreSQL that may happen while this runs.
+        keeping.keep_until(tx, row.workspace_id, "ledger", message_id, content_key, now_ms + DAY_MS)
+    return used + 1
+
+
+def _drop_content(tx: Tx, workspace_id: int, content_key: bytes, examined_id: int) -> None:
+    last_use_ms = _last_use_ms(examined_id)
+    tx.run(_DROP_CONTENT, (workspace_id, last_use_ms, last_use_ms, "ledger", content_key))
+
+
+def _last_use_ms(examined_id: int) -> int:
+    """Return when a content may have been used last for all its messages to be examined."""
+    return made_at_ms(examined_id) - HOUR_MS if examined_id else 0
