@@ -93,6 +93,8 @@ class FoundEvent(NamedTuple):
 
     event: EventRow
     address: str
+    provider: str
+    domain: str
     subject: str
 
 
@@ -166,7 +168,9 @@ def events_step(
     if asked.tags and asked.is_by_tag:
         conditions.append(_any_tag(workspace_id, asked))
     query = (
-        select(schema.facts.event, func.coalesce(_R.address, ""), func.coalesce(_M.subject, ""))
+        select(
+            schema.facts.event, *(func.coalesce(one, "") for one in (_R.address, _R.provider, _R.domain, _M.subject))
+        )
         .select_from(schema.facts.event)
         .join(inside, inside.c.id == _E.id)
         .outerjoin(schema.mail.recipient, _R.id == _E.recipient_id)

@@ -82,16 +82,18 @@ async def log_out(request: PageRequest) -> Response[bytes]:
 
 
 @get("/first/{secret:str}", opt=PUBLIC)
-async def show_first(request: PageRequest, secret: str) -> Response[bytes]:
+async def show_first(request: PageRequest) -> Response[bytes]:
     """Ask for name and password of the first operator."""
+    secret = request.path_params["secret"]
     if not await services_of(request).operators.first_link_is_good(secret):
         raise _link_is_over()
     return _first_page(request, Form())
 
 
 @post("/first/{secret:str}", opt=PUBLIC, status_code=200)
-async def create_first(request: PageRequest, secret: str) -> Response[bytes]:
+async def create_first(request: PageRequest) -> Response[bytes]:
     """Make the first operator and let them in."""
+    secret = request.path_params["secret"]
     services, visit = services_of(request), visit_of(request)
     form = await read_form(request)
     name = form.text("name", "Type your name or e-mail address.")

@@ -118,6 +118,11 @@ def span_of(search: Search, now_ms: int) -> Span:
     return Span(_id_at(least), _id_at(end))
 
 
+def time_text(at_ms: int) -> str:
+    """Return a time as a value of `since` and `before`, to the minute."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%MZ")
+
+
 class _Piece(NamedTuple):
     key: str
     """In front of the colon, as written; empty where there is none."""

@@ -1,0 +1,157 @@
+"""What an event tells, as pages say it: a title, a tone and a sentence. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from postroom.doors.dashboard.reasons import explained
+from postroom.ledger.event_kinds import EventKind
+from postroom.ledger.rows import EventRow
+
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+_BY = {"api": "the API", "operator": "an operator", "policy": "a policy"}
+_UNSUBSCRIBED_BY = {
+    "one_click": "with one click in the mail program",
+    "page": "on the unsubscribe page",
+    "mail": "by mail",
+    "api": "by the API",
+}
+_RULES = {
+    "method": "not the request of a browser that opens a mail",
+    "prefetch": "a browser or program fetched it ahead",
+    "scanner": "a security gateway, crawler or preview",
+    "apple_privacy": "Apple's privacy proxy fetches every image, opened or not",
+    "before_delivery": "it came before the mail was delivered",
+    "instant": "it came faster than anybody reads",
+    "burst": "it came together with other links of the same mail",
+    "proxy_later": "an image proxy, at a time when somebody can have read it",
+    "browser": "a browser or mail program",
+    "proxy": "an image proxy, which may have fetched ahead",
+    "agent_not_known": "a program that we do not know",
+    "delivery_not_known": "when the mail arrived is not known",
+    "soon": "so soon after delivery that it may be a gateway",
+    "sandbox": "somebody looked at the copy in the sandbox",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class EventWords:
+    """An event in words."""
+
+    title: str
+    tone: str
+    """`good`, `warn`, `bad`, `busy` or `idle`: the colour of its mark."""
+    sentence: str = ""
+    """More about it, without full stop; often empty."""
+    remedy: str = ""
+    next_try_ms: int | None = None
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    """The event's own detail."""
+
+
+def words_of(event: EventRow, provider: str = "other", domain: str = "") -> EventWords:
+    """Return an event in words. `provider` and `domain` are those of its recipient, where there is one."""
+    detail = _detail(event)
+    match event.kind:
+        case EventKind.DELIVERED | EventKind.DEFERRED | EventKind.FAILED:
+            return _tried(event.kind, detail, provider, domain)
+        case EventKind.OPENED | EventKind.CLICKED:
+            return _fetched(event.kind, detail)
+        case EventKind.ACCEPTED:
+            return EventWords("Accepted", "busy", _accepted(detail), detail=detail)
+        case EventKind.SUPPRESSED:
+            scope, reason = _text(detail, "scope"), _text(detail, "reason")
+            told = f"The address is suppressed for {scope} mail"
+            return EventWords("Not tried", "idle", f"{told}: {reason}" if reason else told, detail=detail)
+        case EventKind.IN_DOUBT:
+            why = _text(detail, "why")
+            told = "It may have arrived: the connection ended before the answer came"
+            return EventWords("In doubt", "warn", f"{told} ({why})" if why else told, detail=detail)
+        case EventKind.HELD | EventKind.RELEASED | EventKind.CANCELLED | EventKind.RETRIED:
+            title = {"retried": "Another try asked for"}.get(event.kind, event.kind.capitalize())
+            by = _text(detail, "by")
+            why = _text(detail, "why")
+            sentence = f"by {_BY.get(by, by)}" if by else ""
+            return EventWords(title, "idle", f"{sentence}: {why}" if why else sentence, detail=detail)
+        case EventKind.UNSUBSCRIBED:
+            by = _text(detail, "by")
+            return EventWords("Unsubscribed", "warn", _UNSUBSCRIBED_BY.get(by, f"by {by}"), detail=detail)
+        case EventKind.SUPPRESSION_ADDED | EventKind.SUPPRESSION_REMOVED:
+            return _suppression(event.kind, detail)
+        case _:
+            return EventWords(event.kind.replace("_", " ").capitalize(), "idle", detail=detail)
+
+
+def rule_in_words(rule: str) -> str:
+    """Return why a hit has its label, by the name of the rule that gave it."""
+    return _RULES.get(rule, rule.replace("_", " "))
+
+
+def address_of_event(event: EventRow) -> str:
+    """Return the address that an event without a recipient is about, or empty."""
+    return _text(_detail(event), "address")
+
+
+def size_in_words(size_bytes: int) -> str:
+    """Return a size as people read it."""
+    if size_bytes < 1000:
+        return f"{size_bytes} bytes"
+    if size_bytes < 1_000_000:
+        return f"{size_bytes / 1000:.1f} kB"
+    return f"{size_bytes / 1_000_000:.1f} MB"
+
+
+def _tried(kind: str, detail: Mapping[str, Any], provider: str, domain: str) -> EventWords:
+    told = explained(_text(detail, "reply"), _text(detail, "next_hop"), provider, domain)
+    next_try = detail.get("next_try_ms")
+    title, tone = {
+        EventKind.DELIVERED.value: ("Delivered", "good"),
+        EventKind.DEFERRED.value: ("Deferred", "warn"),
+        EventKind.FAILED.value: ("Failed", "bad"),
+    }[kind]
+    return EventWords(title, tone, told.sentence, told.remedy, next_try if isinstance(next_try, int) else None, detail)
+
+
+def _fetched(kind: str, detail: Mapping[str, Any]) -> EventWords:
+    label = _text(detail, "label") or "unknown"
+    opened = kind == EventKind.OPENED.value
+    if label == "human":
+        title, tone = ("Opened" if opened else "Clicked"), "good"
+    else:
+        what = "Picture fetched" if opened else "Link followed"
+        title, tone = (f"{what} by a machine" if label == "machine" else f"{what}, by whom is unknown"), "idle"
+    return EventWords(title, tone, _text(detail, "target"), detail=detail)
+
+
+def _accepted(detail: Mapping[str, Any]) -> str:
+    source = {"smtp": "by SMTP", "http": "by the HTTP API", "notify": "a report of our own"}
+    pieces = [source.get(_text(detail, "source"), _text(detail, "source"))]
+    count, size = detail.get("recipients"), detail.get("size_bytes")
+    if isinstance(count, int):
+        pieces.append(f"{count:,} recipient{'' if count == 1 else 's'}")
+    if isinstance(size, int):
+        pieces.append(size_in_words(size))
+    return ", ".join(piece for piece in pieces if piece)
+
+
+def _suppression(kind: str, detail: Mapping[str, Any]) -> EventWords:
+    scopes = detail.get("scopes")
+    scope = ", ".join(map(str, scopes)) if isinstance(scopes, list) else _text(detail, "scope")
+    reason = _text(detail, "reason")
+    if kind == EventKind.SUPPRESSION_REMOVED.value:
+        return EventWords("Suppression lifted", "idle", f"for {scope} mail" if scope else "", detail=detail)
+    return EventWords("Address suppressed", "warn", f"for {scope} mail{f': {reason}' if reason else ''}", detail=detail)
+
+
+def _detail(event: EventRow) -> Mapping[str, Any]:
+    try:
+        return _decode(event.detail) if event.detail else {}
+    except msgspec.DecodeError:
+        return {}
+
+
+def _text(detail: Mapping[str, Any], name: str) -> str:
+    value = detail.get(name, "")
+    return value if isinstance(value, str) else str(value)
