@@ -106,8 +106,8 @@ async def test_a_workspace_is_asked_for_its_own_where_there_are_many_endpoints(d
 
 
 async def test_who_listens_for_commits_is_called_once_something_is_to_be_told(database: Database) -> None:
-    calls: list[str] = []
-    database.on_commit(outbox.WAKE, lambda: calls.append("woken"))
+    calls: list[set[int]] = []
+    database.on_commit(outbox.WAKE, calls.append)
 
     await record(database, event(10))
     await make(database, endpoint(1))
@@ -115,7 +115,7 @@ async def test_who_listens_for_commits_is_called_once_something_is_to_be_told(da
     await record(database, event(11))
 
     await database.read(lambda conn: None)
-    assert calls == ["woken"]
+    assert calls == [{1}]
 
 
 async def test_an_event_waits_for_the_one_before_of_its_recipient_and_for_no_other(database: Database) -> None:

@@ -56,7 +56,7 @@ class Database:
         self._bytes = 0
         self._reads = 0
         self._closing = False
-        self._listeners: dict[str, list[Callable[[], None]]] = {}
+        self._listeners: dict[str, list[Callable[[set[int]], None]]] = {}
         self._writer: Writer
         self._readers: Readers
 
@@ -107,8 +107,8 @@ class Database:
             self._reads -= 1
             timer.cancel()
 
-    def on_commit(self, word: str, listener: Callable[[], None]) -> None:
-        """Have `listener` called on the loop after a group was committed in which a function said `Tx.wake(word)`.
+    def on_commit(self, word: str, listener: Callable[[set[int]], None]) -> None:
+        """Have `listener` called on the loop with the subjects that functions of a committed group gave `Tx.wake`.
 
         Groups of other processes, and one whose COMMIT nobody confirmed, are not told: who listens also polls.
         """
@@ -174,14 +174,14 @@ class Database:
             else:
                 future.set_result(value)
 
-    def _committed(self, words: set[str]) -> None:
+    def _committed(self, words: dict[str, set[int]]) -> None:
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._tell, words)
 
-    def _tell(self, words: set[str]) -> None:
-        for word in words:
+    def _tell(self, words: dict[str, set[int]]) -> None:
+        for word, subjects in words.items():
             for listener in self._listeners.get(word, ()):
-                listener()
+                listener(subjects)
 
     def _deliver_read(self, read: Read, value: Any, error: Exception | None) -> None:
         with contextlib.suppress(RuntimeError):

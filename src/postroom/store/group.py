@@ -132,7 +132,7 @@ class Writer:
         """Functions of a committed group."""
         self.commit_seconds = Histogram(_COMMIT_BOUNDS)
         """What writing a group's rows and its COMMIT took."""
-        self.committed: Callable[[set[str]], None] = _nobody
+        self.committed: Callable[[dict[str, set[int]]], None] = _nobody
         """Called in the writer's thread with the words of a group (`Tx.wake`) that was committed."""
         self._connect = connect
         self._deliver = deliver
@@ -369,7 +369,7 @@ class Writer:
         self._deliver(jobs, values)
 
 
-def _nobody(words: set[str]) -> None:
+def _nobody(words: dict[str, set[int]]) -> None:
     """Nobody asked."""
 
 

@@ -72,7 +72,7 @@ class Tx:
         self._counts: dict[tuple[CounterKey, str], int] = {}
         self.memo: dict[str, Any] = {}
         """What a store function has read for all functions of the group, under a name of its own."""
-        self.words: set[str] = set()
+        self.words: dict[str, set[int]] = {}
         """What `Database.on_commit` is told after COMMIT."""
 
     def add(self, row: NamedTuple) -> None:
@@ -97,9 +97,9 @@ class Tx:
         counts = self._counts
         counts[key, counter] = counts.get((key, counter), 0) + amount
 
-    def wake(self, word: str) -> None:
-        """Have those who asked for this word (`Database.on_commit`) called after COMMIT, in this process."""
-        self.words.add(word)
+    def wake(self, word: str, subject: int) -> None:
+        """Have those who asked for this word (`Database.on_commit`) called with its subjects after COMMIT."""
+        self.words.setdefault(word, set()).add(subject)
 
     def run(self, statement: Statement, parameters: Sequence[object] = ()) -> list[Row]:
         """Execute a statement now; return the rows of a SELECT or RETURNING.

@@ -16,7 +16,7 @@ from postroom.ledger.webhook_rows import EndpointState, WebhookOutboxRow
 from postroom.store.database import Conn, RowsStatement, Tx, statement
 
 WAKE = "webhooks"
-"""What `Database.on_commit` is told once rows were written."""
+"""What `Database.on_commit` is told once rows were written; its subjects are endpoints."""
 
 _MOST_LISTENERS = 200
 """With more endpoints than this in the installation, only those of the workspaces in the group are read."""
@@ -68,7 +68,7 @@ def schedule(tx: Tx, event: EventRow, stream: str) -> None:
     for listener in listeners:
         if listener.hears(event.kind, stream):
             tx.add(WebhookOutboxRow(listener.endpoint_id, event.id, event.recipient_id or 0, event.at_ms))
-            tx.wake(WAKE)
+            tx.wake(WAKE, listener.endpoint_id)
 
 
 def forget_listeners(tx: Tx) -> None:
@@ -285,7 +285,7 @@ def be_quiet(tx: Tx, endpoint_id: int, until_ms: int) -> None:
 
 def hasten(tx: Tx, endpoint_id: int, now_ms: int, limit: int) -> int:
     """Make up to `limit` events due that wait for a later try, the next ones first; return how many."""
-    tx.wake(WAKE)
+    tx.wake(WAKE, endpoint_id)
     return len(tx.run(_HASTEN, (now_ms, endpoint_id, endpoint_id, now_ms, limit)))
 
 
@@ -340,7 +340,7 @@ def tell_again(tx: Tx, endpoint_id: int, events: Sequence[tuple[int, int]], now_
     for event_id, recipient_id in events:
         tx.add(WebhookOutboxRow(endpoint_id, event_id, recipient_id, now_ms))
     tx.run(_DUE_NOW, (now_ms, endpoint_id, now_ms, tx.many([event_id for event_id, _ in events])))
-    tx.wake(WAKE)
+    tx.wake(WAKE, endpoint_id)
 
 
 def drop(tx: Tx, endpoint_id: int, limit: int) -> int:

@@ -1,0 +1,130 @@
+"""What a request says: one event as its body, or several in a list.
+
+The body is made of the event and of what never changes of its message and
+recipient, so an event looks the same each time it is told. It leaves the SMTP
+transcript out, which is as long as a mail's route; the API has it.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from postroom.base.ids import show_id
+from postroom.store.webhook_facts import ToldEvent
+
+MOST_BODY_BYTES = 1 << 20
+"""Of a batch; an event that is larger alone goes alone."""
+_MOST_TEXT = 2_000
+"""Characters of one text in the detail: a peer's reply may be long, and a receiver's patience is short."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LEFT_OUT = ("transcript",)
+
+_encode = msgspec.json.Encoder().encode
+_decode_object = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+class MessageData(Struct, frozen=True):
+    """The message that an event tells of."""
+
+    id: str
+    message_id: str
+    """Value of the Message-ID field."""
+    author: str
+    """Address of From."""
+    subject: str
+    stream: str
+    tags: msgspec.Raw
+    metadata: msgspec.Raw
+
+
+class RecipientData(Struct, frozen=True):
+    """The recipient that an event tells of."""
+
+    id: str
+    address: str
+    domain: str
+    provider: str
+
+
+class EventData(Struct, frozen=True):
+    """What an event tells."""
+
+    message: MessageData | None
+    recipient: RecipientData | None
+    detail: dict[str, Any]
+
+
+class EventBody(Struct, frozen=True):
+    """An event as receivers see it."""
+
+    id: str
+    """`evt_…`: the same each time it is told."""
+    type: str
+    timestamp: str
+    """When it happened, RFC 3339 in UTC."""
+    data: EventData
+
+
+def event_body(event: ToldEvent) -> bytes:
+    """Return an event as JSON."""
+    message = recipient = None
+    if event.message_id is not None and event.message is not None:
+        fields = event.message
+        message = MessageData(
+            show_id("msg", event.message_id),
+            fields.message_id,
+            fields.author_address,
+            fields.subject,
+            fields.stream,
+            msgspec.Raw(fields.tags.encode()),
+            msgspec.Raw(fields.metadata.encode()),
+        )
+    if event.recipient_id is not None and event.recipient is not None:
+        to = event.recipient
+        recipient = RecipientData(show_id("rcp", event.recipient_id), to.address, to.domain, to.provider)
+    data = EventData(message, recipient, _detail(event.detail))
+    return _encode(EventBody(show_id("evt", event.id), event.kind, _time(event.at_ms), data))
+
+
+def test_body(event_id: int, at_ms: int) -> bytes:
+    """Return an event of type `test`, which tells nothing but that requests arrive."""
+    data = EventData(None, None, {"text": "This is a test event that somebody asked for in Postroom."})
+    return _encode(EventBody(show_id("evt", event_id), "test", _time(at_ms), data))
+
+
+def batch_body(bodies: Sequence[bytes]) -> bytes:
+    """Return the body of a request that tells several events."""
+    return b'{"events":[' + b",".join(bodies) + b"]}"
+
+
+def request_id(event_ids: Sequence[int], *, is_batch: bool) -> str:
+    """Return the value of webhook-id: the same whenever the same events are told together."""
+    if not is_batch:
+        return show_id("evt", event_ids[0])
+    digest = hashlib.sha256(b",".join(b"%d" % event_id for event_id in event_ids)).digest()
+    return show_id("bat", int.from_bytes(digest[:8], "big") >> 1)
+
+
+def _detail(text: str) -> dict[str, Any]:
+    detail = _decode_object(text) if text else {}
+    for name in _LEFT_OUT:
+        detail.pop(name, None)
+    next_try_ms = detail.pop("next_try_ms", None)
+    if isinstance(next_try_ms, int):
+        detail["next_try_at"] = _time(next_try_ms)
+    return {name: _cut(value) for name, value in detail.items()}
+
+
+def _cut(value: object) -> object:
+    if isinstance(value, str) and len(value) > _MOST_TEXT:
+        return value[: _MOST_TEXT - 1] + "…"
+    return value
+
+
+def _time(epoch_ms: int) -> str:
+    time = _EPOCH + timedelta(milliseconds=epoch_ms)
+    return time.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
