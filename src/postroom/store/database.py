@@ -10,13 +10,15 @@ import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from postroom.base.clock import Clock
 from postroom.base.errors import TryLater
 from postroom.base.metrics import Histogram
 from postroom.store.faults import NewerDatabase, StoreBusy, StoreConflict, StoreLost
-from postroom.store.group import Failed, Job, Writer
+from postroom.store.group import Writer
+from postroom.store.jobs import Aside, Failed, Job, Session
 from postroom.store.reader import READ_SECONDS, Read, Readers
 from postroom.store.source import source_of
 from postroom.store.statement import RowsStatement, Statement, statement
@@ -113,6 +115,48 @@ class Database:
         Groups of other processes, and one whose COMMIT nobody confirmed, are not told: who listens also polls.
         """
         self._listeners.setdefault(word, []).append(listener)
+
+    async def copy(self, path: Path, told: Callable[[int, int], None]) -> None:
+        """Write a copy of the database to a new file at `path` while others read and write (SQLite only).
+
+        It is that of the moment in which this returns. `told` is called in
+        another thread with how many pages are copied, of how many. Nothing
+        keeps the WAL from being moved into the file meanwhile. Raises TryLater,
+        CopyFailed, or WrongEngine; then a part of the file may be there.
+        """
+
+        def work(session: Session, between: Callable[[], None]) -> None:
+            def step(done: int, whole: int) -> None:
+                told(done, whole)
+                between()
+
+            session.copy_to(path, step)
+
+        await self._aside(work)
+
+    async def empty_wal(self) -> bool:
+        """Move the WAL into the file and cut it to nothing (SQLite); tell whether no reader was in the way."""
+        return cast(bool, await self._aside(lambda session, between: session.checkpoint()))
+
+    async def _aside(self, work: Callable[[Session, Callable[[], None]], Any]) -> Any:
+        if self._closing:
+            raise StoreLost("the database is closing")
+        future: asyncio.Future[Any] = self._loop.create_future()
+
+        def hand_out(value: Any, failure: Exception | None) -> None:
+            if future.done():
+                return
+            if failure is not None:
+                future.set_exception(failure)
+            else:
+                future.set_result(value)
+
+        def ended(value: Any, failure: Exception | None) -> None:
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(hand_out, value, failure)
+
+        self._writer.submit(Aside(work, ended))
+        return await future
 
     def use_node(self, number: int) -> None:
         """Count in this node's rows from now on."""

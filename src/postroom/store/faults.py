@@ -30,6 +30,14 @@ class NewerDatabase(PostroomError):
     """The database was written by a newer Postroom: start that one, or restore a backup."""
 
 
+class WrongEngine(PostroomError):
+    """The other database is meant: SQLite copies itself, PostgreSQL has tools of its own."""
+
+
+class CopyFailed(PostroomError):
+    """A copy of the database could not be written or read: its disk is full, or the copy is damaged."""
+
+
 class Fault(Enum):
     """What an error that came out of a group means for it."""
 

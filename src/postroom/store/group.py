@@ -17,14 +17,12 @@ end. The number is there: the group is durable and its results are handed out.
 It is not: the group runs again. No feature of PostgreSQL's own is needed.
 """
 
-import asyncio
 import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import structlog
 
@@ -32,7 +30,8 @@ from postroom.base.clock import Clock
 from postroom.base.errors import TryLater
 from postroom.base.metrics import Histogram
 from postroom.store.faults import Fault, StoreBusy, StoreLost
-from postroom.store.transaction import Batch, Tx, WriteSession
+from postroom.store.jobs import Aside, Failed, Job, Session
+from postroom.store.transaction import Tx
 
 GROUP_FUNCTIONS = 200
 GROUP_SECONDS = 0.020
@@ -56,43 +55,6 @@ _REPEATS = 5
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
 
 _log = structlog.get_logger(__name__)
-
-
-class Session(WriteSession, Protocol):
-    """A writer's connection as the group drives it; one implementation an engine."""
-
-    def begin(self) -> None: ...
-
-    def commit(self, batches: Sequence[Batch], number: int) -> None: ...
-
-    def rollback(self) -> None: ...
-
-    def probe(self) -> None: ...
-
-    def has_committed(self, number: int) -> bool: ...
-
-    def fault(self, error: Exception) -> Fault: ...
-
-    def explain(self, error: Exception) -> Exception: ...
-
-    def close(self, *, clean: bool) -> None: ...
-
-
-@dataclass(slots=True, eq=False)
-class Job:
-    """A function that waits, and who waits for it."""
-
-    function: Callable[[Tx], Any]
-    future: asyncio.Future[Any]
-    size_bytes: int
-    is_answered: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """What is delivered in place of a function's value."""
-
-    error: Exception
 
 
 class _FunctionFailed(Exception):
@@ -140,14 +102,16 @@ class Writer:
         self._session = connect()
         self._number = 0
         self._last_group = 0
-        self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Job | Aside | None] = queue.SimpleQueue()
+        self._asides: deque[Aside] = deque()
+        self._in_aside = False
         self._large: deque[Job] = deque()
         self._stopping = False
         self._thread = threading.Thread(target=self._serve, name="store-writer", daemon=True)
         self._thread.start()
 
-    def submit(self, job: Job) -> None:
-        """Queue a function."""
+    def submit(self, job: Job | Aside) -> None:
+        """Queue a function, or work between groups."""
         self._queue.put(job)
 
     def stop(self) -> None:
@@ -161,29 +125,68 @@ class Writer:
 
     def _serve(self) -> None:
         while (job := self._next()) is not None:
-            taken = [job]
-            try:
-                self._serve_group(taken)
-            except _Trouble as trouble:
-                # Before the answers: who is refused and asks again must not wait for a database that is away.
-                self.trouble = trouble.error
-                self._refuse([job for job in taken if not job.is_answered], trouble.error)
-                self._refuse_until_back(trouble.error)
-            except Exception as error:
-                # A fault of ours, not of a function: who waits is told, the thread lives on.
-                _log.error("the writer failed", exc_info=error)
-                self._refuse([job for job in taken if not job.is_answered], StoreLost("the store failed, see the log"))
-                self._refuse_until_back(StoreLost("the store failed, see the log"))
+            trouble = self._serve_aside(job) if isinstance(job, Aside) else self._serve_one(job)
+            if trouble is not None:
+                self._refuse_until_back(trouble)
+        for aside in self._asides:
+            aside.ended(None, StoreLost("the database is closing"))
         self._session.close(clean=True)
 
-    def _next(self) -> Job | None:
-        """Wait for the first function of a group; None at the end."""
+    def _serve_one(self, job: Job) -> TryLater | None:
+        """Run a group that begins with `job`; return why the database cannot be written any more, or None."""
+        taken = [job]
+        try:
+            self._serve_group(taken)
+        except _Trouble as trouble:
+            found = trouble.error
+        except Exception as error:
+            # A fault of ours, not of a function: who waits is told, the thread lives on.
+            _log.error("the writer failed", exc_info=error)
+            found = StoreLost("the store failed, see the log")
+        else:
+            return None
+        # Before the answers: who is refused and asks again must not wait for a database that is away.
+        self.trouble = found
+        self._refuse([job for job in taken if not job.is_answered], found)
+        return found
+
+    def _serve_aside(self, aside: Aside) -> TryLater | None:
+        """Do work between groups; return as `_serve_one` does."""
+        found: TryLater | None = None
+
+        def between() -> None:
+            nonlocal found
+            if self._queue.qsize() or self._large:
+                job = self._next()
+                if isinstance(job, Job):
+                    found = self._serve_one(job)
+            if self._stopping or found is not None:
+                # The connection is about to go.
+                raise found or StoreLost("the database is closing")
+
+        value, failure, self._in_aside = None, None, True
+        try:
+            value = aside.work(self._session, between)
+        except Exception as error:
+            failure = error
+        self._in_aside = False
+        aside.ended(value, failure)
+        return found
+
+    def _next(self) -> Job | Aside | None:
+        """Wait for the first function of a group, or for work between groups; None at the end."""
         while not self._stopping:
+            if self._asides and not self._in_aside:
+                return self._asides.popleft()
             if self._large and not self._queue.qsize():
                 break
+            if self._in_aside and not self._queue.qsize():
+                return None
             job = self._queue.get()
             if job is None:
                 self._stopping = True
+            elif isinstance(job, Aside):
+                self._asides.append(job)
             elif job.size_bytes > LARGE_BYTES:
                 self._large.append(job)
             else:
@@ -219,6 +222,8 @@ class Writer:
             job = self._queue.get()
             if job is None:
                 self._stopping = True
+            elif isinstance(job, Aside):
+                self._asides.append(job)
             elif job.size_bytes > LARGE_BYTES:
                 self._large.append(job)
             else:
@@ -352,6 +357,8 @@ class Writer:
                 return
             if job is None:
                 self._stopping = True
+            elif isinstance(job, Aside):
+                job.ended(None, trouble)
             else:
                 self._refuse([job], trouble)
 

@@ -6,7 +6,8 @@ psycopg dumps lists element by element in Python.
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -17,7 +18,7 @@ from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.sql.selectable import Select
 
 from postroom.store.arrays import Array, ByteaArray, Int8Array, TextArray, array_of, column_array
-from postroom.store.faults import Fault, StoreBusy, StoreConflict, StoreLost
+from postroom.store.faults import Fault, StoreBusy, StoreConflict, StoreLost, WrongEngine
 from postroom.store.insert import Insert
 from postroom.store.statement import ARRAY_TYPES, ColumnKind, RowsStatement, Statement
 from postroom.store.transaction import Batch, Engine, Row
@@ -208,6 +209,14 @@ class PostgresqlWriter:
         if isinstance(error, psycopg.IntegrityError):
             return StoreConflict(str(error), error.diag.table_name or "")
         return error
+
+    def copy_to(self, path: Path, between: Callable[[int, int], None]) -> None:
+        """Refuse: pg_dump does this. Raises WrongEngine."""
+        raise WrongEngine("a PostgreSQL database is copied by pg_dump")
+
+    def checkpoint(self) -> bool:
+        """Do nothing: the server sees to it."""
+        return True
 
     def probe(self) -> None:
         """Prove that a commit goes through. Raises psycopg.Error."""

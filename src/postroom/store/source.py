@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from postroom.base.errors import SettingsError
-from postroom.store import group, reader
+from postroom.store import jobs, reader
 from postroom.store.transaction import Engine
 
 
@@ -17,7 +17,7 @@ class Source:
     engine: Engine
     prepare: Callable[[], None]
     """Makes the database and brings its tables up to date."""
-    writer: Callable[[], group.Session]
+    writer: Callable[[], jobs.Session]
     reader: Callable[[], reader.Session]
     readers: int
     """How many reader threads are worth having."""

@@ -6,7 +6,7 @@ so readers are `query_only` and are closed before the writer.
 """
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import msgspec
 from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 from sqlalchemy.sql.selectable import Select
 
-from postroom.store.faults import Fault, StoreBusy, StoreConflict
+from postroom.store.faults import CopyFailed, Fault, StoreBusy, StoreConflict
 from postroom.store.insert import Insert
 from postroom.store.statement import RowsStatement, Statement
 from postroom.store.transaction import Batch, Engine, Row
@@ -35,6 +35,9 @@ _JOURNAL_BYTES = 64 << 20
 
 _COMMITS_BETWEEN_LOOKS = 256
 """How often the size of the WAL is looked at."""
+
+_COPY_PAGES = 256
+"""A mebibyte: the longest that a commit waits for a backup."""
 
 _CHECKPOINT_PAGES = 2000
 """8 MB of WAL. Each checkpoint costs an fsync of the database, and hot pages are written once for all groups."""
@@ -203,6 +206,36 @@ class SqliteWriter:
             # "UNIQUE constraint failed: smtp_login.username"
             return StoreConflict(str(error), str(error).rpartition(": ")[2].partition(".")[0])
         return error
+
+    def copy_to(self, path: Path, between: Callable[[int, int], None]) -> None:
+        """Copy the database into a new file, a mebibyte a step; `between` is called after each step.
+
+        What this connection commits between two steps is in the copy too, because SQLite
+        writes pages that were copied already a second time; so no step is ever lost, and
+        since each step reads for itself, the WAL can be moved into the file between them.
+        The copy is not synced. Raises CopyFailed and what `between` raised.
+        """
+        try:
+            target = sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True, isolation_level=None)
+        except sqlite3.Error as error:
+            raise CopyFailed(f"{path} cannot be written: {error}") from error
+        try:
+            target.execute("PRAGMA journal_mode = OFF")
+            target.execute("PRAGMA synchronous = OFF")
+
+            def step(status: int, remaining: int, whole: int) -> None:
+                if remaining:
+                    between(whole - remaining, whole)
+
+            self._connection.backup(target, pages=_COPY_PAGES, progress=step, sleep=0.01)
+        except sqlite3.Error as error:
+            raise CopyFailed(f"{path} cannot be written: {error}") from error
+        finally:
+            target.close()
+
+    def checkpoint(self) -> bool:
+        """Move the WAL into the file and cut it to nothing; tell whether no reader was in the way."""
+        return int(self._execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]) == 0
 
     def probe(self) -> None:
         """Prove that a commit goes through. Raises sqlite3.Error."""
