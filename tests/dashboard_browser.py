@@ -43,15 +43,20 @@ from postroom.base.clock import ManualClock
 from postroom.base.ids import IdSource
 from postroom.base.secrets import Sealer
 from postroom.base.threads import Threads
+from postroom.base.tokens import TokenKeys
 from postroom.doors.dashboard.app import create_dashboard
 from postroom.doors.dashboard.services import Facts, Services
 from postroom.doors.dashboard.session import form_token
 from postroom.ledger.operator_rows import OperatorRow
 from postroom.ledger.rows import WorkspaceRow
+from postroom.outbound.sites import Sites
+from postroom.outbound.transport import TransportKind, TransportSetting
+from postroom.outbound.watch import Watch
 from postroom.store.database import Database
 
 NAME = "ada@example.com"
 PASSWORD = "a sentence of hers"
+TOKEN_KEYS = TokenKeys({1: b"k" * 32})
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 """argon2id that takes no time: for tests that are not about its strength."""
 _FLAGS = (
@@ -118,6 +123,10 @@ async def dashboard(database: Database, clock: ManualClock | None = None, **more
         "logins": Logins(database, ids, clock, sealer, passwords, sessions),
         "facts": Facts("0.1.0", "SQLite", "mail.postroom.test", "http://postroom.test", "sandbox", "127.0.0.1:2525", 1),
         "client_address": lambda scope: "127.0.0.1",
+        "slow": slow,
+        "token_keys": lambda: TOKEN_KEYS,
+        "transport_of": lambda workspace_id: TransportSetting(TransportKind.SANDBOX),
+        "watch": Watch(Sites(clock, 20), lambda: None, lambda: [1], lambda: None),
         **more,
     }
     services = Services(**given)

@@ -12,12 +12,13 @@ from postroom.doors.dashboard.app import create_dashboard
 from postroom.doors.dashboard.services import Facts
 from postroom.doors.dashboard.services import Services as DashboardServices
 from postroom.doors.http.tracked import client_address
+from postroom.outbound.watch import Watch
 from postroom.tracking.hosts import INSTALLATION, Hosts
 
 _OF_THE_API = ("/api", "/health", "/metrics")
 
 
-def make_dashboard(services: Services) -> ASGIApp:
+def make_dashboard(services: Services, watch: Watch) -> ASGIApp:
     """Return the dashboard of this process."""
     settings = services.settings
     submission = settings.submission or settings.submissions
@@ -46,6 +47,10 @@ def make_dashboard(services: Services) -> ASGIApp:
                 node=services.ids.node,
             ),
             client_address=_client_address(services),
+            slow=services.slow,
+            token_keys=services.token_keys,
+            transport_of=services.transport_of,
+            watch=watch,
         )
     )
 

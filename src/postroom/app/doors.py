@@ -182,7 +182,7 @@ class Doors:
                 )
             )
             behind = MetricsDoor(
-                beside(api_app, make_dashboard(services), self.hosts),
+                beside(api_app, make_dashboard(services, self._outbound.watch), self.hosts),
                 render=self.metrics.render,
                 requests=services.metrics.requests,
                 readers=services.settings.metrics_from,

@@ -31,6 +31,7 @@ class TokenKind(Enum):
     REPLY = b"r"  # Reply-To r-TOKEN@rp.DOMAIN
     UNSUBSCRIBE_MAIL = b"m"  # List-Unsubscribe mailto u-TOKEN@rp.DOMAIN
     FEEDBACK = b"f"  # CFBL-Address f-TOKEN@rp.DOMAIN and X-Postroom-Id
+    PART = b"p"  # a part of a copy in the sandbox: an image that the copy shows; the position is the part's number
 
 
 @dataclass(frozen=True, slots=True)

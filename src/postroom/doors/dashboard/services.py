@@ -15,7 +15,11 @@ from postroom.access.workspaces import Workspaces
 from postroom.base.clock import Clock
 from postroom.base.ids import IdSource
 from postroom.base.secrets import Sealer
+from postroom.base.threads import Threads
+from postroom.base.tokens import TokenKeys
 from postroom.domains.registry import Domains
+from postroom.outbound.transport import TransportSetting
+from postroom.outbound.watch import Watch
 from postroom.store.database import Database
 
 PageRequest = Request[None, None, State]
@@ -57,6 +61,13 @@ class Services:
     facts: Facts
     client_address: Callable[[HTTPScope], str]
     """Returns the network address of who asks, behind our own proxies."""
+    slow: Threads
+    """For what computes longer than a few milliseconds."""
+    token_keys: Callable[[], TokenKeys]
+    transport_of: Callable[[int], TransportSetting]
+    """Returns the transport of a workspace."""
+    watch: Watch
+    """What this node delivers now."""
 
 
 def services_of(request: PageRequest) -> Services:
