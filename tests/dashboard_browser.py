@@ -33,6 +33,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from running_server import RunningServer
 
 from postroom.access.audit import COMMAND
+from postroom.access.authenticators import Authenticators
 from postroom.access.keys import ApiKeys, SmtpLogins
 from postroom.access.login import Logins
 from postroom.access.operators import Operators
@@ -121,6 +122,7 @@ async def dashboard(database: Database, clock: ManualClock | None = None, **more
         "operators": operators,
         "sessions": sessions,
         "logins": Logins(database, ids, clock, sealer, passwords, sessions),
+        "authenticators": Authenticators(database, ids, clock, sealer, "mail.postroom.test"),
         "facts": Facts("0.1.0", "SQLite", "mail.postroom.test", "http://postroom.test", "sandbox", "127.0.0.1:2525", 1),
         "client_address": lambda scope: "127.0.0.1",
         "slow": slow,

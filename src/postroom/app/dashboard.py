@@ -37,6 +37,7 @@ def make_dashboard(services: Services, watch: Watch) -> ASGIApp:
             operators=services.operators,
             sessions=services.sessions,
             logins=services.operator_logins,
+            authenticators=services.authenticators,
             facts=Facts(
                 version=__version__,
                 engine="SQLite" if settings.database.startswith("sqlite") else "PostgreSQL",

@@ -11,6 +11,7 @@ from typing import Any
 from postroom.app.control import Operation
 from postroom.app.keys import dashboard_url
 from postroom.app.outbound import Outbound
+from postroom.app.operator_operations import OperatorOperations
 from postroom.app.services import Services, open_services
 from postroom.base.clock import HOUR_MS, SystemClock
 from postroom.base.errors import WrongInput
@@ -77,6 +78,7 @@ class Operations:
             **moves,
         }
 
+            **OperatorOperations(self._services).by_name(),
     async def init(self, arguments: Arguments) -> dict[str, Any]:
         """Make the first workspace, key and login where they are missing."""
         services, settings = self._services, self._services.settings

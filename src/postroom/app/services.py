@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
+from postroom.access.authenticators import Authenticators
 from postroom.access.keys import ApiKeys, SmtpLogins
 from postroom.access.login import Logins
 from postroom.access.operators import Operators
@@ -73,6 +74,7 @@ class Services:
     operators: Operators
     sessions: Sessions
     operator_logins: Logins
+    authenticators: Authenticators
     domains: Domains
     uploads: Uploads
     contents: Contents
@@ -149,6 +151,7 @@ async def open_services(settings: Settings, clock: Clock) -> AsyncIterator[Servi
             operators=Operators(database, ids, clock, passwords),
             sessions=sessions,
             operator_logins=Logins(database, ids, clock, sealer, passwords, sessions),
+            authenticators=Authenticators(database, ids, clock, sealer, settings.hostname),
             domains=domains,
             uploads=Uploads(database, ids, clock),
             contents=Contents(database),

@@ -7,6 +7,7 @@ from litestar import Request
 from litestar.datastructures import State
 from litestar.types import HTTPScope
 
+from postroom.access.authenticators import Authenticators
 from postroom.access.keys import ApiKeys, SmtpLogins
 from postroom.access.login import Logins
 from postroom.access.operators import Operators
@@ -58,6 +59,7 @@ class Services:
     operators: Operators
     sessions: Sessions
     logins: Logins
+    authenticators: Authenticators
     facts: Facts
     client_address: Callable[[HTTPScope], str]
     """Returns the network address of who asks, behind our own proxies."""
