@@ -10,8 +10,8 @@ from typing import Any
 
 from postroom.app.control import Operation
 from postroom.app.keys import dashboard_url
-from postroom.app.outbound import Outbound
 from postroom.app.operator_operations import OperatorOperations
+from postroom.app.outbound import Outbound
 from postroom.app.services import Services, open_services
 from postroom.base.clock import HOUR_MS, SystemClock
 from postroom.base.errors import WrongInput
@@ -76,9 +76,9 @@ class Operations:
             "queue.list": self.list_queue,
             "recount": self.recount,
             **moves,
+            **OperatorOperations(self._services).by_name(),
         }
 
-            **OperatorOperations(self._services).by_name(),
     async def init(self, arguments: Arguments) -> dict[str, Any]:
         """Make the first workspace, key and login where they are missing."""
         services, settings = self._services, self._services.settings

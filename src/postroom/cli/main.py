@@ -21,8 +21,8 @@ COMMANDS = {
     "workspace": ("postroom.cli.workspace", "Make and list workspaces."),
     "key": ("postroom.cli.key", "Make and list API keys."),
     "smtp-login": ("postroom.cli.smtp_login", "Make and list SMTP logins."),
-    "recount": ("postroom.cli.recount", "Count the counters again from the ledger."),
     "operator": ("postroom.cli.operator", "Make, list and unlock those who log in to the dashboard."),
+    "recount": ("postroom.cli.recount", "Count the counters again from the ledger."),
 }
 """Name to module (which holds `command`) and the line of `postroom --help`."""
 
