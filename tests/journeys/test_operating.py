@@ -1,5 +1,11 @@
 """What an operator sees of a running server: metrics, health, the log."""
 
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from journeys_world import World
 from running_server import RunningServer
 
 
@@ -27,3 +33,71 @@ def test_metrics_tell_what_the_server_does_and_name_nobody(sandbox: RunningServe
     assert page["process_resident_memory_bytes"] > 1 << 20
     assert any(name.startswith("postroom_build_info{") for name in page)
     assert not [name for name in page if "measured.test" in name or "Spoon" in name or "default" in name]
+
+
+def checked(server: RunningServer, *words: str, code: int = 0) -> list[dict[str, str]]:
+    """Return what `postroom check` finds, which ends with `code`."""
+    done = subprocess.run(
+        [sys.executable, "-m", "postroom", "check", "--json", *words],
+        env=server.environment(),
+        cwd=server.folder,
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == code, done.stdout.decode() + done.stderr.decode()
+    findings: list[dict[str, str]] = json.loads(done.stdout)
+    return findings
+
+
+def found(findings: list[dict[str, str]], area: str, verdict: str) -> list[str]:
+    return [one["found"] for one in findings if (one["area"], one["verdict"]) == (area, verdict)]
+
+
+def test_a_check_of_the_running_server_looks_at_everything(world: World) -> None:
+    world.dns.put("mail.postroom.test", "A", "192.0.2.25")
+    world.dns.put("25.2.0.192.in-addr.arpa", "PTR", "mail.postroom.test.")
+
+    findings = checked(world.server)
+
+    assert found(findings, "server", "ok") == ["it runs"]
+    assert len(found(findings, "ports", "ok")) == 3
+    assert "192.0.2.25 is called mail.postroom.test (PTR)" in found(findings, "dns", "ok")
+    assert found(findings, "domains", "ok") == ["2 of 2 domains looked up, 2 lack records"]
+    assert found(findings, "key", "ok")[-1] == "the master key opens what this database has sealed"
+    assert {one["area"] for one in findings} == {
+        *("server", "settings", "folder", "key", "disk", "clock", "tls", "ports", "database", "queue", "nodes"),
+        *("dns", "domains"),
+    }
+    assert not [one for one in findings if one["verdict"] != "ok" and not one["remedy"]]
+
+
+def test_a_check_dials_outside_only_when_it_is_told_to(world: World) -> None:
+    before = world.sink.connections
+
+    hint = [one for one in checked(world.server) if "outwards" in one["found"]]
+    assert world.sink.connections == before
+    asked = checked(world.server, "--outside", "taker.test")
+
+    assert hint[0]["verdict"] == "ok"
+    assert [one for one in found(asked, "ports", "ok") if one.startswith("sink.test (127.0.0.1) answers on port")]
+    assert world.sink.connections == before + 1
+
+
+def test_a_check_without_a_server_says_what_would_stop_the_next_start(tmp_path: Path) -> None:
+    server = RunningServer()
+    server.folder = tmp_path
+    server.prepare()
+    assert "none runs on this data folder" in found(checked(server), "server", "ok")
+
+    key = tmp_path / "data" / "secret.key"
+    right = key.read_text()
+    key.write_text("0" * 64)
+    wrong = checked(server, code=1)
+    assert "is not the key of this database" in found(wrong, "key", "fail")[0]
+    key.unlink()
+    assert "is missing" in found(checked(server, code=1), "key", "fail")[0]
+    assert not key.exists()
+    key.write_text(right)
+    key.chmod(0o644)
+    assert "has the mode 0644" in found(checked(server, code=1), "key", "fail")[0]

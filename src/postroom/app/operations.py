@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from postroom.app.check.run import check_running
 from postroom.app.control import Operation
 from postroom.app.keys import dashboard_url
 from postroom.app.operator_operations import OperatorOperations
@@ -75,6 +76,7 @@ class Operations:
             "domain.delete": self.delete_domain,
             "queue.list": self.list_queue,
             "recount": self.recount,
+            "check": self.check,
             **moves,
             **OperatorOperations(self._services).by_name(),
         }
@@ -237,6 +239,10 @@ class Operations:
             for row in rows
         ]
         return {"items": items}
+
+    async def check(self, arguments: Arguments) -> list[dict[str, Any]]:
+        """Look at everything that this server needs."""
+        return [one.to_json() for one in await check_running(self._services, arguments["outside"])]
 
     async def recount(self, arguments: Arguments) -> dict[str, Any]:
         """Count the counters again, and correct them where asked."""

@@ -124,6 +124,10 @@ class Resolver:
         """Return the target of a name's CNAME, lower case without the final dot."""
         return await self._ask(name, "CNAME")
 
+    async def ptr(self, address: str) -> Answer[str]:
+        """Return the names of an address, lower case without the final dot (RFC 1035 3.5). Raises ValueError."""
+        return await self._ask(ip_address(address).reverse_pointer, "PTR")
+
     async def addresses(self, name: str) -> Answer[str]:
         """Return IPv4 addresses, then IPv6 addresses of a name, each kind in the order of the answer.
 
@@ -146,7 +150,7 @@ class Resolver:
     def forget(self, name: str) -> None:
         """Ask about a name anew: somebody has just changed its records and wants to see that."""
         ascii_name = _ascii(name)
-        for kind in ("A", "AAAA", "CNAME", "MX", "TXT"):
+        for kind in ("A", "AAAA", "CNAME", "MX", "PTR", "TXT"):
             self._cache.pop((ascii_name or "", kind), None)
 
     async def close(self) -> None:
