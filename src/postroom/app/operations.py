@@ -10,6 +10,7 @@ from typing import Any
 
 from postroom.app.check.run import check_running
 from postroom.app.control import Operation
+from postroom.app.demo.operation import fill
 from postroom.app.keys import dashboard_url
 from postroom.app.operator_operations import OperatorOperations
 from postroom.app.outbound import Outbound
@@ -76,6 +77,7 @@ class Operations:
             "domain.delete": self.delete_domain,
             "queue.list": self.list_queue,
             "recount": self.recount,
+            "demo": self.demo,
             "check": self.check,
             **moves,
             **OperatorOperations(self._services).by_name(),
@@ -253,6 +255,10 @@ class Operations:
         count = counters.recount if arguments.get("repair") else counters.differences
         rows, found = await self._services.database.write(lambda tx: count(tx, workspace.id, first, end, counted_under))
         return {"rows": rows, "differences": [one._asdict() for one in found]}
+
+    async def demo(self, arguments: Arguments) -> dict[str, Any]:
+        """Make the workspace `demo` and fill it with made-up mail."""
+        return await fill(self._services, arguments)
 
     def _mover(self, move: Move) -> Operation:
         async def perform(arguments: Arguments) -> dict[str, Any]:

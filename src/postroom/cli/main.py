@@ -24,6 +24,7 @@ COMMANDS = {
     "smtp-login": ("postroom.cli.smtp_login", "Make and list SMTP logins."),
     "operator": ("postroom.cli.operator", "Make, list and unlock those who log in to the dashboard."),
     "recount": ("postroom.cli.recount", "Count the counters again from the ledger."),
+    "demo": ("postroom.cli.demo", "Fill a workspace with made-up mail, to see the pages full."),
 }
 """Name to module (which holds `command`) and the line of `postroom --help`."""
 

@@ -1,0 +1,1 @@
+"""`postroom demo`: a workspace full of made-up mail, written by the same functions as real mail, with old clocks."""

@@ -1,0 +1,66 @@
+"""The operation behind `postroom demo`."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from postroom.app.delivery import local_tools
+from postroom.app.demo.mails import DOMAIN
+from postroom.app.demo.plan import NAME
+from postroom.app.demo.simulate import Parts, Simulation, free_node
+from postroom.app.services import Services
+from postroom.base.clock import Clock
+from postroom.base.errors import WrongInput
+from postroom.base.ids import IdSource
+from postroom.mail.smtp_reply import SmtpReply
+from postroom.outbound.accept import Acceptance
+from postroom.outbound.attempt import Attempted, Work, attempt
+from postroom.outbound.messages import Messages
+from postroom.outbound.providers import Providers
+from postroom.outbound.sandbox import SandboxTransport
+from postroom.outbound.transport import TransportKind
+from postroom.store.workspaces import workspace_named
+
+
+async def fill(services: Services, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Make the workspace and fill it. Raises WrongInput where it exists, and TryLater."""
+    if await services.database.read(lambda conn: workspace_named(conn, NAME)) is not None:
+        raise WrongInput(
+            "workspace", f"there is a workspace {NAME!r} already: the demo is made once and never mixed with other mail"
+        )
+    workspace = await services.workspaces.create(NAME, "sandbox")
+    await services.domains.create(workspace, DOMAIN, vouched=True)
+    node = await services.database.read(free_node)
+    tools = local_tools(services, {TransportKind.SANDBOX: SandboxTransport(services.slow.run)})
+
+    async def render(work: Work) -> Attempted:
+        return await attempt(work, tools, _NoJournal())
+
+    def acceptance(clock: Clock, ids: IdSource) -> Acceptance:
+        return Acceptance(
+            database=services.database,
+            ids=ids,
+            clock=clock,
+            token_keys=services.token_keys,
+            senders=services.domains,
+            needs_proof=services.needs_proof,
+            names=services.names,
+            contents=services.contents,
+            messages=Messages(services.database),
+            slow=services.slow,
+            wake=lambda lanes: None,
+            provider_of=Providers().of_domain,
+        )
+
+    parts = Parts(services.database, services.contents, acceptance, render, services.clock)
+    return {"workspace": NAME, **asdict(await Simulation(parts, workspace, node).run())}
+
+
+class _NoJournal:
+    """For copies that go into the sandbox: nothing is in flight."""
+
+    def before_final_dot(self) -> bool:
+        return True
+
+    def after_reply(self, reply: SmtpReply) -> None:
+        """Nothing to note."""
