@@ -12,7 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from postroom.ledger.rows import EventRow
-from postroom.ledger.webhook_rows import EndpointState, WebhookOutboxRow
+from postroom.ledger.webhook_rows import WebhookEndpointRow, WebhookOutboxRow
 from postroom.store.database import Conn, RowsStatement, Tx, statement
 
 WAKE = "webhooks"
@@ -23,7 +23,6 @@ _MOST_LISTENERS = 200
 _MEMO = "webhook listeners"
 _ALL = 0
 """Key of a memo that holds the listeners of every workspace."""
-_DISABLED = EndpointState.DISABLED.value
 
 _decode_kinds = msgspec.json.Decoder(frozenset[str]).decode
 
@@ -69,6 +68,11 @@ def schedule(tx: Tx, event: EventRow, stream: str) -> None:
         if listener.hears(event.kind, stream):
             tx.add(WebhookOutboxRow(listener.endpoint_id, event.id, event.recipient_id or 0, event.at_ms))
             tx.wake(WAKE, listener.endpoint_id)
+
+
+def listener_of(row: WebhookEndpointRow) -> Listener:
+    """Return what an endpoint asks for."""
+    return Listener(row.id, _decode_kinds(row.kinds), row.stream)
 
 
 def forget_listeners(tx: Tx) -> None:

@@ -16,7 +16,7 @@ from msgspec import Struct
 from postroom.base.ids import show_id
 from postroom.store.webhook_facts import ToldEvent
 
-MOST_BODY_BYTES = 1 << 20
+MOST_BODY_BYTES = 512 << 10
 """Of a batch; an event that is larger alone goes alone."""
 _MOST_TEXT = 2_000
 """Characters of one text in the detail: a peer's reply may be long, and a receiver's patience is short."""
@@ -90,7 +90,7 @@ def event_body(event: ToldEvent) -> bytes:
     return _encode(EventBody(show_id("evt", event.id), event.kind, _time(event.at_ms), data))
 
 
-def test_body(event_id: int, at_ms: int) -> bytes:
+def test_event_body(event_id: int, at_ms: int) -> bytes:
     """Return an event of type `test`, which tells nothing but that requests arrive."""
     data = EventData(None, None, {"text": "This is a test event that somebody asked for in Postroom."})
     return _encode(EventBody(show_id("evt", event_id), "test", _time(at_ms), data))

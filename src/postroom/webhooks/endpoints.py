@@ -1,0 +1,323 @@
+"""What people do with webhook endpoints: make, change, pause, resume, test, replay, delete."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from postroom.base.clock import HOUR_MS, Clock
+from postroom.base.errors import WrongInput
+from postroom.base.ids import IdSource, first_id_at, show_id
+from postroom.base.secrets import Sealer
+from postroom.ledger.event_kinds import EventKind
+from postroom.ledger.states import Stream
+from postroom.ledger.webhook_rows import EndpointState, WebhookAttemptRow, WebhookEndpointRow, WebhookProgressRow
+from postroom.net.address_guard import Network
+from postroom.net.http_client import HttpClient, read_url, refused_literal
+from postroom.store import webhook_facts, webhooks
+from postroom.store import webhook_outbox as outbox
+from postroom.store.database import Database, Tx
+from postroom.store.webhooks import EndpointHealth
+from postroom.webhooks.payload import batch_body, event_body, test_event_body
+from postroom.webhooks.request import attempt_row, compose, open_secrets, send
+from postroom.webhooks.signature import new_secret
+
+MOST_ENDPOINTS = 10
+"""Of a workspace: each event is written once for every endpoint that asks for it."""
+MOST_BATCH = 500
+OVERLAP_HOURS = 24
+"""How long the old secret goes on signing beside a new one."""
+_PAGE = 500
+_MOST_PAGES = 100
+"""One call replays or makes due up to 50,000 events; the caller asks again for the rest."""
+
+_encode_kinds = msgspec.json.Encoder().encode
+_decode_ids = msgspec.json.Decoder(list[int]).decode
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What an endpoint shall be told, and where."""
+
+    url: str
+    description: str = ""
+    kinds: tuple[EventKind, ...] = ()
+    """Empty: every kind."""
+    stream: Stream | None = None
+    """None: both."""
+    batch: int = 1
+    """Most events of one request, 1 to MOST_BATCH."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What a replay put into the outbox."""
+
+    events: int
+    next_id: int | None
+    """There may be more behind this event: ask again; None: that was all."""
+
+
+class Disabled(WrongInput):
+    """The endpoint is disabled: nothing is kept for it until somebody resumes it."""
+
+    def __init__(self) -> None:
+        super().__init__("state", "this endpoint is disabled; resume it first", code="disabled")
+
+
+class Webhooks:
+    """The endpoints of all workspaces."""
+
+    def __init__(
+        self,
+        database: Database,
+        ids: IdSource,
+        clock: Clock,
+        sealer: Sealer,
+        client: HttpClient,
+        allow_private: tuple[Network, ...] = (),
+    ) -> None:
+        self._database = database
+        self._ids = ids
+        self._clock = clock
+        self._sealer = sealer
+        self._client = client
+        self._allow_private = allow_private
+
+    def url_problem(self, url: str) -> str | None:
+        """Return in words why an address cannot be an endpoint's, or None. A name is looked up when it is dialled."""
+        try:
+            parsed = read_url(url)
+        except ValueError as error:
+            return str(error)
+        if refused_literal(parsed, self._allow_private):
+            return (
+                f"{parsed.host} is inside a network that may not be dialled: "
+                "use a public address, or have the operator open the network with POSTROOM_ALLOW_PRIVATE"
+            )
+        return None
+
+    # Reading
+
+    async def list(self, workspace_id: int) -> list[EndpointHealth]:
+        """Return the endpoints of a workspace with how each fares, oldest first."""
+        return await self._database.read(lambda conn: webhooks.healths_of(conn, workspace_id))
+
+    async def get(self, workspace_id: int, endpoint_id: int) -> EndpointHealth | None:
+        """Return an endpoint of a workspace, or None."""
+        return await self._database.read(lambda conn: webhooks.health_of(conn, workspace_id, endpoint_id))
+
+    async def body_of(self, attempt: WebhookAttemptRow) -> str | None:
+        """Return the body of a request of the log, made of its events again; None where one of them is gone."""
+        ids = _decode_ids(attempt.events)
+        if attempt.is_test:
+            bodies = [test_event_body(ids[0], attempt.at_ms)]
+        else:
+            events = await self._database.read(lambda conn: webhook_facts.told_events(conn, attempt.workspace_id, ids))
+            bodies = [event_body(event) for event in events]
+        if len(bodies) < len(ids):
+            return None
+        return (batch_body(bodies) if attempt.is_batch else bodies[0]).decode()
+
+    # Changing
+
+    async def create(self, workspace_id: int, asked: Asked) -> tuple[EndpointHealth, str]:
+        """Make an endpoint; return it with its secret, which is shown this once. Raises WrongInput."""
+        self._check(asked)
+        endpoint_id, secret, now_ms = self._ids.next(), new_secret(), self._clock.now_ms()
+        row = WebhookEndpointRow(
+            id=endpoint_id,
+            workspace_id=workspace_id,
+            url=asked.url,
+            description=asked.description,
+            kinds=_kinds(asked),
+            stream=asked.stream or "",
+            batch=asked.batch,
+            state=EndpointState.ACTIVE.value,
+            why="",
+            state_ms=now_ms,
+            secret=self._seal(secret, endpoint_id, "secret"),
+            old_secret=None,
+            old_secret_until_ms=None,
+            created_ms=now_ms,
+        )
+
+        def write(tx: Tx) -> None:
+            if webhooks.count_endpoints(tx, workspace_id) >= MOST_ENDPOINTS:
+                raise WrongInput("url", f"a workspace has at most {MOST_ENDPOINTS} endpoints", code="too_many")
+            webhooks.create(tx, row)
+
+        await self._database.write(write)
+        return EndpointHealth(row, WebhookProgressRow(endpoint_id), 0, None), secret
+
+    async def update(self, row: WebhookEndpointRow, asked: Asked) -> bool:
+        """Write what an endpoint is told, and where; tell whether it is still there. Raises WrongInput.
+
+        At a new address everything that waits is tried at once.
+        """
+        self._check(asked)
+        after = row._replace(
+            url=asked.url,
+            description=asked.description,
+            kinds=_kinds(asked),
+            stream=asked.stream or "",
+            batch=asked.batch,
+        )
+        now_ms = self._clock.now_ms()
+
+        def write(tx: Tx) -> bool:
+            if after.url != row.url:
+                webhooks.begin_again(tx, row.id, now_ms)
+            return webhooks.update(tx, after)
+
+        found = await self._database.write(write)
+        if found and after.url != row.url:
+            await self._hasten(row.id)
+        return found
+
+    async def delete(self, workspace_id: int, endpoint_id: int) -> bool:
+        """Delete an endpoint with what it was still to be told; tell whether there was one."""
+        if not await self._database.write(lambda tx: webhooks.delete(tx, workspace_id, endpoint_id)):
+            return False
+        for _ in range(_MOST_PAGES):
+            # What is left after this goes by upkeep.
+            if await self._database.write(lambda tx: outbox.drop(tx, endpoint_id, _PAGE)) < _PAGE:
+                break
+        return True
+
+    async def rotate(self, row: WebhookEndpointRow, overlap_hours: int = OVERLAP_HOURS) -> str | None:
+        """Give an endpoint a new secret and return it; None where it is gone meanwhile.
+
+        Requests are signed with the old one too for `overlap_hours`, 0: not at all.
+        """
+        secret, now_ms = new_secret(), self._clock.now_ms()
+        old = None
+        if overlap_hours:
+            old = self._seal(self._open(row), row.id, "old_secret")
+        after = row._replace(
+            secret=self._seal(secret, row.id, "secret"),
+            old_secret=old,
+            old_secret_until_ms=now_ms + overlap_hours * HOUR_MS if overlap_hours else None,
+        )
+        return secret if await self._database.write(lambda tx: webhooks.set_secrets(tx, after)) else None
+
+    async def pause(self, row: WebhookEndpointRow, by: str) -> None:
+        """Tell an endpoint nothing until it is resumed; its events wait. `by`: `the API`, an operator's name."""
+        now_ms = self._clock.now_ms()
+        why = f"Paused by {by}."
+        await self._database.write(
+            lambda tx: webhooks.set_state(
+                tx, row.id, EndpointState.ACTIVE.value, EndpointState.PAUSED.value, why, now_ms
+            )
+        )
+
+    async def resume(self, row: WebhookEndpointRow) -> None:
+        """Tell an endpoint everything that waits for it, at once, and what comes."""
+        now_ms = self._clock.now_ms()
+
+        def write(tx: Tx) -> None:
+            for before in (EndpointState.PAUSED, EndpointState.DISABLED):
+                webhooks.set_state(tx, row.id, before.value, EndpointState.ACTIVE.value, "", now_ms)
+            webhooks.begin_again(tx, row.id, now_ms)
+
+        await self._database.write(write)
+        await self._hasten(row.id)
+
+    async def test(self, row: WebhookEndpointRow) -> WebhookAttemptRow:
+        """Send an event of type `test` now and return the log's row of it. Raises TryLater, CannotOpen."""
+        event_id, now_ms = self._ids.next(), self._clock.now_ms()
+        secrets = open_secrets(self._sealer, row, now_ms)
+        body = test_event_body(event_id, now_ms)
+        is_batch = row.batch > 1
+        if is_batch:
+            body = batch_body([body])
+        request = compose(secrets, show_id("evt", event_id), [event_id], body, now_ms, is_batch=is_batch, is_test=True)
+        reply = await send(self._client, self._clock, row.url, request)
+        attempt = attempt_row(self._ids.next(), row, request, reply, "" if reply.is_success else reply.in_words())
+        attempt = attempt._replace(at_ms=now_ms)
+
+        def write(tx: Tx) -> None:
+            tx.add(attempt)
+
+        await self._database.write(write)
+        return attempt
+
+    # Replay
+
+    async def replay_events(self, row: WebhookEndpointRow, event_ids: Sequence[int]) -> Replayed:
+        """Tell an endpoint these events of its workspace again, whatever it asks for. Raises Disabled."""
+        _refuse_disabled(row)
+        workspace_id, now_ms = row.workspace_id, self._clock.now_ms()
+        total = 0
+        for start in range(0, len(event_ids), _PAGE):
+            asked = event_ids[start : start + _PAGE]
+            found = await self._database.read(
+                lambda conn, asked=asked: outbox.existing_events(conn, workspace_id, asked)  # type: ignore[misc]
+            )
+            await self._tell_again(row.id, found, now_ms)
+            total += len(found)
+        return Replayed(total, None)
+
+    async def replay_span(
+        self, row: WebhookEndpointRow, since_ms: int, until_ms: int, kinds: Sequence[EventKind], after_id: int = 0
+    ) -> Replayed:
+        """Tell an endpoint what was recorded between two times again, of these kinds or (empty) of those it asks for.
+
+        `after_id` is `next_id` of the call before. Raises Disabled.
+        """
+        _refuse_disabled(row)
+        listener = outbox.listener_of(row)
+        if kinds:
+            listener = listener._replace(kinds=frozenset(kind.value for kind in kinds))
+        workspace_id, now_ms = row.workspace_id, self._clock.now_ms()
+        after_id, before_id = max(after_id, first_id_at(since_ms) - 1), first_id_at(until_ms)
+        total = 0
+        for _ in range(_MOST_PAGES):
+            page = await self._database.read(
+                lambda conn, after_id=after_id: outbox.past_events(  # type: ignore[misc]
+                    conn, workspace_id, after_id, before_id, _PAGE
+                )
+            )
+            heard = [(event.id, event.recipient_id) for event in page if listener.hears(event.kind, event.stream)]
+            await self._tell_again(row.id, heard, now_ms)
+            total += len(heard)
+            if len(page) < _PAGE:
+                return Replayed(total, None)
+            after_id = page[-1].id
+        return Replayed(total, after_id)
+
+    async def replay_attempt(self, row: WebhookEndpointRow, attempt: WebhookAttemptRow) -> Replayed:
+        """Tell an endpoint the events of a request again. Raises Disabled."""
+        return await self.replay_events(row, _decode_ids(attempt.events))
+
+    async def _tell_again(self, endpoint_id: int, events: Sequence[tuple[int, int]], now_ms: int) -> None:
+        if events:
+            await self._database.write(lambda tx: outbox.tell_again(tx, endpoint_id, events, now_ms))
+
+    async def _hasten(self, endpoint_id: int) -> None:
+        now_ms = self._clock.now_ms()
+        for _ in range(_MOST_PAGES):
+            if await self._database.write(lambda tx: outbox.hasten(tx, endpoint_id, now_ms, _PAGE)) < _PAGE:
+                break
+
+    def _check(self, asked: Asked) -> None:
+        problem = self.url_problem(asked.url)
+        if problem is not None:
+            raise WrongInput("url", problem, code="invalid_url")
+        if not 1 <= asked.batch <= MOST_BATCH:
+            raise WrongInput("batch", f"must be a whole number from 1 to {MOST_BATCH}", code="range")
+
+    def _seal(self, secret: str, endpoint_id: int, column: str) -> bytes:
+        return self._sealer.seal(secret.encode(), f"webhook_endpoint/{endpoint_id}/{column}")
+
+    def _open(self, row: WebhookEndpointRow) -> str:
+        return self._sealer.open(row.secret, f"webhook_endpoint/{row.id}/secret").decode()
+
+
+def _kinds(asked: Asked) -> str:
+    return _encode_kinds([kind.value for kind in asked.kinds]).decode()
+
+
+def _refuse_disabled(row: WebhookEndpointRow) -> None:
+    if row.state == EndpointState.DISABLED:
+        raise Disabled
