@@ -14,6 +14,7 @@ from postroom.base.errors import TryLater, WrongInput
 from postroom.base.ids import IdSource
 from postroom.base.threads import Threads
 from postroom.doors.http.api import create_api
+from postroom.doors.http.body import Bodies
 from postroom.doors.http.services import Services
 from postroom.events.record import record_accepted
 from postroom.ledger.rows import ContentRow, DomainRow, LaneRow, MessageRow, RecipientRow, WorkspaceRow
@@ -217,7 +218,8 @@ async def running_api(database: Database, clock: Clock | None = None) -> AsyncIt
     ids = IdSource(1, clock)
     accept, uploads = StoringAccept(database, ids, clock), HeldUploads()
     slow = Threads("slow", 1)
-    services = Services(database, ids, clock, KnownKeys(), accept, uploads, HeldDomains(), slow, Once(database, clock))
+    once, bodies = Once(database, clock), Bodies(slow)
+    services = Services(database, ids, clock, KnownKeys(), accept, uploads, HeldDomains(), slow, bodies, once)
     app = create_api(services)
 
     def client(key: str) -> httpx.AsyncClient:

@@ -85,7 +85,7 @@ def test_base64_is_read_exactly_also_in_pieces(size: int) -> None:
     data = bytes(range(256)) * (size // 256 + 1)
     body = {"from": "a@b.com", "to": ["b@b.com"], "raw": base64.b64encode(data[:size]).decode()}
     errors = Errors()
-    assert read_object(body, RawMessageIn, errors).raw == data[:size]
+    assert read_object(body, RawMessageIn, errors).raw.content == data[:size]
     assert not errors.items
 
 

@@ -1,4 +1,4 @@
-"""Large mails that come together take little memory and hold no small one up."""
+"""Large mails that come together by SMTP take little memory and hold no small one up."""
 
 import base64
 import os
@@ -8,12 +8,9 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
-from many_nodes import helpers_of, pid_of
-from peers.process import wait_until
+from measured import Measured, measure
 from peers.require import ROOT
 from running_server import RunningServer
 
@@ -24,6 +21,8 @@ HEAD = (
     b"Content-Type: application/octet-stream\r\nContent-Transfer-Encoding: base64\r\n\r\n"
 )
 TAIL = b"\r\n--b--\r\n.\r\n"
+CACHES_BYTES = 45_000_000
+"""SQLite's page caches (40 MB) stay full once a large mail has filled them: a server that has worked is idle so."""
 SINK = """
 import sys
 sys.path[:0] = {path!r}
@@ -32,37 +31,6 @@ with CountingSink() as sink:
     print(sink.port, flush=True)
     sys.stdin.read()
 """
-
-
-CACHES_BYTES = 45_000_000
-KEPT_MB = 30
-"""What may stay beyond idle, in heaps that are not empty."""
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """What large mails cost that came together."""
-
-    idle_mb: int
-    most_mb: int
-    delays: tuple[float, ...]
-    """How much longer than before each small mail took meanwhile, in seconds, ascending."""
-
-    @property
-    def growth_mb(self) -> int:
-        """What was used beyond idle. Idle itself depends on how many pages the helpers share."""
-        return self.most_mb - self.idle_mb
-
-    def delay(self, share: float) -> float:
-        """Return the delay that this share of the small mails did not reach."""
-        return self.delays[int(len(self.delays) * share)]
-
-    def __str__(self) -> str:
-        return (
-            f"idle {self.idle_mb} MB, at most {self.most_mb} MB; a small accept is delayed by "
-            f"{self.delay(0.5) * 1000:.0f} ms (median), {self.delay(0.99) * 1000:.0f} ms (p99), "
-            f"{self.delays[-1] * 1000:.0f} ms (worst of {len(self.delays)})"
-        )
 
 
 @pytest.fixture
@@ -76,15 +44,6 @@ def far_sink() -> Iterator[str]:
         assert sink.stdout is not None
         yield f"127.0.0.1:{sink.stdout.readline().strip()}"
         sink.stdin.close()
-
-
-def memory_mb(server: RunningServer) -> int:
-    """Return what the server and its helpers use, shared pages divided."""
-    total = 0
-    for pid in (pid_of(server), *helpers_of(server)):
-        told = Path(f"/proc/{pid}/smaps_rollup").read_text()
-        total += next(int(line.split()[1]) for line in told.splitlines() if line.startswith("Pss:"))
-    return total // 1024
 
 
 def send_large(server: RunningServer, number: int, size_bytes: int, codes: list[int]) -> None:
@@ -109,28 +68,22 @@ def send_small(client: smtplib.SMTP) -> float:
 
 
 def come_together(server: RunningServer, mails: int, size_bytes: int) -> Measured:
-    """Hand so many large mails in at once and return what that cost. What was taken is given back soon."""
+    """Hand so many large mails in at once and return what that cost."""
     codes: list[int] = []
     senders = [threading.Thread(target=send_large, args=(server, number, size_bytes, codes)) for number in range(mails)]
-    most, took = 0, []
     left = "SELECT count(*) FROM recipient WHERE domain = 'large.test' AND state = 'delivered'"
-    with server.smtp(tls=False) as client:
-        usual = sorted(send_small(client) for _ in range(50))[25]
-        # Idle is a server that has worked: SQLite's page caches (40 MB) stay full once a large mail has filled them.
-        send_large(server, mails, CACHES_BYTES, codes)
-        server.wait_until_settled()
-        idle = min(memory_mb(server) for _ in range(20))
+
+    def begin() -> None:
         for sender in senders:
             sender.start()
-        while any(sender.is_alive() for sender in senders) or server.rows(left)[0][0] <= mails:
-            took.append(send_small(client) - usual)
-            most = max(most, memory_mb(server))
-            assert all(code == 250 for code in codes), codes
-            time.sleep(0.02)
-    measured = Measured(idle, most, tuple(sorted(took)))
-    print(measured)
-    wait_until(lambda: memory_mb(server) < idle + KEPT_MB, f"memory is given back to {idle} MB", 30)
-    return measured
+
+    def is_working() -> bool:
+        assert all(code == 250 for code in codes), codes
+        return any(sender.is_alive() for sender in senders) or bool(server.rows(left)[0][0] <= mails)
+
+    send_large(server, mails, CACHES_BYTES, codes)
+    with server.smtp(tls=False) as client:
+        return measure(server, lambda: send_small(client), is_working, begin)
 
 
 def test_large_mails_are_in_memory_one_at_a_time(far_sink: str) -> None:

@@ -23,6 +23,7 @@ from postroom.app.sockets import InheritedSockets
 from postroom.base.errors import SettingsError, TryLater
 from postroom.config import Listener
 from postroom.doors.http.api import create_api
+from postroom.doors.http.body import Bodies
 from postroom.doors.http.metrics import MetricsDoor
 from postroom.doors.http.public import PublicDoor
 from postroom.doors.http.server import HttpListener, serve_http
@@ -176,6 +177,7 @@ class Doors:
                     uploads=services.uploads,
                     domains=services.domains,
                     slow=services.slow,
+                    bodies=Bodies(services.slow, services.settings.data),
                     once=self._once,
                     version=__version__,
                     not_ready=self._not_ready,

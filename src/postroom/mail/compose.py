@@ -16,6 +16,7 @@ from postroom.mail.encoded_words import fold_items, fold_text
 from postroom.mail.entity import Entity, attachment_entity, multipart, text_entity
 from postroom.mail.header import check_field
 from postroom.mail.message_id import is_message_id
+from postroom.mail.pieces import Content, joined, pieces_of
 
 _OF_THE_API = {
     "from": "from", "to": "to", "cc": "cc", "bcc": "bcc", "reply-to": "reply_to", "subject": "subject",
@@ -38,7 +39,7 @@ class Attachment:
     """A file that goes with the mail."""
 
     filename: str
-    content: bytes
+    content: Content
     content_type: str = "application/octet-stream"
     """Type and subtype, parameters may follow."""
     content_id: str = ""
@@ -65,11 +66,17 @@ class Draft:
 class Composed:
     """A complete mail."""
 
-    content: bytes
+    pieces: Content
+    """Its bytes; a large attachment that came in pieces goes out in pieces."""
     needs_smtputf8: bool
     """The header shows an address whose local-part is not ASCII (RFC 6531)."""
     needs_8bitmime: bool
     """An attached mail has octets above 127, and a mail may not be encoded (RFC 2046 5.2.1)."""
+
+    @property
+    def content(self) -> bytes:
+        """The mail as a whole."""
+        return b"".join(pieces_of(self.pieces))
 
 
 def compose(draft: Draft, *, message_id: str = "", date_ms: int | None = None) -> Composed:
@@ -85,7 +92,7 @@ def compose(draft: Draft, *, message_id: str = "", date_ms: int | None = None) -
     header = [*_identification(draft), *_origin(message_id, date_ms), b"MIME-Version: 1.0\r\n"]
     header += [_extra_field(name, value) for name, value in draft.fields]
     lines = b"".join((*header, *body.header))
-    return Composed(lines + b"\r\n" + body.content, not lines.isascii(), body.is_8bit)
+    return Composed(joined((lines, b"\r\n", body.content)), not lines.isascii(), body.is_8bit)
 
 
 def check_fields(fields: Sequence[tuple[str, str]]) -> None:

@@ -14,9 +14,10 @@ from postroom.mail.address_list import Mailbox, format_mailbox, header_address
 from postroom.mail.compose import Composed
 from postroom.mail.date import date_field, date_text
 from postroom.mail.encoded_words import fold_items, fold_text
-from postroom.mail.entity import Entity, crlf, has_long_line, multipart, text_entity
+from postroom.mail.entity import Entity, has_long_line, multipart, text_entity
 from postroom.mail.header import find, split_header
 from postroom.mail.message_id import find_message_ids, is_message_id
+from postroom.mail.pieces import crlf, joined
 from postroom.mail.xtext import decode_orcpt, decode_xtext
 
 MAX_RETURNED = 1_000_000
@@ -92,7 +93,7 @@ def compose_report(report: Report, *, message_id: str, date_ms: int) -> Composed
         b"Auto-Submitted: auto-replied\r\n",  # RFC 3834 5
         *_thread_fields(report.original),
     ]
-    content = b"".join((*header, *body.header, b"\r\n", body.content))
+    content = joined((*header, *body.header, b"\r\n", body.content))
     return Composed(content, is_global or not report.to.isascii(), body.is_8bit)
 
 

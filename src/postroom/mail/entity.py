@@ -1,6 +1,5 @@
-"""MIME entities as bytes: text, attachment, multipart (RFC 2045, RFC 2046, RFC 2183, RFC 2231)."""
+"""MIME entities: text, attachment, multipart (RFC 2045, RFC 2046, RFC 2183, RFC 2231)."""
 
-import base64
 import binascii
 import hashlib
 import re
@@ -8,10 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote as percent_encode
 
-MAX_LINE = 998
-"""Octets without CRLF, RFC 5322 2.1.1."""
+from postroom.mail.pieces import MAX_LINE, Content, base64_lines, crlf, holds, joined, pieces_of, survey
 
-_BARE_LINE_END = re.compile(rb"\r\n?|\n")
 _PLAIN_FILENAME = re.compile(r"[A-Za-z0-9!#$&'+.^_`{}~ ()@,;-]{0,60}")
 _ATTR_CHAR = "!#$&+-.^_`{}~"  # RFC 2231 7, also what percent_encode keeps
 
@@ -22,17 +19,10 @@ class Entity:
 
     header: tuple[bytes, ...]
     """Raw Content fields, each with its CRLF."""
-    content: bytes
+    content: Content
     """Encoded, with CRLF line ends."""
     is_8bit: bool = False
     """`Content-Transfer-Encoding: 8bit`."""
-
-
-def crlf(content: bytes) -> bytes:
-    """Return `content` with every line end, CR, LF or CRLF, as CRLF."""
-    if b"\r" not in content:
-        return content.replace(b"\n", b"\r\n")
-    return _BARE_LINE_END.sub(b"\r\n", content)
 
 
 def fits_7bit(content: bytes) -> bool:
@@ -68,26 +58,21 @@ def shortest_encoding(content: bytes) -> tuple[str, bytes]:
     return "quoted-printable", quoted
 
 
-def base64_lines(content: bytes) -> bytes:
-    """Return base64 in lines of 76 letters (RFC 2045 6.8)."""
-    encoded = base64.b64encode(content)
-    return b"".join(encoded[at : at + 76] + b"\r\n" for at in range(0, len(encoded), 76))
-
-
-def attachment_entity(content_type: str, content: bytes, filename: str, content_id: str) -> Entity:
+def attachment_entity(content_type: str, content: Content, filename: str, content_id: str) -> Entity:
     """Return a file as an attachment, or as an inline part where it has a `content_id` (without angle brackets).
 
     The arguments are checked: no line ends, no control characters. A message/* file goes as it is, since it may
     not be encoded (RFC 2046 5.2.1, RFC 6532 3.7 for message/global); with a line that is too long it becomes
     application/octet-stream.
     """
-    encoding, encoded = "base64", b""
+    encoding, encoded = "base64", content
     if content_type.lower().startswith("message/"):
         mail = crlf(content)
-        if has_long_line(mail) or b"\0" in mail:
+        found = survey(mail)
+        if found.has_long_line or found.has_nul:
             content_type = "application/octet-stream"
         else:
-            encoding, encoded = ("7bit" if mail.isascii() else "8bit"), mail
+            encoding, encoded = ("7bit" if found.is_ascii else "8bit"), mail
     header = [f"Content-Type: {content_type}\r\n".encode("ascii"), _transfer_encoding(encoding)]
     disposition = "inline" if content_id else "attachment"
     header.append(f"Content-Disposition: {disposition}{_filename_parameter(filename)}\r\n".encode("ascii"))
@@ -98,24 +83,29 @@ def attachment_entity(content_type: str, content: bytes, filename: str, content_
 
 def multipart(subtype: str, parts: Sequence[Entity], parameters: str = "") -> Entity:
     """Return `parts` as multipart/`subtype`; the boundary is a hash of what is inside and occurs nowhere in it."""
-    rendered = [b"".join((*part.header, b"\r\n", part.content)) for part in parts]
+    rendered = [joined((*part.header, b"\r\n", part.content)) for part in parts]
     boundary = _boundary(rendered)
     delimiter = b"\r\n--" + boundary
-    content = b"".join((delimiter[2:] + b"\r\n", (delimiter + b"\r\n").join(rendered), delimiter + b"--\r\n"))
+    lines: list[Content] = [delimiter[2:] + b"\r\n"]
+    for part in rendered:
+        lines += (part, delimiter + b"\r\n")
+    lines[-1] = delimiter + b"--\r\n"
     is_8bit = any(part.is_8bit for part in parts)
     more = f"; {parameters}" if parameters else ""
     content_type = f'Content-Type: multipart/{subtype}{more};\r\n boundary="'.encode("ascii") + boundary + b'"\r\n'
-    return Entity((content_type, _transfer_encoding("8bit" if is_8bit else "7bit")), content, is_8bit)
+    return Entity((content_type, _transfer_encoding("8bit" if is_8bit else "7bit")), joined(lines), is_8bit)
 
 
-def _boundary(rendered: list[bytes]) -> bytes:
+def _boundary(rendered: list[Content]) -> bytes:
     digest = hashlib.sha256()
     for part in rendered:
-        digest.update(len(part).to_bytes(8, "big") + part)
+        digest.update(len(part).to_bytes(8, "big"))
+        for piece in pieces_of(part):
+            digest.update(piece)
     while True:
         # `=_` cannot occur in base64 or quoted-printable (RFC 2045 6.7); in 7bit text it is looked for.
         boundary = b"=_" + digest.hexdigest()[:32].encode("ascii")
-        if not any(boundary in part for part in rendered):
+        if not any(holds(part, boundary) for part in rendered):
             return boundary
         digest.update(b"again")
 

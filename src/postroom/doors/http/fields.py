@@ -16,13 +16,40 @@ from urllib.parse import parse_qsl
 import msgspec
 from msgspec import UNSET, Struct, inspect
 
+from postroom.doors.http.long_texts import Base64Text, LongText
 from postroom.doors.http.problems import FieldError, Problem, wrong_fields
+from postroom.mail.pieces import Content
 
 MODEL = TypeVar("MODEL", bound=Struct)
 
 MAX_ERRORS: Final = 1000
 """An answer lists no more; beyond that a list is wrong as a whole."""
+NOT_JSON: Final = (RecursionError, UnicodeDecodeError, msgspec.MsgspecError)
+"""What decoding raises."""
+_MAX_TEXT: Final = 100_000
+"""Letters of a text that says no limit itself, such as an address."""
+_ESCAPED_BYTES: Final = 12
+"""What a letter takes in JSON at most: two escapes of six."""
 _BASE64_LETTERS: Final = 4 * 65_536
+
+
+_TAKES_LONG: Final = (
+    inspect.StrType, inspect.CustomType, inspect.AnyType, inspect.UnionType, inspect.Metadata,
+)  # fmt: skip
+
+
+class FileBytes:
+    """The bytes of a file, in base64 in JSON: the type of such a field."""
+
+    def __init__(self, content: Content) -> None:
+        self.content = content
+
+    @staticmethod
+    def schema(asked: type) -> dict[str, object]:
+        """Return the JSON schema of a custom type of our models."""
+        if asked is not FileBytes:
+            raise NotImplementedError(asked)
+        return {"type": "string", "format": "byte", "contentEncoding": "base64"}
 
 
 class Errors:
@@ -50,13 +77,20 @@ def parse_json(raw: bytes | bytearray) -> object:
     """Return the JSON value of a request body. Raises Problem 400."""
     try:
         return msgspec.json.decode(raw)
-    except RecursionError:
-        reason = "it is nested too deeply"
-    except UnicodeDecodeError:
-        reason = "it is not UTF-8"
-    except msgspec.MsgspecError as error:
-        reason = str(error)
-    raise Problem(400, "not-json", f"The body is no JSON (RFC 8259): {reason}.")
+    except NOT_JSON as error:
+        raise not_json(error) from None
+
+
+def not_json(error: Exception) -> Problem:
+    """Return the answer to one of NOT_JSON."""
+    match error:
+        case RecursionError():
+            reason = "it is nested too deeply"
+        case UnicodeDecodeError():
+            reason = "it is not UTF-8"
+        case _:
+            reason = str(error)
+    return Problem(400, "not-json", f"The body is no JSON (RFC 8259): {reason}.")
 
 
 def read_object(value: object, model: type[MODEL], errors: Errors) -> MODEL:
@@ -67,7 +101,11 @@ def read_object(value: object, model: type[MODEL], errors: Errors) -> MODEL:
     """
     if not isinstance(value, dict):
         raise wrong_fields([FieldError("body", "type", f"must be an object, not {_kind(value)}")])
-    read: MODEL = _struct(_node(model), value, "", errors)
+    try:
+        read: MODEL = _struct(_node(model), value, "", errors)
+    except NOT_JSON as error:
+        # A long text is read only now.
+        raise not_json(error) from None
     return read
 
 
@@ -134,6 +172,8 @@ def _value(node: inspect.Type, value: object, at: str, errors: Errors) -> object
         if remedy and len(errors.items) == before + 1 and errors.items[-1].code == "form":
             errors.items[-1] = FieldError(at, "form", remedy)
         return read
+    if isinstance(value, LongText) and not isinstance(node, _TAKES_LONG):
+        value = value.beginning()
     match node:
         case inspect.UnionType():
             return _union(node, value, at, errors)
@@ -145,7 +185,9 @@ def _value(node: inspect.Type, value: object, at: str, errors: Errors) -> object
             return _dict(node, value, at, errors)
         case inspect.StrType() if isinstance(value, str):
             return _text(node, value, at, errors)
-        case inspect.BytesType() if isinstance(value, str):
+        case inspect.StrType() if isinstance(value, LongText):
+            return _long_text(node, value, at, errors)
+        case inspect.CustomType() if isinstance(value, str | LongText):
             return _base64(value, at, errors)
         case inspect.EnumType() if isinstance(value, str):
             return _enum(node, value, at, errors)
@@ -178,8 +220,8 @@ def _fits(node: inspect.Type, value: object) -> bool:
             return isinstance(node, inspect.BoolType)
         case int():
             return isinstance(node, inspect.IntType)
-        case str():
-            return isinstance(node, inspect.StrType | inspect.BytesType | inspect.EnumType)
+        case str() | LongText():
+            return isinstance(node, inspect.StrType | inspect.CustomType | inspect.EnumType)
         case list():
             return isinstance(node, inspect.ListType | inspect.VarTupleType)
         case dict():
@@ -224,18 +266,32 @@ def _text(node: inspect.StrType, value: str, at: str, errors: Errors) -> object:
     return UNSET
 
 
-def _base64(value: str, at: str, errors: Errors) -> object:
-    decoded = bytearray()
+def _long_text(node: inspect.StrType, value: LongText, at: str, errors: Errors) -> object:
+    most = _MAX_TEXT if node.max_length is None else node.max_length
+    if value.size_bytes <= most * _ESCAPED_BYTES:
+        text = value.text()
+        if len(text) <= most:
+            return _text(node, text, at, errors)
+    errors.add(at, "too_long", f"takes at most {most} characters")
+    return UNSET
+
+
+def _base64(value: str | LongText, at: str, errors: Errors) -> object:
     try:
-        # In pieces: one call for 50 MB would hold the interpreter for a third of a second.
-        for start in range(0, len(value), _BASE64_LETTERS):
-            piece = value[start : start + _BASE64_LETTERS]
-            decoded += binascii.a2b_base64(piece, strict_mode=True)
-            if piece.endswith("=") and start + len(piece) < len(value):
-                raise binascii.Error("padding before the end")
+        return FileBytes(_decoded(value) if isinstance(value, str) else Base64Text(value))
     except ValueError:
         errors.add(at, "base64", "must be base64 (RFC 4648 4) with padding and without line breaks")
         return UNSET
+
+
+def _decoded(value: str) -> bytes:
+    decoded = bytearray()
+    # In pieces: one call for a large file would hold the interpreter for long.
+    for start in range(0, len(value), _BASE64_LETTERS):
+        piece = value[start : start + _BASE64_LETTERS]
+        decoded += binascii.a2b_base64(piece, strict_mode=True)
+        if piece.endswith("=") and start + len(piece) < len(value):
+            raise binascii.Error("padding before the end")
     return bytes(decoded)
 
 
@@ -277,7 +333,7 @@ def _kind(value: object) -> str:
             return "a number"
         case float():
             return "a fraction"
-        case str():
+        case str() | LongText():
             return "text"
         case list():
             return "a list"
@@ -291,7 +347,7 @@ def _wanted(node: inspect.Type) -> str:
         (inspect.IntType, "a whole number"),
         (inspect.StrType, "text"),
         (inspect.EnumType, "text"),
-        (inspect.BytesType, "text in base64"),
+        (inspect.CustomType, "text in base64"),
         (inspect.ListType, "a list"),
         (inspect.VarTupleType, "a list"),
         (inspect.StructType, "an object"),

@@ -1,8 +1,8 @@
-"""Room for large request bodies: only few are in memory at a time.
+"""Room for large request bodies: only so much of the disk is theirs at a time.
 
-A mail of 50 MB in JSON is held three times while it is decoded and composed.
-So bodies above 1 MB share a budget; who finds none waits a while before his
-body is read (TCP holds it back), then is told to come again.
+Bodies above 256 kB lie in files (`body`) and share a budget; who finds none
+waits a while before his body is read (TCP holds it back), then is told to come
+again.
 """
 
 import asyncio
@@ -12,10 +12,9 @@ from contextlib import asynccontextmanager
 
 from postroom.doors.http.problems import busy
 
-MAX_BODY_BYTES = 50 * 1024 * 1024
-"""About 36 MB of attachments in base64."""
-LARGE_BYTES = 1024 * 1024
-_BUDGET_BYTES = 50 * 1024 * 1024
+LARGE_BYTES = 256 * 1024
+"""A body above this goes to a file: some hundred that come together must not be in memory."""
+_BUDGET_BYTES = 1 << 30
 _WAIT_SECONDS = 30.0
 _MOST_WAITING = 32
 

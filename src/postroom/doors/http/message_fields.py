@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, NamedTuple
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from postroom.base.errors import WrongInput
-from postroom.doors.http.fields import Errors, read_object
+from postroom.doors.http.fields import Errors, FileBytes, read_object
 from postroom.doors.http.words import read_time
 from postroom.ledger.rows import WorkspaceRow
 from postroom.ledger.states import Stream
@@ -27,10 +27,22 @@ from postroom.mail.control_fields import (
 )
 from postroom.mail.envelope import BodyType, Envelope, EnvelopeRecipient, Notify
 from postroom.mail.header import field_name, split_header
-from postroom.outbound.submission import DEFAULT_TRACK, MAX_RECIPIENTS, Submission, Track
+from postroom.mail.pieces import Content, crlf, joined, pieces_of
+from postroom.outbound.submission import (
+    DEFAULT_TRACK,
+    MAX_RECIPIENTS,
+    MOST_DAYS_AHEAD,
+    Submission,
+    Track,
+    too_far_ahead,
+)
 
 MAX_SUBJECT = 998
 """Letters: as long as RFC 5322 2.1.1 lets a line be."""
+MAX_TEXT = 10_000_000
+"""Letters: far beyond what any reader shows, and a text is in memory as a whole. What is larger can be attached."""
+_MAX_HEADER_BYTES = 256 * 1024
+"""Of a mail that is handed in whole; as at the submission door."""
 
 _LINE = r"^[^\x00-\x1f\x7f]*$"
 _ONE_LINE = {"remedy": "must be one line: take line ends and control characters out"}
@@ -75,7 +87,7 @@ class AttachmentIn(Struct, frozen=True, forbid_unknown_fields=True):
     """A file that goes with the mail."""
 
     filename: Annotated[str, Meta(pattern=_LINE, min_length=1, max_length=255, extra=_ONE_LINE)]
-    content: Annotated[bytes, Meta(description="Base64 (RFC 4648 4).", extra_json_schema={"format": "byte"})]
+    content: Annotated[FileBytes, Meta(description="Base64 (RFC 4648 4).")]
     content_type: Annotated[
         str,
         Meta(
@@ -135,7 +147,8 @@ Metadata = Annotated[
 SendAt = Annotated[
     str,
     Meta(
-        description="Not before this time (RFC 3339 with offset). A time that has passed means at once.",
+        description="Not before this time (RFC 3339 with offset). A time that has passed means at once; "
+        f"at most {MOST_DAYS_AHEAD} days ahead.",
         extra_json_schema={"format": "date-time"},
     ),
 ]
@@ -161,8 +174,8 @@ class MessageIn(Struct, frozen=True, forbid_unknown_fields=True, rename={"from_"
         str,
         Meta(pattern=r"^[^\x00-\x08\x0a-\x1f\x7f]*$", max_length=MAX_SUBJECT, description="One line.", extra=_ONE_LINE),
     ] = ""
-    text: Annotated[str, Meta(description="The mail as plain text.")] | UnsetType = UNSET
-    html: Annotated[str, Meta(description="The mail as HTML.")] | UnsetType = UNSET
+    text: Annotated[str, Meta(description="The mail as plain text.", max_length=MAX_TEXT)] | UnsetType = UNSET
+    html: Annotated[str, Meta(description="The mail as HTML.", max_length=MAX_TEXT)] | UnsetType = UNSET
     headers: Annotated[
         dict[HeaderName, HeaderValue],
         Meta(max_length=100, description="Further header fields. Those with a field of their own here are refused."),
@@ -189,9 +202,7 @@ class RawMessageIn(Struct, frozen=True, forbid_unknown_fields=True, rename={"fro
         list[Annotated[str, Meta(extra_json_schema={"format": "email"})]],
         Meta(min_length=1, max_length=MAX_RECIPIENTS, description="The envelope recipients."),
     ]
-    raw: Annotated[
-        bytes, Meta(description="The mail (RFC 5322) in base64.", extra_json_schema={"format": "byte", "minLength": 4})
-    ]
+    raw: Annotated[FileBytes, Meta(description="The mail (RFC 5322) in base64.", extra_json_schema={"minLength": 4})]
     stream: Stream = Stream.TRANSACTIONAL
     tags: Tags = field(default_factory=list)
     metadata: Metadata = field(default_factory=dict)
@@ -206,7 +217,15 @@ class Context(NamedTuple):
     now_ms: int
 
 
-def message_submission(value: object, context: Context) -> Submission:
+class HandedIn(NamedTuple):
+    """A submission whose content is still to be stored or put in."""
+
+    submission: Submission
+    """Its content is empty."""
+    content: Content
+
+
+def message_submission(value: object, context: Context) -> HandedIn:
     """Return the submission that the JSON value of a message describes. Raises Problem, naming every wrong field.
 
     NOTIFY=NEVER (RFC 3461 4.1): who sends by HTTP reads events, no report by mail is owed.
@@ -233,7 +252,7 @@ def message_submission(value: object, context: Context) -> Submission:
         html=given.html if isinstance(given.html, str) else None,
         fields=tuple(given.headers.items()),
         attachments=tuple(
-            Attachment(item.filename, item.content, item.content_type, item.content_id) for item in attachments
+            Attachment(item.filename, item.content.content, item.content_type, item.content_id) for item in attachments
         ),
     )
     if draft.text is None and draft.html is None and not attachments:
@@ -247,10 +266,10 @@ def message_submission(value: object, context: Context) -> Submission:
         BodyType.EIGHT_BIT if composed.needs_8bitmime or smtputf8 else BodyType.SEVEN_BIT,
         smtputf8,
     )
-    return _submission(given, context, envelope, composed.content, send_at_ms)
+    return HandedIn(_submission(given, context, envelope, send_at_ms), composed.pieces)
 
 
-def raw_submission(value: object, context: Context) -> Submission:
+def raw_submission(value: object, context: Context) -> HandedIn:
     """Return the submission of a whole mail with envelope. Raises Problem, naming every wrong field."""
     errors = Errors()
     given = read_object(value, RawMessageIn, errors)
@@ -259,16 +278,21 @@ def raw_submission(value: object, context: Context) -> Submission:
         _checked_address(address, f"to[{number}]", errors)
         for number, address in enumerate(given.to if "to" not in errors else [])
     ]
-    if "raw" not in errors and not given.raw:
-        errors.add("raw", "empty", "must hold a mail")
+    head = b""
+    if "raw" not in errors:
+        content = crlf(given.raw.content)
+        head = _beginning(content, errors)
     send_at_ms = _send_at(given.send_at, context.now_ms, errors)
     errors.end()
-    content = _with_author(_with_crlf(given.raw), reverse_path)
+    header = head[: max(head.find(b"\r\n\r\n"), 0)]
+    author = _missing_author(head, reverse_path)
+    if author:
+        content = joined((author, content))
     recipients = tuple(EnvelopeRecipient(address, Notify.NEVER) for address in dict.fromkeys(addresses))
-    header_end = content.find(b"\r\n\r\n")
-    smtputf8 = _needs_smtputf8([reverse_path, *addresses]) or not content[: max(header_end, 0)].isascii()
-    body = BodyType.SEVEN_BIT if content.isascii() else BodyType.EIGHT_BIT
-    return _submission(given, context, Envelope(reverse_path, recipients, body, smtputf8), content, send_at_ms)
+    smtputf8 = _needs_smtputf8([reverse_path, *addresses]) or not (author + header).isascii()
+    body = BodyType.SEVEN_BIT if all(piece.isascii() for piece in pieces_of(content)) else BodyType.EIGHT_BIT
+    envelope = Envelope(reverse_path, recipients, body, smtputf8)
+    return HandedIn(_submission(given, context, envelope, send_at_ms), content)
 
 
 def track_of(switches: TrackIn | TrackSwitches) -> Track:
@@ -286,12 +310,12 @@ def track_of(switches: TrackIn | TrackSwitches) -> Track:
 
 
 def _submission(
-    given: MessageIn | RawMessageIn, context: Context, envelope: Envelope, content: bytes, send_at_ms: int | None
+    given: MessageIn | RawMessageIn, context: Context, envelope: Envelope, send_at_ms: int | None
 ) -> Submission:
     return Submission(
         workspace=context.workspace,
         envelope=envelope,
-        content=content,
+        content=b"",
         source="http",
         stream=given.stream,
         tags=tuple(dict.fromkeys(given.tags)),
@@ -376,6 +400,10 @@ def _send_at(value: Any, now_ms: int, errors: Errors) -> int | None:
     if at_ms is None:
         errors.add("send_at", "invalid_time", "write 2026-01-31T08:00:00Z, with Z or an offset")
         return None
+    wrong = too_far_ahead(at_ms, now_ms)
+    if wrong:
+        errors.add("send_at", "too_far_ahead", wrong)
+        return None
     return at_ms if at_ms > now_ms else None
 
 
@@ -384,14 +412,24 @@ def _needs_smtputf8(addresses: Sequence[str]) -> bool:
     return any(not address.isascii() and parse_address(address).needs_smtputf8 for address in addresses)
 
 
-def _with_crlf(raw: bytes) -> bytes:
-    return raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
+def _beginning(content: Content, errors: Errors) -> bytes:
+    """Return the mail's beginning with the whole header in it."""
+    head = b""
+    for piece in pieces_of(content):
+        head += piece
+        if len(head) > _MAX_HEADER_BYTES:
+            break
+    if not head:
+        errors.add("raw", "empty", "must hold a mail")
+    elif len(head) > _MAX_HEADER_BYTES and b"\r\n\r\n" not in head[:_MAX_HEADER_BYTES] and head[:2] != b"\r\n":
+        errors.add("raw", "too_long", f"has a header of more than {_MAX_HEADER_BYTES >> 10} kB: shorten it")
+    return head
 
 
-def _with_author(content: bytes, reverse_path: str) -> bytes:
+def _missing_author(head: bytes, reverse_path: str) -> bytes:
     # RFC 6409 8 lets a submission server add what is missing; From is required (RFC 5322 3.6).
-    header, _ = split_header(content)
+    header, _ = split_header(head)
     if any(field_name(one) == b"from" for one in header):
-        return content
+        return b""
     gap = b"" if header and field_name(header[0]) else b"\r\n"
-    return f"From: <{reverse_path}>\r\n".encode() + gap + content
+    return f"From: <{reverse_path}>\r\n".encode() + gap

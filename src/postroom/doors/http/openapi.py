@@ -10,6 +10,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 from msgspec import Struct
 
+from postroom.doors.http.fields import FileBytes
 from postroom.doors.http.operation import Operation, id_pattern
 from postroom.doors.http.problems import MEDIA_TYPE, TITLES, ProblemDetails
 
@@ -75,7 +76,9 @@ def _schemas(operations: list[Operation]) -> Json:
     models: set[type[Struct]] = {ProblemDetails}
     for operation in operations:
         models.update(model for model in (operation.answers, operation.body, operation.query) if model is not None)
-    _, schemas = msgspec.json.schema_components(sorted(models, key=lambda model: model.__name__), ref_template=_REF)
+    _, schemas = msgspec.json.schema_components(
+        sorted(models, key=lambda model: model.__name__), ref_template=_REF, schema_hook=FileBytes.schema
+    )
     asked = {model.__name__ for operation in operations for model in (operation.body, operation.query) if model}
     for model in models:
         schemas[model.__name__].update(getattr(model, "schema_extra", {}))

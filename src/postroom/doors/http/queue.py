@@ -6,7 +6,7 @@ from litestar import Response, get, post
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from postroom.base.ids import made_at_ms, parse_id
-from postroom.doors.http.fields import Errors, parse_json, read_object, read_query
+from postroom.doors.http.fields import Errors, read_object, read_query
 from postroom.doors.http.lists import Limit, Offset
 from postroom.doors.http.message_fields import Tag
 from postroom.doors.http.messages import MovedOut, RecipientPage
@@ -142,7 +142,7 @@ async def _move(request: ApiRequest, move: Move) -> Response[bytes]:
     services = services_of(request)
     errors = Errors()
     async with body_of(request) as body:
-        given = read_object(parse_json(body), Selection, errors)
+        given = read_object(await body.json(), Selection, errors)
     if given.everything is False:
         errors.add("everything", "invalid", "must be true, or be left out")
     errors.end()

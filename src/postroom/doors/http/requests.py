@@ -1,6 +1,5 @@
 """Reading a request and writing an answer: key, body, query, JSON."""
 
-import hashlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
@@ -12,8 +11,8 @@ from litestar.handlers import BaseRouteHandler
 from msgspec import Struct
 
 from postroom.base.errors import WrongInput
-from postroom.doors.http.fields import Errors, parse_json, read_object
-from postroom.doors.http.large_bodies import MAX_BODY_BYTES
+from postroom.doors.http.body import Body
+from postroom.doors.http.fields import Errors, read_object
 from postroom.doors.http.problems import FieldError, Problem, wrong_fields
 from postroom.doors.http.services import ApiRequest, Services, services_of
 from postroom.mail.control_fields import check_idempotency_key
@@ -49,22 +48,15 @@ def _key(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
 
 
 @asynccontextmanager
-async def body_of(request: ApiRequest) -> AsyncIterator[bytearray]:
-    """Read the body; a large one holds its room until the end. Raises Problem 400, 413, 415, 503."""
+async def body_of(request: ApiRequest) -> AsyncIterator[Body]:
+    """Read the body; it is gone at the end. Raises Problem 400, 413, 415, 503."""
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise Problem(415, "media-type", "Send the body as application/json.")
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise Problem(415, "media-type", "Send the body without Content-Encoding.")
-    announced = _announced_length(request)
-    if announced is not None and announced > MAX_BODY_BYTES:
-        raise _too_large()
-    async with services_of(request).large_bodies.room(MAX_BODY_BYTES if announced is None else announced):
-        body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > (MAX_BODY_BYTES if announced is None else announced):
-                raise _too_large()
+    path = request.scope["path"]
+    async with services_of(request).bodies.read(request.stream(), _announced_length(request), path) as body:
         yield body
 
 
@@ -72,7 +64,7 @@ async def read_json(request: ApiRequest, model: type[MODEL]) -> MODEL:
     """Return a small JSON body as a `model`. Raises Problem, naming every wrong field."""
     errors = Errors()
     async with body_of(request) as body:
-        read = read_object(parse_json(body), model, errors)
+        read = read_object(await body.json(), model, errors)
     errors.end()
     return read
 
@@ -86,11 +78,6 @@ def idempotency_key(request: ApiRequest) -> str | None:
         return check_idempotency_key(key, of="Idempotency-Key")
     except WrongInput as error:
         raise wrong_fields([FieldError(error.field, error.code, str(error))]) from error
-
-
-def body_hash(request: ApiRequest, body: bytes | bytearray) -> bytes:
-    """Return what two requests with one Idempotency-Key must have in common: path and body."""
-    return hashlib.sha256(request.scope["path"].encode() + b"\0" + body).digest()
 
 
 def answer(body: Struct, status: int = 200) -> Response[bytes]:
@@ -121,7 +108,3 @@ def _announced_length(request: ApiRequest) -> int | None:
     if not text.isascii() or not text.isdigit() or len(text) > 18:
         raise Problem(400, "request", "Content-Length is no number.")
     return int(text)
-
-
-def _too_large() -> Problem:
-    return Problem(413, "too-large", f"A request has at most {MAX_BODY_BYTES // 1024 // 1024} MB.")

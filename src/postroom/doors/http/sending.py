@@ -1,7 +1,7 @@
 """`POST /messages`, `/messages/batch` and `/messages/raw`: from JSON to an accepted message.
 
-No 202 before the commit. A large body is decoded and composed on a thread,
-and its content is stored in pieces before it is accepted.
+No 202 before the commit. A large body lies in a file; it is decoded and
+composed on a thread, in pieces, and these are stored before it is accepted.
 """
 
 import asyncio
@@ -16,13 +16,22 @@ from msgspec import Meta, Struct
 
 from postroom.base.errors import PostroomError, TryLater
 from postroom.base.ids import show_id
-from postroom.doors.http.fields import Errors, parse_json, read_object
-from postroom.doors.http.message_fields import Context, MessageIn, RawMessageIn, message_submission, raw_submission
+from postroom.doors.http.body import Body
+from postroom.doors.http.fields import Errors, read_object
+from postroom.doors.http.message_fields import (
+    Context,
+    HandedIn,
+    MessageIn,
+    RawMessageIn,
+    message_submission,
+    raw_submission,
+)
 from postroom.doors.http.operation import Operation, described
 from postroom.doors.http.problems import Problem, ProblemDetails, problem_of
-from postroom.doors.http.requests import answer_bytes, body_hash, body_of, encode, idempotency_key
+from postroom.doors.http.requests import answer_bytes, body_of, encode, idempotency_key
 from postroom.doors.http.services import ApiRequest, Services, services_of
 from postroom.ledger.rows import WorkspaceRow
+from postroom.mail.pieces import Content, blocks_of, pieces_of
 from postroom.outbound.once import Answer, Claim
 from postroom.outbound.submission import SMALL_CONTENT_BYTES, Accepted, StagedContent, Submission
 from postroom.store.database import Tx
@@ -30,11 +39,9 @@ from postroom.store.database import Tx
 MAX_BATCH = 1000
 BATCH_AT_ONCE = 32
 """Messages of a batch that are accepted side by side: they share commits."""
-_THREAD_BYTES = 64 * 1024
-"""A body above this is decoded and composed on a thread: below, the change of thread costs more."""
 _CHUNK_BYTES = 256 * 1024
 
-Reader = Callable[[object, Context], Submission]
+Reader = Callable[[object, Context], HandedIn]
 
 
 class SentRecipient(Struct, frozen=True):
@@ -122,14 +129,12 @@ async def send_batch(request: ApiRequest) -> Response[bytes]:
     services, workspace = services_of(request), request.user
     key = idempotency_key(request)
     async with body_of(request) as body:
-        hashed = body_hash(request, body)
         errors = Errors()
-        batch = read_object(parse_json(body), BatchIn, errors)
-        body.clear()
+        batch = read_object(await body.json(), BatchIn, errors)
         errors.end()
 
         async def work(claim: Claim | None) -> Answer:
-            sent = await _send_all(services, workspace, batch.messages, key, hashed)
+            sent = await _send_all(services, workspace, body, batch.messages, key)
             # What the store could not take now is tried again by a repeated batch.
             final = all(item.error is None or item.error.status < 500 for item in sent)
             answer = Answer(202, encode(BatchSent(sent)), final=final)
@@ -137,7 +142,7 @@ async def send_batch(request: ApiRequest) -> Response[bytes]:
                 await services.database.write(lambda tx: claim.finish(tx, answer.status, answer.body))
             return answer
 
-        answer = await (services.once.run(workspace.id, key, hashed, work) if key else work(None))
+        answer = await (services.once.run(workspace.id, key, body.digest, work) if key else work(None))
     return answer_bytes(answer.body, answer.status, replayed=answer.replayed)
 
 
@@ -147,32 +152,23 @@ async def _send(request: ApiRequest, reader: Reader) -> Response[bytes]:
     async with body_of(request) as body:
 
         async def work(claim: Claim | None) -> Answer:
-            context = Context(workspace, services.clock.now_ms())
-            size = len(body)
-
-            def read() -> Submission:
-                value = parse_json(body)
-                body.clear()
-                return reader(value, context)
-
-            submission = read() if size <= _THREAD_BYTES else await services.slow.run(read)
+            async with body.turn():
+                submission = await _read(services, workspace, body, await body.json(), reader)
             return await _accept(services, submission, claim)
 
-        if key is None:
-            answer = await work(None)
-        else:
-            answer = await services.once.run(workspace.id, key, body_hash(request, body), work)
+        answer = await (services.once.run(workspace.id, key, body.digest, work) if key else work(None))
     return answer_bytes(answer.body, answer.status, replayed=answer.replayed)
 
 
 async def _send_all(
-    services: Services, workspace: WorkspaceRow, values: list[Any], key: str | None, hashed: bytes
+    services: Services, workspace: WorkspaceRow, body: Body, values: list[Any], key: str | None
 ) -> list[SentOrNot]:
     slots = asyncio.Semaphore(BATCH_AT_ONCE)
 
     async def one(number: int, value: object) -> SentOrNot:
         async def work(claim: Claim | None) -> Answer:
-            submission = message_submission(value, Context(workspace, services.clock.now_ms()))
+            async with body.turn():
+                submission = await _read(services, workspace, body, value, message_submission)
             return await _accept(services, submission, claim)
 
         async with slots:
@@ -181,7 +177,7 @@ async def _send_all(
                     answer = await work(None)
                 else:
                     # No client can write a line feed into a key, so these keys meet no other.
-                    answer = await services.once.run(workspace.id, f"{key}\n{number}", hashed, work)
+                    answer = await services.once.run(workspace.id, f"{key}\n{number}", body.digest, work)
             except (Problem, PostroomError) as error:
                 return SentOrNot(error=problem_of(error).details)
             return msgspec.json.decode(answer.body, type=SentOrNot)
@@ -189,14 +185,16 @@ async def _send_all(
     return list(await asyncio.gather(*(one(number, value) for number, value in enumerate(values))))
 
 
-async def _accept(services: Services, submission: Submission, claim: Claim | None) -> Answer:
-    content = submission.content
-    staged = None
-    if isinstance(content, bytes) and len(content) > SMALL_CONTENT_BYTES:
-        staged = await _stage(services, content)
-        submission = replace(submission, content=staged)
-        del content
+async def _read(services: Services, workspace: WorkspaceRow, body: Body, value: object, reader: Reader) -> Submission:
+    """Return what the JSON value of a message describes, its content staged where it is large."""
+    context = Context(workspace, services.clock.now_ms())
+    handed_in = await body.aside(lambda: reader(value, context))
+    if len(handed_in.content) <= SMALL_CONTENT_BYTES:
+        return replace(handed_in.submission, content=b"".join(pieces_of(handed_in.content)))
+    return replace(handed_in.submission, content=await _stage(services, body, handed_in.content))
 
+
+async def _accept(services: Services, submission: Submission, claim: Claim | None) -> Answer:
     def finish(tx: Tx, accepted: Accepted) -> None:
         if claim is not None:
             claim.finish(tx, 202, encode(_sent(accepted)))
@@ -207,18 +205,20 @@ async def _accept(services: Services, submission: Submission, claim: Claim | Non
         # The pieces stay: when the database went away during COMMIT the message may stand and need them.
         raise
     except Exception:
-        if staged is not None:
+        if isinstance(submission.content, StagedContent):
             with contextlib.suppress(TryLater):
-                await services.uploads.drop(staged.upload_id)
+                await services.uploads.drop(submission.content.upload_id)
         raise
     return Answer(202, encode(_sent(accepted)))
 
 
-async def _stage(services: Services, content: bytes) -> StagedContent:
-    upload_id = await services.uploads.begin()
-    for number, start in enumerate(range(0, len(content), _CHUNK_BYTES)):
-        await services.uploads.add(upload_id, number, content[start : start + _CHUNK_BYTES])
-    return StagedContent(upload_id, len(content))
+async def _stage(services: Services, body: Body, content: Content) -> StagedContent:
+    upload_id, number, size = await services.uploads.begin(), 0, 0
+    blocks = blocks_of(content, _CHUNK_BYTES)
+    while block := await body.aside(lambda: next(blocks, b"")):
+        await services.uploads.add(upload_id, number, block)
+        number, size = number + 1, size + len(block)
+    return StagedContent(upload_id, size)
 
 
 def _sent(accepted: Accepted) -> Sent:

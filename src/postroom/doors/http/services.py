@@ -1,7 +1,7 @@
 """What the API door is given, and the interfaces that it asks for."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from litestar import Request
@@ -10,7 +10,7 @@ from litestar.datastructures import State
 from postroom.base.clock import Clock
 from postroom.base.ids import IdSource
 from postroom.base.threads import Threads
-from postroom.doors.http.large_bodies import LargeBodies
+from postroom.doors.http.body import Bodies
 from postroom.ledger.rows import DomainRow, WorkspaceRow
 from postroom.outbound.once import Once
 from postroom.outbound.submission import Accepted, Submission
@@ -127,11 +127,11 @@ class Services:
     uploads: Uploads
     domains: Domains
     slow: Threads
-    """Where large bodies are decoded and composed."""
+    """Where work is done that would hold the loop up."""
+    bodies: Bodies
     once: Once
     version: str = "0"
     """Of Postroom, for the OpenAPI document."""
-    large_bodies: LargeBodies = field(default_factory=LargeBodies)
     not_ready: Callable[[], str | None] = lambda: None
     """Why no mail is taken in now although the store can be written, or None."""
 

@@ -7,7 +7,7 @@ from msgspec import Meta, Struct
 
 from postroom.base.errors import WrongInput
 from postroom.base.ids import show_id
-from postroom.doors.http.fields import Errors, parse_json, read_object, read_query
+from postroom.doors.http.fields import Errors, read_object, read_query
 from postroom.doors.http.lists import Limit, SuppressionCursor, id_or_none
 from postroom.doors.http.operation import Operation, described
 from postroom.doors.http.problems import not_found
@@ -105,7 +105,7 @@ async def add_suppression(request: ApiRequest) -> Response[bytes]:
     services, workspace_id = services_of(request), request.user.id
     errors = Errors()
     async with body_of(request) as body:
-        given = read_object(parse_json(body), SuppressionIn, errors)
+        given = read_object(await body.json(), SuppressionIn, errors)
     address, expires_ms = _checked(given, errors)
     errors.end()
     now_ms = services.clock.now_ms()
