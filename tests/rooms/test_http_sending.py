@@ -234,10 +234,22 @@ async def test_200_parallel_posts_with_one_key_are_one_message_and_200_equal_ans
     assert len(api.accept.accepted) == 1
 
 
+async def test_a_time_too_far_ahead_names_its_field_and_the_remedy(api: Api) -> None:
+    assert api.clock.now_ms() == 1_767_225_600_000  # 2026-01-01
+    last, beyond = letter(send_at="2026-01-31T00:00:00Z"), letter(send_at="2026-01-31T00:00:00.001Z")
+
+    assert (await api.client.post("/api/v1/messages", json=last)).status_code == 202
+    refused = await api.client.post("/api/v1/messages", json=beyond)
+
+    (error,) = refused.json()["errors"]
+    assert (refused.status_code, error["field"], error["code"]) == (422, "send_at", "too_far_ahead")
+    assert error["message"] == "at most 30 days ahead: keep the message yourself until then"
+
+
 async def test_a_key_is_replayed_for_24_hours_and_refuses_another_body_or_path(api: Api) -> None:
     headers = {"idempotency-key": "k"}
     first = await api.client.post("/api/v1/messages", json=letter(), headers=headers)
-    for body in (letter(subject="Other"), letter(send_at="2030-01-01T00:00:00Z")):
+    for body in (letter(subject="Other"), letter(send_at="2026-01-20T00:00:00Z")):
         assert (await api.client.post("/api/v1/messages", json=body, headers=headers)).status_code == 422
     assert isinstance(api.clock, ManualClock)
     api.clock.advance(hours=23)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from postroom.base.clock import ManualClock
+from postroom.base.clock import DAY_MS, ManualClock
 from postroom.base.errors import WrongInput
 from postroom.base.ids import IdSource
 from postroom.base.threads import Threads
@@ -212,3 +212,13 @@ async def test_mail_for_later_is_not_due_before(world: World) -> None:
 
     assert await world.rows("SELECT due_ms FROM recipient") == [(later,)]
     assert [lane.due_ms for lane in world.woken] == [later]
+
+
+async def test_mail_for_after_a_month_is_refused_by_the_name_of_its_field(world: World) -> None:
+    late = world.clock.now_ms() + 31 * DAY_MS
+    for source, field in (("http", "send_at"), ("smtp", "X-Postroom-Send-At")):
+        with pytest.raises(WrongInput, match="at most 30 days ahead") as refused:
+            await world.acceptance.accept(replace(submission(), source=source, send_at_ms=late))
+        assert refused.value.field == field
+
+    assert await world.rows("SELECT count(*) FROM message") == [(0,)]

@@ -42,6 +42,7 @@ from postroom.outbound.submission import (
     Refused,
     StagedContent,
     Submission,
+    too_far_ahead,
 )
 from postroom.store import content as store_content
 from postroom.store import messages as store_messages
@@ -200,7 +201,7 @@ class Acceptance:
 
     async def prepare(self, submission: Submission) -> Prepared:
         """Check and compile a submission. Raises TryLater, WrongInput and Refused."""
-        _check(submission)
+        _check(submission, self._clock.now_ms())
         raw = await self._raw(submission.content)
         header = split_header(raw)[0]
         author = author_of(header, submission.envelope.reverse_path)
@@ -353,12 +354,16 @@ def content_key(raw: bytes, options: CompileOptions) -> bytes:
     return digest.digest()[:16]
 
 
-def _check(submission: Submission) -> None:
+def _check(submission: Submission, now_ms: int) -> None:
     count = len(submission.envelope.recipients)
     if not 1 <= count <= MAX_RECIPIENTS:
         raise WrongInput("recipients", f"a message has 1 to {MAX_RECIPIENTS} recipients, not {count}")
     if len(submission.tags) > MAX_TAGS:
         raise WrongInput("tags", f"a message has at most {MAX_TAGS} tags, not {len(submission.tags)}")
+    wrong_time = too_far_ahead(submission.send_at_ms, now_ms)
+    if wrong_time:
+        field = "X-Postroom-Send-At" if submission.source == "smtp" else "send_at"
+        raise WrongInput(field, wrong_time, code="too_far_ahead")
 
 
 def _unproved(domain: str, *, known: bool) -> SmtpReply:

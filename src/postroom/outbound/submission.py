@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Flag
 
+from postroom.base.clock import DAY_MS
 from postroom.base.errors import PostroomError
 from postroom.ledger.rows import WorkspaceRow
 from postroom.ledger.states import RecipientState, Stream
@@ -13,8 +14,18 @@ from postroom.mail.smtp_reply import SmtpReply
 MAX_RECIPIENTS = 500
 """Of one submission: a write function touches at most about this many rows (DESIGN section 5)."""
 MAX_TAGS = 10
+MOST_DAYS_AHEAD = 30
+"""How far ahead `send_at` may be. Bounce addresses carry the day of the accept and expire: what is sent long
+after it would come back to addresses that are no longer believed (docs/decisions/0003)."""
 SMALL_CONTENT_BYTES = 256 * 1024
 """Content above this is staged as chunks while it is received."""
+
+
+def too_far_ahead(send_at_ms: int | None, now_ms: int) -> str:
+    """Return what is wrong with a time to send at, and what to do; empty where nothing is."""
+    if send_at_ms is None or send_at_ms <= now_ms + MOST_DAYS_AHEAD * DAY_MS:
+        return ""
+    return f"at most {MOST_DAYS_AHEAD} days ahead: keep the message yourself until then"
 
 
 class Track(Flag):
