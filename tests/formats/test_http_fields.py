@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from postroom.doors.http.fields import Errors, parse_json, read_object, read_query
-from postroom.doors.http.message_fields import Context, MessageIn, RawMessageIn, message_submission, raw_submission
+from postroom.doors.http.message_fields import Context, message_submission, raw_submission
+from postroom.doors.http.message_models import MessageIn, RawMessageIn
 from postroom.doors.http.problems import Problem
 from postroom.doors.http.recipients import RecipientsQuery
 from postroom.ledger.rows import WorkspaceRow

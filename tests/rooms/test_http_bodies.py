@@ -15,7 +15,8 @@ from http_api import WORKSPACE, Api, letter, running_api
 from postroom.base.clock import ManualClock
 from postroom.doors.http import body as http_body
 from postroom.doors.http.long_texts import LONG_BYTES
-from postroom.doors.http.message_fields import MAX_TEXT, Context, message_submission
+from postroom.doors.http.message_fields import Context, message_submission
+from postroom.doors.http.message_models import MAX_TEXT
 from postroom.mail.pieces import pieces_of
 from postroom.outbound.submission import SMALL_CONTENT_BYTES, StagedContent
 from postroom.store.database import open_database

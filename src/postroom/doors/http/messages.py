@@ -15,7 +15,7 @@ from postroom.doors.http.lists import (
     lower,
     span_of_ids,
 )
-from postroom.doors.http.message_fields import Tag
+from postroom.doors.http.message_models import Tag
 from postroom.doors.http.operation import Operation, described
 from postroom.doors.http.problems import not_found
 from postroom.doors.http.requests import answer, cut_page

@@ -8,7 +8,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from postroom.base.ids import made_at_ms, parse_id
 from postroom.doors.http.fields import Errors, read_object, read_query
 from postroom.doors.http.lists import Limit, Offset
-from postroom.doors.http.message_fields import Tag
+from postroom.doors.http.message_models import Tag
 from postroom.doors.http.messages import MovedOut, RecipientPage
 from postroom.doors.http.operation import Operation, described, id_pattern
 from postroom.doors.http.problems import FieldError, wrong_fields

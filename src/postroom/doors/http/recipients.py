@@ -6,7 +6,7 @@ from msgspec import Struct
 from postroom.base.ids import show_id
 from postroom.doors.http.fields import read_query
 from postroom.doors.http.lists import Limit, MessageCursor, RecipientCursor, TimeText, id_or_none, lower, span_of_ids
-from postroom.doors.http.message_fields import Tag
+from postroom.doors.http.message_models import Tag
 from postroom.doors.http.messages import EventPage, EventsOfQuery, RecipientPage
 from postroom.doors.http.operation import Operation, described
 from postroom.doors.http.problems import not_found

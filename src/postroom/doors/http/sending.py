@@ -18,14 +18,8 @@ from postroom.base.errors import PostroomError, TryLater
 from postroom.base.ids import show_id
 from postroom.doors.http.body import Body
 from postroom.doors.http.fields import Errors, read_object
-from postroom.doors.http.message_fields import (
-    Context,
-    HandedIn,
-    MessageIn,
-    RawMessageIn,
-    message_submission,
-    raw_submission,
-)
+from postroom.doors.http.message_fields import Context, HandedIn, message_submission, raw_submission
+from postroom.doors.http.message_models import MessageIn, RawMessageIn
 from postroom.doors.http.operation import Operation, described
 from postroom.doors.http.problems import Problem, ProblemDetails, problem_of
 from postroom.doors.http.requests import answer_bytes, body_of, encode, idempotency_key
