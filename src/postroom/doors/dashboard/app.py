@@ -14,7 +14,7 @@ from litestar.exceptions import HTTPException
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from postroom.base.errors import TryLater
-from postroom.doors.dashboard import domains, login, overview, sandbox, start
+from postroom.doors.dashboard import activity, domains, login, overview, sandbox, start
 from postroom.doors.dashboard.assets import PREFIX as STATIC
 from postroom.doors.dashboard.page import PageError, Pages, render
 from postroom.doors.dashboard.services import Services
@@ -26,6 +26,7 @@ HANDLERS = (
     *start.HANDLERS,
     *login.HANDLERS,
     *overview.HANDLERS,
+    *activity.HANDLERS,
     *domains.HANDLERS,
     *sandbox.HANDLERS,
 )

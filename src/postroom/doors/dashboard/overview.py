@@ -15,10 +15,11 @@ from litestar import Response, get
 from postroom.base.clock import HOUR_MS
 from postroom.base.ids import show_id
 from postroom.doors.dashboard.event_words import EventWords, address_of_event, words_of
+from postroom.doors.dashboard.first_mail import first_mail
 from postroom.doors.dashboard.page import address_of, render, workspace_of
 from postroom.doors.dashboard.reasons import provider_name
 from postroom.doors.dashboard.search import time_text
-from postroom.doors.dashboard.services import Facts, PageRequest, services_of
+from postroom.doors.dashboard.services import PageRequest, services_of
 from postroom.ledger.rows import COUNTERS, WorkspaceRow
 from postroom.store import activity, overview
 from postroom.store.activity import NEWEST, ActivityFilter, FoundEvent
@@ -297,31 +298,6 @@ async def show_feed(request: PageRequest) -> Response[bytes]:
     workspace = await workspace_of(request)
     feed = await services_of(request).database.read(lambda conn: _feed(conn, workspace))
     return render(request, "overview_feed.html", title="Live", at="", feed=feed)
-
-
-@dataclass(frozen=True, slots=True)
-class FirstMail:
-    """The lines that send a first mail."""
-
-    curl: str
-    swaks: str
-    """Empty where this installation takes no SMTP."""
-
-
-def first_mail(facts: Facts) -> FirstMail:
-    """Return the lines that send a first mail, with the key and the password as shell variables."""
-    curl = (
-        f"curl {facts.public_url}/api/v1/messages \\\n"
-        "  -H \"Authorization: Bearer $POSTROOM_KEY\" -H 'Content-Type: application/json' \\\n"
-        '  -d \'{"from": "you@example.com", "to": ["ada@example.net"], "subject": "Hello",\n'
-        '       "html": "<p>Look at <a href=\\"https://example.org/\\">this</a>.</p>"}\''
-    )
-    swaks = (
-        f"swaks --server {facts.smtp} --auth PLAIN \\\n"
-        '  --auth-user "$POSTROOM_USER" --auth-password "$POSTROOM_PASSWORD" \\\n'
-        "  --from you@example.com --to ada@example.net --header 'Subject: Hello'"
-    )
-    return FirstMail(curl, swaks if facts.smtp else "")
 
 
 def _since(at_ms: int, end_ms: int | None = None) -> str:

@@ -24,6 +24,7 @@ SUBJECT_DAYS = 30
 """Words of the subject are looked for in this many days, unless the search names a time itself."""
 
 WORD = "word"
+_ONLY_ONE = ("since", "before", "id")
 KEYS = ("to", "domain", "state", "tag", "provider", "stream", "id", "event", "since", "before")
 """The words before a colon, in the order in which the page lists them."""
 
@@ -70,7 +71,7 @@ class Search:
         return Search(tuple(one for one in self.terms if one != term))
 
     def with_term(self, key: str, value: str) -> "Search":
-        """Return the search with one more term; of `since` and `before` only the last counts."""
+        """Return the search with one more term; of `since`, `before` and `id` only the last counts."""
         return Search(_add(self.terms, Term(key, value)))
 
     @property
@@ -207,7 +208,7 @@ def _bare(value: str, *, quoted: bool) -> Term | None:
 
 
 def _add(terms: tuple[Term, ...], term: Term) -> tuple[Term, ...]:
-    if term.key in ("since", "before"):
+    if term.key in _ONLY_ONE:
         terms = tuple(one for one in terms if one.key != term.key)
     return terms if term in terms else (*terms, term)
 
