@@ -9,6 +9,8 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TypeVar
 
+from postroom.access import audit
+from postroom.access.audit import COMMAND, Actor
 from postroom.access.workspaces import Workspaces
 from postroom.base.clock import Clock
 from postroom.base.errors import WrongInput
@@ -75,18 +77,33 @@ class ApiKeys:
             self._known.remember(presented, row)
         return await self._workspaces.get(row.workspace_id)
 
-    async def create(self, workspace: WorkspaceRow, name: str) -> NewSecret:
+    async def create(self, workspace: WorkspaceRow, name: str, *, by: Actor = COMMAND) -> NewSecret:
         """Make a key for a workspace; `name` is only for people."""
         secret = new_secret("pr_")
         row = ApiKeyRow(
             self._ids.next(), workspace.id, name, secret[:_HINT_LETTERS], secret_hash(secret), self._clock.now_ms()
         )
 
+        note_id = self._ids.next()
+
         def write(tx: Tx) -> None:
             tx.add(row)
+            audit.note(tx, note_id, row.created_ms, by, "api_key.create", subject=name, workspace_id=workspace.id)
 
         await self._database.write(write)
         return NewSecret(row.id, name, secret)
+
+    async def delete(self, workspace: WorkspaceRow, key_id: int, *, by: Actor = COMMAND) -> bool:
+        """Delete a key; tell whether there was one. It works for 15 seconds more at most."""
+        note_id, now = self._ids.next(), self._clock.now_ms()
+
+        def write(tx: Tx) -> bool:
+            name = keys.delete_api_key(tx, workspace.id, key_id)
+            if name is not None:
+                audit.note(tx, note_id, now, by, "api_key.delete", subject=name, workspace_id=workspace.id)
+            return name is not None
+
+        return await self._database.write(write)
 
     async def list(self, workspace: WorkspaceRow) -> list[ApiKeyRow]:
         """Return the keys of a workspace, without their secrets."""
@@ -124,7 +141,9 @@ class SmtpLogins:
         workspace = await self._workspaces.get(row.workspace_id)
         return CheckedLogin(workspace, Stream(row.stream) if row.stream else None) if workspace else None
 
-    async def create(self, workspace: WorkspaceRow, username: str, stream: Stream | None) -> NewSecret:
+    async def create(
+        self, workspace: WorkspaceRow, username: str, stream: Stream | None, *, by: Actor = COMMAND
+    ) -> NewSecret:
         """Make a login. Raises WrongInput where the user name is taken or unfit."""
         if not username or len(username) > 100 or not username.isascii() or not username.isprintable():
             raise WrongInput("username", "a user name has 1 to 100 printable ASCII characters")
@@ -134,11 +153,28 @@ class SmtpLogins:
         fixed = stream.value if stream else ""
         row = SmtpLoginRow(self._ids.next(), workspace.id, username, secret_hash(password), fixed, self._clock.now_ms())
 
+        note_id = self._ids.next()
+
         def write(tx: Tx) -> None:
             tx.add(row)
+            audit.note(
+                tx, note_id, row.created_ms, by, "smtp_login.create", subject=username, workspace_id=workspace.id
+            )
 
         await self._database.write(write)
         return NewSecret(row.id, username, password)
+
+    async def delete(self, workspace: WorkspaceRow, login_id: int, *, by: Actor = COMMAND) -> bool:
+        """Delete a login; tell whether there was one. It works for 15 seconds more at most."""
+        note_id, now = self._ids.next(), self._clock.now_ms()
+
+        def write(tx: Tx) -> bool:
+            name = keys.delete_smtp_login(tx, workspace.id, login_id)
+            if name is not None:
+                audit.note(tx, note_id, now, by, "smtp_login.delete", subject=name, workspace_id=workspace.id)
+            return name is not None
+
+        return await self._database.write(write)
 
     async def list(self, workspace: WorkspaceRow) -> list[SmtpLoginRow]:
         """Return the logins of a workspace, without their passwords."""

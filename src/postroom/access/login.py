@@ -38,6 +38,7 @@ _MOST_STRANGERS = 10_000
 _log = structlog.get_logger(__name__)
 
 WRONG = "Name or password is wrong. After three wrong tries the login is locked for an hour."
+WRONG_AGAIN = "This is not your password. After three wrong tries the login is locked for an hour."
 WRONG_CODE = "This code is wrong or was used already. After three wrong tries the login is locked for an hour."
 LOCKED = (
     "This login is locked for an hour after three wrong tries. Wait, or have another operator unlock it under "
@@ -118,6 +119,18 @@ class Logins:
         if not await self._code_is_right(row, row.totp_secret, code):
             return await self._failed(row, number, address, WRONG_CODE)
         return await self.open(row, address, user_agent)
+
+    async def password_again(self, row: OperatorRow, password: str, address: str) -> Refusal | None:
+        """Check the password of somebody who is logged in; a wrong one counts like one at the door. Raises TryLater."""
+        if wait := self._pace.wait(address, self._clock.monotonic()):
+            return _slow_down(wait)
+        number = await self._begin(row)
+        if number is None:
+            return Refusal(LOCKED)
+        if not await self._passwords.verify(row.password_hash, password):
+            return await self._failed(row, number, address, WRONG_AGAIN)
+        await self._database.write(lambda tx: operators.take_back_try(tx, row.id))
+        return None
 
     async def open(self, row: OperatorRow, address: str, user_agent: str) -> Opened:
         """Begin a session of an operator who has shown all that is needed."""

@@ -114,10 +114,6 @@ class Operators:
 
         await self._database.write(write)
 
-    async def password_is(self, row: OperatorRow, password: str) -> bool:
-        """Tell whether this is the operator's password. Raises TryLater."""
-        return await self._passwords.verify(row.password_hash, password)
-
     async def unlock(self, row: OperatorRow, by: Actor) -> None:
         """Let an operator who was locked out log in again."""
         note_id, now = self._ids.next(), self._clock.now_ms()

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from postroom.access import audit
+from postroom.access.audit import COMMAND, Actor
 from postroom.base.clock import Clock
 from postroom.base.errors import WrongInput
 from postroom.base.ids import IdSource
@@ -49,14 +51,20 @@ class Workspaces:
             )
         return row
 
-    async def create(self, name: str, transport: str = "") -> WorkspaceRow:
-        """Make a workspace. Raises WrongInput where the name is taken or empty."""
-        if not name or len(name) > 100 or not name.isprintable():
+    async def create(self, name: str, transport: str = "", *, by: Actor = COMMAND) -> WorkspaceRow:
+        """Make a workspace. Raises WrongInput where the name is taken or unfit."""
+        if not name or len(name) > 100 or not name.isprintable() or name != name.strip():
             raise WrongInput("name", "a workspace needs a name of 1 to 100 printable characters")
+        # The name is a part of the addresses of its pages.
+        if "/" in name or "\\" in name or name in (".", ".."):
+            raise WrongInput("name", "the name of a workspace has no / or \\ and is more than dots")
         row = WorkspaceRow(self._ids.next(), name, self._clock.now_ms(), transport)
+
+        note_id = self._ids.next()
 
         def write(tx: Tx) -> None:
             tx.add(row)
+            audit.note(tx, note_id, row.created_ms, by, "workspace.create", subject=name, workspace_id=row.id)
 
         if await self._database.read(lambda conn: workspaces.workspace_named(conn, name)) is not None:
             raise WrongInput("name", f"there is a workspace {name!r} already")

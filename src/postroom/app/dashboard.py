@@ -6,7 +6,7 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
 from postroom import __version__
-from postroom.app.keys import public_url
+from postroom.app.keys import dashboard_url, public_url
 from postroom.app.services import Services
 from postroom.doors.dashboard.app import create_dashboard
 from postroom.doors.dashboard.services import Facts
@@ -43,6 +43,7 @@ def make_dashboard(services: Services, watch: Watch) -> ASGIApp:
                 engine="SQLite" if settings.database.startswith("sqlite") else "PostgreSQL",
                 hostname=settings.hostname,
                 public_url=public_url(settings),
+                http_url=dashboard_url(settings) or public_url(settings),
                 transport=f"{way.partition('://')[0]}://{host}" if way else host,
                 smtp=str(submission) if submission else "",
                 node=services.ids.node,

@@ -31,6 +31,12 @@
     }
   });
 
+  // Strips that scroll sideways on a narrow screen begin where one is.
+  for (const here of document.querySelectorAll(".side [aria-current], .tabs [aria-current]")) {
+    const strip = here.closest("nav");
+    strip.scrollLeft = here.offsetLeft + here.offsetWidth / 2 - strip.clientWidth / 2;
+  }
+
   arm(document);
   document.addEventListener("htmx:afterSwap", (event) => arm(event.target));
 })();
