@@ -32,7 +32,7 @@ from postroom.mail.compose import Draft, compose
 from postroom.mail.envelope import Envelope, EnvelopeRecipient, Notify
 from postroom.outbound.submission import Submission
 from postroom.outbound.transport import parse_transport
-from postroom.store import counters, keys, recipients
+from postroom.store import counters, recipients
 from postroom.store.recipients import RecipientFilter
 
 DEFAULT_WORKSPACE = "default"
@@ -168,8 +168,7 @@ class Operations:
         """Delete an API key."""
         workspace = await self._workspace(arguments)
         key_id = _read_id("key", arguments["id"])
-        deleted = await self._services.database.write(lambda tx: keys.delete_api_key(tx, workspace.id, key_id))
-        return _deleted(deleted, arguments["id"])
+        return _deleted(await self._services.api_keys.delete(workspace, key_id), arguments["id"])
 
     async def create_login(self, arguments: Arguments) -> dict[str, Any]:
         """Make an SMTP login."""
@@ -195,8 +194,7 @@ class Operations:
         """Delete an SMTP login."""
         workspace = await self._workspace(arguments)
         login_id = _read_id("log", arguments["id"])
-        deleted = await self._services.database.write(lambda tx: keys.delete_smtp_login(tx, workspace.id, login_id))
-        return _deleted(deleted, arguments["id"])
+        return _deleted(await self._services.logins.delete(workspace, login_id), arguments["id"])
 
     async def create_domain(self, arguments: Arguments) -> dict[str, Any]:
         """Make a domain, or vouch for one."""

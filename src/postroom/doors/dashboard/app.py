@@ -14,7 +14,18 @@ from litestar.exceptions import HTTPException
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from postroom.base.errors import TryLater
-from postroom.doors.dashboard import activity, domains, login, overview, sandbox, start
+from postroom.doors.dashboard import (
+    account,
+    activity,
+    domains,
+    keys,
+    login,
+    overview,
+    sandbox,
+    settings,
+    start,
+    workspaces,
+)
 from postroom.doors.dashboard.assets import PREFIX as STATIC
 from postroom.doors.dashboard.page import PageError, Pages, render
 from postroom.doors.dashboard.services import Services
@@ -25,6 +36,10 @@ _log = structlog.get_logger(__name__)
 HANDLERS = (
     *start.HANDLERS,
     *login.HANDLERS,
+    *account.HANDLERS,
+    *settings.HANDLERS,
+    *workspaces.HANDLERS,
+    *keys.HANDLERS,
     *overview.HANDLERS,
     *activity.HANDLERS,
     *domains.HANDLERS,

@@ -37,6 +37,8 @@ class Facts:
     hostname: str
     public_url: str
     """Beginning of the public addresses, without a final slash."""
+    http_url: str
+    """How programs and operators reach this installation's own listener; without a final slash."""
     transport: str
     """The transport of the installation, without a password."""
     smtp: str
