@@ -144,6 +144,7 @@ async def dashboard(
         "domains": Domains(
             database, ids, clock, sealer, _NoDns(), Installation("mail.postroom.test", "postroom.test"), slow
         ),
+        "webhooks": None,
         "operators": operators,
         "sessions": sessions,
         "logins": Logins(database, ids, clock, sealer, passwords, sessions),

@@ -7,8 +7,9 @@ from postroom.base.ids import IdSource, first_id_at
 from postroom.ledger.rows import EventRow, WorkspaceRow
 from postroom.ledger.webhook_rows import WebhookAttemptRow, WebhookEndpointRow
 from postroom.store import webhook_outbox as outbox
-from postroom.store import webhooks
+from postroom.store import webhook_replay, webhooks
 from postroom.store.database import Database, Tx
+from postroom.store.webhook_replay import count_span
 
 WORKSPACE, OTHER = 1, 2
 
@@ -275,3 +276,21 @@ async def test_the_outbox_of_a_deleted_or_disabled_endpoint_is_found_and_dropped
     assert await database.write(lambda tx: outbox.drop(tx, 1, 1)) == 1
     assert await database.write(lambda tx: outbox.drop(tx, 1, 5)) == 1
     assert await database.read(lambda conn: outbox.without_listener(conn, 10)) == [3]
+
+
+async def test_a_span_is_counted_by_kind_and_not_beyond_its_bound(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await record(database, event(11), event(12, kind="failed"), event(13, kind="opened"), event(14))
+    await record(database, event(15, workspace_id=OTHER))
+
+    async def count(after_id: int, before_id: int, *kinds: str) -> tuple[int, bool]:
+        return await database.read(lambda conn: tuple(count_span(conn, WORKSPACE, after_id, before_id, kinds)))
+
+    assert await count(10, 16) == (4, True)
+    assert await count(11, 14) == (2, True)
+    assert await count(10, 16, "failed", "opened") == (2, True)
+    assert await count(10, 16, "held") == (0, True)
+    monkeypatch.setattr(webhook_replay, "MOST_LOOKED_AT", 2)
+    assert await count(10, 16) == (2, False)
+    assert await count(10, 16, "failed") == (1, False)

@@ -34,6 +34,7 @@ def make_dashboard(services: Services, watch: Watch) -> ASGIApp:
             api_keys=services.api_keys,
             smtp_logins=services.logins,
             domains=services.domains,
+            webhooks=services.webhooks,
             operators=services.operators,
             sessions=services.sessions,
             logins=services.operator_logins,

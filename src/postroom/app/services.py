@@ -30,6 +30,7 @@ from postroom.cluster.nodes import Nodes, data_id_of, read_boot_id
 from postroom.config import Settings
 from postroom.domains.registry import Domains
 from postroom.net.dns import Resolver
+from postroom.net.http_client import HttpClient
 from postroom.outbound.contents import Contents
 from postroom.outbound.messages import Messages
 from postroom.outbound.own_names import Names
@@ -38,6 +39,7 @@ from postroom.store.content import Uploads
 from postroom.store.data_folder import lock_data_folder
 from postroom.store.database import Database, open_database
 from postroom.store.secrets import check_master_key, first_token_key, load_token_keys
+from postroom.webhooks.endpoints import Webhooks
 
 SLOW_THREADS = 2
 SLOW_WAITING = 64
@@ -76,6 +78,9 @@ class Services:
     operator_logins: Logins
     authenticators: Authenticators
     domains: Domains
+    http_client: HttpClient
+    """For addresses that others wrote."""
+    webhooks: Webhooks
     uploads: Uploads
     contents: Contents
     messages: Messages
@@ -129,6 +134,8 @@ async def open_services(settings: Settings, clock: Clock) -> AsyncIterator[Servi
         stack.callback(signers.close)
         resolver = Resolver(settings.resolver, clock=clock)
         stack.push_async_callback(resolver.close)
+        http_client = HttpClient(resolver, allow_private=settings.allow_private)
+        stack.push_async_callback(http_client.close)
         workspaces = Workspaces(database, ids, clock)
         await workspaces.refresh()
         domains = Domains(database, ids, clock, sealer, ResolverDns(resolver), installation(settings), slow)
@@ -153,6 +160,8 @@ async def open_services(settings: Settings, clock: Clock) -> AsyncIterator[Servi
             operator_logins=Logins(database, ids, clock, sealer, passwords, sessions),
             authenticators=Authenticators(database, ids, clock, sealer, settings.hostname),
             domains=domains,
+            http_client=http_client,
+            webhooks=Webhooks(database, ids, clock, sealer, http_client, settings.allow_private),
             uploads=Uploads(database, ids, clock),
             contents=Contents(database),
             messages=Messages(database),

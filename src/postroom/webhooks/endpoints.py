@@ -29,7 +29,8 @@ OVERLAP_HOURS = 24
 """How long the old secret goes on signing beside a new one."""
 _PAGE = 500
 _MOST_PAGES = 100
-"""One call replays or makes due up to 50,000 events; the caller asks again for the rest."""
+MOST_REPLAYED = _PAGE * _MOST_PAGES
+"""Events that one call looks through to replay or makes due; the caller asks again for the rest."""
 
 _encode_kinds = msgspec.json.Encoder().encode
 _decode_ids = msgspec.json.Decoder(list[int]).decode

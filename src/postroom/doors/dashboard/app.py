@@ -24,6 +24,7 @@ from postroom.doors.dashboard import (
     sandbox,
     settings,
     start,
+    webhooks,
     workspaces,
 )
 from postroom.doors.dashboard.assets import PREFIX as STATIC
@@ -43,6 +44,7 @@ HANDLERS = (
     *overview.HANDLERS,
     *activity.HANDLERS,
     *domains.HANDLERS,
+    *webhooks.HANDLERS,
     *sandbox.HANDLERS,
 )
 """The handlers of all pages; each page's module has its own tuple."""

@@ -22,6 +22,7 @@ from postroom.domains.registry import Domains
 from postroom.outbound.transport import TransportSetting
 from postroom.outbound.watch import Watch
 from postroom.store.database import Database
+from postroom.webhooks.endpoints import Webhooks
 
 PageRequest = Request[None, None, State]
 """A request for a page; `session.visit_of` tells who asks."""
@@ -58,6 +59,7 @@ class Services:
     api_keys: ApiKeys
     smtp_logins: SmtpLogins
     domains: Domains
+    webhooks: Webhooks
     operators: Operators
     sessions: Sessions
     logins: Logins

@@ -118,7 +118,7 @@ def attempt_whole(row: WebhookAttemptRow) -> AttemptWhole:
         request_id=row.request_id,
         request_header=_fields(row.request_header),
         response_header=_fields(row.response_header),
-        response_body=_pretty(row.response_body),
+        response_body=pretty(row.response_body),
     )
 
 
@@ -177,7 +177,7 @@ def _joined(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, Iterable) and not isinstance(value, str) else str(value)
 
 
-def _pretty(text: str) -> str:
+def pretty(text: str) -> str:
     """Return JSON with line ends and indents, anything else as it is."""
     try:
         return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
