@@ -90,6 +90,29 @@ def test_ret_full_returns_the_whole_mail(world: World) -> None:
     assert MAIL.partition(b"\r\n\r\n")[2].strip() in returned.as_bytes()
 
 
+def test_a_report_about_an_eight_bit_mail_reaches_an_old_hop_with_the_header_alone(world: World) -> None:
+    """Only the next hop tells whether it takes 8-bit mail, and a message/rfc822 may not be encoded."""
+    mail = MAIL.replace(b"Hi\r\n", "Grüße aus Köln\r\n".encode())
+    returned = {}
+    for number, author in enumerate(["dsn-old@old.test", "dsn-new@author.test"]):
+        world.sink.on("RCPT", "550 5.1.1 No", recipient=f"nobody-8bit-{number}@taker.test")
+        send(world, author, f"nobody-8bit-{number}@taker.test", mail=mail, options=["RET=FULL", "BODY=8BITMIME"])
+        sink = world.old_sink if author.endswith("old.test") else world.sink
+        wait_until(lambda sink=sink, author=author: bool(sink.mails_to(author)), f"a report to {author}")  # type: ignore[misc]
+        (arrived,) = sink.mails_to(author)
+        report = email.message_from_bytes(arrived.data)
+        assert status_of(report)["status"] == "5.1.1"
+        returned[author] = (arrived.data, [part.get_content_type() for part in report.walk()])
+
+    old, kinds = returned["dsn-old@old.test"]
+    assert old.isascii()
+    assert kinds[-1] == "text/rfc822-headers"
+    assert b"Message-ID: <1@author.test>" in old.partition(b"text/rfc822-headers")[2]
+    new, kinds = returned["dsn-new@author.test"]
+    assert "message/rfc822" in kinds
+    assert "Grüße aus Köln".encode() in new
+
+
 def test_a_handed_on_mail_is_reported_where_the_author_asked_for_success(world: World) -> None:
     send(world, "dsn-3@author.test", "somebody-3@taker.test", rcpt=["NOTIFY=SUCCESS"])
 

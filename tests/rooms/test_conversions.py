@@ -1,6 +1,7 @@
 """Lines that are too long, and hops that take seven bits only."""
 
 import base64
+import quopri
 
 import pytest
 from copies import (
@@ -16,7 +17,9 @@ from copies import (
     part,
 )
 
+from postroom.outbound.compile import from_plan
 from postroom.outbound.segments import Variant
+from postroom.outbound.submission import Track
 
 
 def test_a_part_with_a_long_line_goes_as_quoted_printable() -> None:
@@ -116,6 +119,53 @@ def test_a_signed_part_with_octets_above_127_has_no_seven_bit_variant(kind: byte
     assert findings.refused is None
     assert content.seven_bit_refused is not None
     assert content.seven_bit_refused.enhanced == "5.6.3"
+
+
+RETURNED = b"From: ada@example.com\r\nSubject: =?utf-8?q?=C3=A9?=\r\nX-Folded: a\r\n b\r\n"
+REPORT = multipart(
+    b"report; report-type=delivery-status",
+    part(b"It failed\r\n", b"text/plain"),
+    part(b"Final-Recipient: rfc822; x@x.test\r\n", b"message/delivery-status"),
+    part(RETURNED + b"\r\ncaf\xc3\xa9\r\n", b"message/rfc822", b"Content-Transfer-Encoding: 8bit"),
+).replace(b"Subject: s\r\n", b"Subject: s\r\nContent-Transfer-Encoding: 8bit\r\n")
+
+
+def test_a_report_of_ours_returns_the_whole_mail_and_in_seven_bits_its_header() -> None:
+    content, _ = compiled(REPORT, Track.NOTHING, is_report=True)
+    assert content.needs_8bit
+    assert content.seven_bit_refused is None
+    assert copy_of(content).to_bytes().endswith(REPORT.partition(b"\r\n\r\n")[2])
+    copy = copy_of(content, variant=Variant.SEVEN_BIT).to_bytes()
+    assert copy.isascii()
+    assert b"Content-Transfer-Encoding: 8bit" not in copy
+    *others, returned = leaves(copy)
+    assert [one.get_payload(decode=True) for one in others[:1]] == [b"It failed\r\n"]
+    assert returned.get_content_type() == "text/rfc822-headers"
+    assert returned.get_payload(decode=True) == RETURNED
+
+
+def test_a_report_keeps_its_bytes_from_attempt_to_attempt() -> None:
+    content, _ = compiled(REPORT, Track.NOTHING, is_report=True)
+    again = from_plan(content.raw, content.to_plan())
+    for variant in Variant:
+        assert copy_of(again, variant=variant).to_bytes() == copy_of(content, variant=variant).to_bytes()
+
+
+def test_reports_of_others_are_not_cut() -> None:
+    content, _ = compiled(REPORT, Track.NOTHING)
+    assert content.seven_bit_refused is not None
+
+
+@pytest.mark.parametrize("kind", [b"global", b"global-headers", b"global-delivery-status"])
+def test_mail_with_utf_8_in_its_header_may_be_encoded_where_it_is_a_part(kind: bytes) -> None:
+    inner = "Subject: Grüße\r\n\r\n".encode() + b"x = y \r\n" * 3
+    raw = multipart(b"mixed", part(inner, b"message/" + kind, b"Content-Transfer-Encoding: 8bit"))
+    content, _ = compiled(raw)
+    assert content.seven_bit_refused is None
+    copy = copy_of(content, variant=Variant.SEVEN_BIT).to_bytes()
+    assert copy.isascii()
+    encoded = copy.partition(b"quoted-printable\r\n\r\n")[2].partition(b"\r\n--=_b")[0]
+    assert quopri.decodestring(encoded) == inner
 
 
 def test_raw_utf_8_in_a_header_field_needs_smtputf8() -> None:

@@ -267,6 +267,7 @@ class Acceptance:
             track=submission.track,
             is_bulk=submission.stream is Stream.BULK,
             is_personal=submission.personal,
+            is_report=submission.source == OWN_SOURCE,
         )
 
     def _message(

@@ -50,6 +50,8 @@ class CompileOptions:
     """The author's List-Unsubscribe, Feedback-ID and CFBL fields are taken out, copies get ours."""
     is_personal: bool = False
     """To and Message-ID are the recipient's own."""
+    is_report: bool = False
+    """A report of our own about another mail: what it returns may be left out where a hop takes no 8-bit mail."""
 
     def __post_init__(self) -> None:
         """Refuse an address that could end its attribute or line."""
@@ -58,7 +60,9 @@ class CompileOptions:
 
     def to_bytes(self) -> bytes:
         """Return the options as bytes for the content's key: equal options, equal bytes."""
-        return msgspec.msgpack.encode((VERSION, self.tracking_url, self.track.value, self.is_bulk, self.is_personal))
+        facts = (VERSION, self.tracking_url, self.track.value, self.is_bulk, self.is_personal)
+        # Keys of what is stored stay as they are: only a report's says more.
+        return msgspec.msgpack.encode((*facts, True) if self.is_report else facts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +149,7 @@ def compile_content(raw: bytes, options: CompileOptions) -> tuple[Compiled, Find
     plans = flag_long_edits(raw, texts.plans, options.tracking_url)
     has_long_line = long_line(raw, 0, len(raw)) >= 0
     if has_long_line or not is_ascii:
-        plans = flag_conversions(raw, parts, plans)
+        plans = flag_conversions(raw, parts, plans, is_report=options.is_report)
     names = {field.name for field in header.fields}
     plan = Plan(
         VERSION,

@@ -44,6 +44,12 @@ def materialise(raw: bytes, plan: Plan, variant: Variant) -> Segments:
     position = plan.body_start
     top_field = b""
     for part in plan.parts:
+        if part.flags & PartFlag.IS_RETURNED:
+            if variant is Variant.SEVEN_BIT:
+                builder.raw_span(position, part.field_start)
+                builder.text(_returned_header(raw[part.start : part.end]))
+                position = part.end
+            continue
         changes = _must_change(part, variant)
         if changes and part.encoding in (Encoding.IDENTITY, Encoding.MULTIPART):
             field = _ENCODING_FIELDS[_other_encoding(part)]
@@ -60,6 +66,14 @@ def materialise(raw: bytes, plan: Plan, variant: Variant) -> Segments:
     builder.raw_span(position, len(raw))
     header, to_index, message_id_index = _header(raw, plan, top_field)
     return builder.finish(header, to_index, message_id_index)
+
+
+def _returned_header(mail: bytes) -> bytes:
+    """Return the part that returns a mail's header (RFC 6522 4), with its own header."""
+    header = mail[: mail.find(b"\r\n\r\n") + 2] or mail
+    encoding = b"7bit" if header.isascii() else b"quoted-printable"
+    written = header if header.isascii() else write_quoted_printable(header)
+    return b"Content-Type: text/rfc822-headers\r\nContent-Transfer-Encoding: " + encoding + b"\r\n\r\n" + written
 
 
 def _around(tracking_url: str) -> _Around:

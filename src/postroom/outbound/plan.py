@@ -55,6 +55,8 @@ class PartFlag(IntFlag):
     IS_TEXT = 1
     HAS_8BIT = 2
     HAS_LONG_LINE = 4
+    IS_RETURNED = 8
+    """A mail that a report of ours returns: in 7 bits it is only its header. The field's span is the whole header."""
 
 
 class PartPlan(NamedTuple):
