@@ -96,12 +96,12 @@ def test_files_are_listed_with_name_type_size_and_content_id() -> None:
         b"related",
         part(b'<img src="cid:logo@x">', b"text/html"),
         part(lines_of(PNG), b"image/png", b"Content-ID: <logo@x>", b"Content-Transfer-Encoding: base64",
-             b"Content-Disposition: inline"),
+             b'Content-Disposition: inline; filename="logo.png"'),
         part(b"a,b\r\n", b"text/csv", b'Content-Disposition: attachment; filename="sheet.csv"'),
         part(b"Subject: x\r\n\r\ny", b"message/rfc822"),
     )  # fmt: skip
     assert files(raw) == [
-        ("part-2.png", "image/png", len(PNG), "logo@x", False),
+        ("logo.png", "image/png", len(PNG), "logo@x", False),
         ("sheet.csv", "text/csv", 5, "", True),
         ("part-4.eml", "message/rfc822", 15, "", True),
     ]

@@ -15,6 +15,7 @@ from postroom.base.tokens import TokenKind
 from postroom.doors.dashboard.mail_frame import CSP
 from postroom.ledger.rows import SandboxCopyRow
 from postroom.store import sandbox
+from postroom.store.database import statement
 
 RCP = show_id("rcp", 7)
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(200))
@@ -289,3 +290,16 @@ async def test_the_width_and_the_dark_preview_leave_the_frame_as_it_is(world: Wo
     frame = page.css_first("iframe")
     assert frame is not None
     assert frame.attributes["src"] == f"{COPY}/html"
+
+
+async def test_opens_and_clicks_are_marked_those_of_machines_apart(world: World) -> None:
+    await keep(world, TRACKED, 7, 8)
+    database = world.services.database
+    await database.write(lambda tx: tx.run(statement("UPDATE recipient SET opened_ms = 1, clicked_ms = 1")))
+    await database.write(lambda tx: tx.run(statement("UPDATE recipient SET human_opened_ms = 1 WHERE id = 7")))
+    rows = LexborHTMLParser((await world.get(INBOX)).text).css(".inbox-marks")
+    assert [" ".join(row.text().split()) for row in rows] == [
+        "clicked by a machineopened by a machine",
+        "clicked by a machineopened",
+    ]
+    assert (await world.get(COPY)).status_code == 200

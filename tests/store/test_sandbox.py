@@ -99,3 +99,13 @@ async def test_a_showing_goes_with_its_copy(database: Database) -> None:
     await database.write(lambda tx: sandbox.note_showing(tx, 1, 1, 7_000))
     await database.write(lambda tx: sandbox.purge_sandbox(tx, 1, 2))
     assert await database.read(lambda conn: sandbox.first_shown_ms(conn, 1, 1)) is None
+
+
+async def test_copies_that_came_next_are_found_from_one_of_them(database: Database) -> None:
+    await mail_to(database, 1, 2, 3, 4)
+    await mail_to(database, 5, 6, workspace_id=2)
+    await mail_to(database, 7, 8, address="same@a.test")
+    assert [row.recipient_id for row in await database.read(lambda conn: sandbox.newer(conn, 1, 1, limit=2))] == [3, 2]
+    found = await database.read(lambda conn: sandbox.newer(conn, 1, 1, address_key="same@a.test"))
+    assert [row.recipient_id for row in found] == [8, 7]
+    assert await database.read(lambda conn: sandbox.newer(conn, 2, 1, address_key="same@a.test")) == []

@@ -192,14 +192,15 @@ def _file(raw: bytes, parts: Sequence[Part], number: int) -> File:
     media_type = text_of(part.media_type)
     size_bytes = len(_decoded(raw, part))
     content_id = decode_words(_first(raw, header.fields, b"content-id")).strip().strip("<>")
-    name = _file_name(split_value(disposition)[1].get(b"filename") or part.parameters.get(b"name", b""))
+    word, parameters = split_value(disposition)
+    name = _file_name(parameters.get(b"filename") or part.parameters.get(b"name", b""))
     return File(
         number,
         name or f"part-{number}{_suffix(media_type)}",
         media_type,
         size_bytes,
         content_id,
-        part.disposition == b"attachment" or not content_id,
+        word == b"attachment" or not content_id,
     )
 
 

@@ -45,6 +45,23 @@ _INBOX_OF = statement(
     ORDER BY r.id DESC LIMIT ?
     """
 )
+# The next ones that came after a copy.
+_NEWER = statement(
+    f"""
+    SELECT {_INBOX_COLUMNS}
+    FROM (SELECT recipient_id FROM sandbox_copy WHERE workspace_id = ? AND recipient_id > ?
+          ORDER BY recipient_id LIMIT ?) s
+    JOIN recipient r ON r.id = s.recipient_id {_INBOX_JOINS} ORDER BY r.id DESC
+    """
+)
+_NEWER_OF = statement(
+    f"""
+    SELECT {_INBOX_COLUMNS} FROM recipient r {_INBOX_JOINS}
+    WHERE r.workspace_id = ? AND r.address_key = ? AND r.id > ?
+      AND EXISTS (SELECT 1 FROM sandbox_copy s WHERE s.recipient_id = r.id)
+    ORDER BY r.id LIMIT ?
+    """
+)
 _SHOWN = statement("SELECT shown_ms FROM sandbox_showing WHERE recipient_id = ? AND workspace_id = ?")
 
 # The oldest copies that retention takes; recipient ids grow with time.
@@ -102,6 +119,17 @@ def inbox(
     else:
         rows = conn.all(_INBOX_OF, (workspace_id, address_key, before, workspace_id, limit))
     return [InboxRow._make(row) for row in rows]
+
+
+def newer(
+    conn: Conn, workspace_id: int, after_id: int, *, address_key: str | None = None, limit: int = 5
+) -> list[InboxRow]:
+    """Return the copies that came next after one, the newest first; of all recipients or of those with an address."""
+    if address_key is None:
+        rows = conn.all(_NEWER, (workspace_id, after_id, limit))
+    else:
+        rows = conn.all(_NEWER_OF, (workspace_id, address_key, after_id, limit))
+    return sorted((InboxRow._make(row) for row in rows), reverse=True)
 
 
 def first_shown_ms(conn: Conn, workspace_id: int, recipient_id: int) -> int | None:

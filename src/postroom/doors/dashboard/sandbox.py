@@ -30,8 +30,9 @@ from postroom.store.sandbox import InboxRow, wire_copy
 _log = structlog.get_logger(__name__)
 
 _PAGE = 50
-_BESIDE = 25
-"""Copies that are listed beside the one that is read."""
+_BESIDE = 20
+"""Copies that are listed beside the one that is read, itself among them."""
+_NEWER_BESIDE = 5
 _VIEWS = ("html", "text", "source", "links", "files")
 _LABELS = {"html": "Mail", "text": "Plain text", "source": "Source", "links": "Links and header", "files": "Files"}
 
@@ -88,7 +89,7 @@ async def show_copy(request: PageRequest) -> Response[bytes]:
     width = "phone" if query.get("width") == "phone" else ""
     dark = "1" if query.get("dark") == "1" else ""
     here = f"{address_of(workspace, 'sandbox')}/{show_id('rcp', recipient_id)}"
-    beside = await _inbox(services, workspace, asked, recipient_id + 1, _BESIDE)
+    beside = await _beside(services, workspace, asked, recipient_id)
     keys = services.token_keys()
     links = await services.slow.run(lambda: links_of(kept.reading, recipient_id, keys, kept.targets))
     reading = kept.reading
@@ -203,6 +204,17 @@ async def _inbox(
     return await services.database.read(
         lambda conn: sandbox.inbox(conn, workspace.id, address_key=key, before_id=before_id, limit=limit)
     )
+
+
+async def _beside(services: Services, workspace: WorkspaceRow, asked: str, recipient_id: int) -> list[InboxRow]:
+    """Return a copy between those that came before and after it, the newest first."""
+    key = address_key(asked) if asked else None
+
+    def read(conn: Conn) -> list[InboxRow]:
+        after = sandbox.newer(conn, workspace.id, recipient_id, address_key=key, limit=_NEWER_BESIDE)
+        return after + sandbox.inbox(conn, workspace.id, address_key=key, before_id=recipient_id + 1, limit=_BESIDE)
+
+    return await services.database.read(read)
 
 
 async def _kept(services: Services, workspace: WorkspaceRow, recipient_id: int) -> _Kept:
