@@ -22,6 +22,7 @@ _PROGRAMS = {
     "saslpasswd2": ("/usr/sbin/saslpasswd2",),
     "chromium": ("chromium",),
     "node": ("node",),
+    "systemd-analyze": ("systemd-analyze",),
 }
 _NEEDS_ROOT = {"postfix"}
 
@@ -33,7 +34,7 @@ def require_peer(name: str) -> None:
     """Skip the calling test, with the reason, when this machine cannot run the peer `name`.
 
     Names: postgresql, postfix, opendkim, swaks, swaks-tls, strace, ip, ss, curl, wrk, nginx,
-    saslpasswd2, chromium, node, nodemailer. Under POSTROOM_REQUIRE_PEERS=1 every
+    saslpasswd2, chromium, node, nodemailer, systemd-analyze. Under POSTROOM_REQUIRE_PEERS=1 every
     skip is a failure (tests/conftest.py).
     """
     if reason := missing(name):
