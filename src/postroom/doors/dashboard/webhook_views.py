@@ -138,7 +138,7 @@ def _fares(health: EndpointHealth, now_ms: int) -> tuple[str, str, str]:
         return "bad", "Failing", f"{begun} ({tried}): {_stop(progress.last_error)}{pause}"
     if progress.last_success_ms is not None:
         return "good", "Working", f"Last told {in_words(progress.last_success_ms, now_ms)}."
-    return "idle", "Waiting", "Nothing was told yet; the first event that it asks for will be."
+    return "idle", "New", "Nothing was told yet; the first event that it asks for will be."
 
 
 def _waiting(health: EndpointHealth, now_ms: int) -> str:
