@@ -71,7 +71,10 @@ def _decide(
         else:
             tries = row.tries + 1
             pause = max(retry.pause_ms(tries, chance), reply.retry_after_ms or 0)
-            later.append(row._replace(due_ms=now_ms + pause, tries=tries, first_tried_ms=first_ms))
+            # The last try comes when the days are over, not some hours after.
+            left = failing.failing_since_ms + retry.GIVE_UP_MS - now_ms
+            due_ms = now_ms + (min(pause, left) if left > 0 else pause)
+            later.append(row._replace(due_ms=due_ms, tries=tries, first_tried_ms=first_ms))
     return given_up, later
 
 

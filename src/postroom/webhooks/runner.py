@@ -92,6 +92,11 @@ class Runner:
         self._is_slow = False
         self._idle_since = tools.clock.monotonic()
 
+    @property
+    def requests(self) -> int:
+        """How many requests are under way."""
+        return len(self._requests)
+
     def wake(self) -> None:
         """Look for events: some were recorded, or are due."""
         self._news = True
@@ -188,7 +193,9 @@ class Runner:
             rows = self._next_rows()
             if not rows:
                 return
-            self._requests.start(self._tell(rows), str(self.endpoint_id))
+            request = self._requests.start(self._tell(rows), str(self.endpoint_id))
+            # Behind the nursery's own callback: whoever wakes sees the place that became free.
+            request.add_done_callback(lambda _: self._awake.set())
 
     def _next_rows(self) -> list[Waiting]:
         """Take what goes into one request out of the window."""
@@ -237,7 +244,6 @@ class Runner:
                 self._known.difference_update(one.event_id for one in self._window.pop(key, ()))
         self._known.difference_update(row.event_id for row in rows)
         self._idle_since = self._tools.clock.monotonic()
-        self._awake.set()
 
     async def _tell_now(self, rows: list[Waiting]) -> bool:
         """Send one request and settle it; return whether all its events were told."""

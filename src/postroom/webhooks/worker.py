@@ -71,6 +71,11 @@ class Worker:
         """How many endpoints this node works on."""
         return len(self._runners)
 
+    @property
+    def requests(self) -> int:
+        """How many requests are under way."""
+        return sum(runner.requests for runner in self._runners.values())
+
     async def run(self) -> None:
         """Tell until cancelled."""
         async with asyncio.TaskGroup() as tasks:
