@@ -11,13 +11,14 @@ from typing import Any
 from postroom.app.check.run import check_running
 from postroom.app.control import Operation
 from postroom.app.demo.operation import fill
+from postroom.app.keeping_operations import KeepingOperations
 from postroom.app.keys import dashboard_url
 from postroom.app.operator_operations import OperatorOperations
 from postroom.app.outbound import Outbound
 from postroom.app.services import Services, open_services
 from postroom.base.clock import HOUR_MS, SystemClock
 from postroom.base.errors import WrongInput
-from postroom.base.ids import parse_id, show_id
+from postroom.base.ids import first_id_at, parse_id, show_id
 from postroom.config import Settings
 from postroom.domains.records import DnsRecord
 from postroom.domains.registry import may_send
@@ -34,6 +35,7 @@ from postroom.outbound.submission import Submission
 from postroom.outbound.transport import parse_transport
 from postroom.store import counters, recipients
 from postroom.store.recipients import RecipientFilter
+from postroom.upkeep.periods import read_age
 
 DEFAULT_WORKSPACE = "default"
 DEFAULT_LOGIN = "postroom"
@@ -81,6 +83,7 @@ class Operations:
             "check": self.check,
             **moves,
             **OperatorOperations(self._services).by_name(),
+            **KeepingOperations(self._services).by_name(),
         }
 
     async def init(self, arguments: Arguments) -> dict[str, Any]:
@@ -230,7 +233,9 @@ class Operations:
         state = arguments.get("state")
         states = (RecipientState(state).value,) if state else tuple(one.value for one in _QUEUE_STATES)
         domain = domain_key(arguments["domain"]) if arguments.get("domain") else None
-        asked = RecipientFilter(states=states, domain=domain)
+        if arguments.get("restored") and not state:
+            states = (RecipientState.HELD.value, RecipientState.IN_DOUBT.value)
+        asked = RecipientFilter(states=states, domain=domain, restored=bool(arguments.get("restored")))
         limit = int(arguments.get("limit", 50))
         rows = await self._services.database.read(lambda conn: recipients.page(conn, workspace.id, asked, limit))
         now = self._services.clock.now_ms()
@@ -262,7 +267,7 @@ class Operations:
         async def perform(arguments: Arguments) -> dict[str, Any]:
             workspace = await self._workspace(arguments)
             services = self._services
-            asked = _selection(arguments)
+            asked = _selection(arguments, services.clock.now_ms())
             moved = await move_selected(
                 services.database, services.ids, services.clock, workspace.id, move, asked, "operator"
             )
@@ -285,15 +290,19 @@ class Operations:
         return row
 
 
-def _selection(arguments: Arguments) -> RecipientFilter:
+def _selection(arguments: Arguments, now_ms: int) -> RecipientFilter:
     ids = tuple(_read_id("rcp", one) for one in arguments.get("recipients", ()))
     message, domain = arguments.get("message"), arguments.get("domain")
-    if not ids and not message and not domain and not arguments.get("all"):
-        raise WrongInput("recipients", "name recipients (rcp_…), --message, --domain or --all")
+    restored, age = bool(arguments.get("restored")), arguments.get("older_than")
+    if not ids and not message and not domain and not restored and not arguments.get("all"):
+        raise WrongInput("recipients", "name recipients (rcp_…), --message, --domain, --restored or --all")
     return RecipientFilter(
         ids=ids or None,
         message_id=_read_id("msg", message) if message else None,
         domain=domain_key(domain) if domain else None,
+        stream=Stream(arguments["stream"]).value if arguments.get("stream") else None,
+        restored=restored,
+        before_id=first_id_at(now_ms - read_age(age, "older_than")) if age else None,
     )
 
 

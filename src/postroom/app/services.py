@@ -38,6 +38,7 @@ from postroom.outbound.transport import TransportKind, TransportSetting, parse_t
 from postroom.store.content import Uploads
 from postroom.store.data_folder import lock_data_folder
 from postroom.store.database import Database, open_database
+from postroom.store.restorations import refuse_unfinished
 from postroom.store.secrets import check_master_key, first_token_key, load_token_keys
 from postroom.webhooks.endpoints import Webhooks
 
@@ -123,6 +124,7 @@ async def open_services(settings: Settings, clock: Clock) -> AsyncIterator[Servi
         sealer = Sealer(master_key(settings))
         database = await open_database(settings.database, clock=clock)
         stack.push_async_callback(database.close)
+        await database.read(refuse_unfinished)
         await database.write(lambda tx: check_master_key(tx, sealer, clock.now_ms()))
         nodes = Nodes(database, clock, data_id_of(settings.data), read_boot_id(), ",".join(sorted(settings.roles)))
         ids = IdSource(await nodes.join(), clock)

@@ -23,6 +23,8 @@ COMMANDS = {
     "key": ("postroom.cli.key", "Make and list API keys."),
     "smtp-login": ("postroom.cli.smtp_login", "Make and list SMTP logins."),
     "operator": ("postroom.cli.operator", "Make, list and unlock those who log in to the dashboard."),
+    "backup": ("postroom.cli.backup", "Write a backup while mail flows."),
+    "restore": ("postroom.cli.restore", "Bring a backup back; nothing is sent by itself."),
     "recount": ("postroom.cli.recount", "Count the counters again from the ledger."),
     "demo": ("postroom.cli.demo", "Fill a workspace with made-up mail, to see the pages full."),
 }

@@ -20,6 +20,9 @@ def _selection(function: _F) -> _F:
         click.argument("recipients", nargs=-1),
         click.option("--message", default="", help="All recipients of a message (msg_…)."),
         click.option("--domain", default="", help="All recipients at a domain."),
+        click.option("--restored", is_flag=True, help="Those that came back from a backup and were not moved since."),
+        click.option("--stream", type=click.Choice(["transactional", "bulk"]), help="Only mail of this stream."),
+        click.option("--older-than", default="", help="Only mail accepted before that, such as 90m, 2h or 3d."),
         click.option("--all", "everything", is_flag=True, help="All recipients of the workspace."),
         click.option("--workspace", default="default", show_default=True),
         click.option("--json", "as_json", is_flag=True, help="Print JSON."),
@@ -32,11 +35,13 @@ def _selection(function: _F) -> _F:
 @click.option("--workspace", default="default", show_default=True)
 @click.option("--state", default="", help="Only recipients in this state.")
 @click.option("--domain", default="", help="Only recipients at a domain.")
+@click.option("--restored", is_flag=True, help="Only what came back from a backup and was not moved since.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def list_(workspace: str, state: str, domain: str, limit: int, as_json: bool) -> None:
+def list_(workspace: str, state: str, domain: str, restored: bool, limit: int, as_json: bool) -> None:
     """List waiting recipients with the reason and the time of the next try in words."""
-    result = operate("queue.list", {"workspace": workspace, "state": state, "domain": domain, "limit": limit})
+    asked = {"workspace": workspace, "state": state, "domain": domain, "restored": restored, "limit": limit}
+    result = operate("queue.list", asked)
     if as_json:
         show_json(result)
         return
@@ -50,7 +55,15 @@ def _mover(name: str, done: str) -> None:
     @command.command(name, help=f"{name.capitalize()} recipients: by id (rcp_…), message, domain, or all.")
     @_selection
     def move(
-        recipients: tuple[str, ...], message: str, domain: str, everything: bool, workspace: str, as_json: bool
+        recipients: tuple[str, ...],
+        message: str,
+        domain: str,
+        restored: bool,
+        stream: str | None,
+        older_than: str,
+        everything: bool,
+        workspace: str,
+        as_json: bool,
     ) -> None:
         result = operate(
             f"queue.{name}",
@@ -59,6 +72,9 @@ def _mover(name: str, done: str) -> None:
                 "recipients": list(recipients),
                 "message": message,
                 "domain": domain,
+                "restored": restored,
+                "stream": stream or "",
+                "older_than": older_than,
                 "all": everything,
             },
         )

@@ -33,3 +33,21 @@ def list_(as_json: bool) -> None:
         return
     for one in result:
         click.echo(f"{one['id']}  {one['name']}  {one['transport'] or '(transport of the installation)'}")
+
+
+@command.command("keep")
+@click.argument("name")
+@click.option("--bodies", default="", help="Contents, after the last recipient settled (30d).")
+@click.option("--hits", default="", help="Hits with network address and agent (30d).")
+@click.option("--ledger", default="", help="Messages, recipients and events, after the last event (400d).")
+@click.option("--sandbox", default="", help="Copies that the sandbox kept (30d).")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def keep(name: str, bodies: str, hits: str, ledger: str, sandbox: str, as_json: bool) -> None:
+    """Set how long the workspace NAME keeps what, as 30d or 36h; without options show it."""
+    given = {"workspace": name, "bodies": bodies, "hits": hits, "ledger": ledger, "sandbox": sandbox}
+    result = operate("workspace.keep", given)
+    if as_json:
+        show_json(result)
+        return
+    for what in ("bodies", "hits", "ledger", "sandbox"):
+        click.echo(f"{what:<8} {result[what]}")

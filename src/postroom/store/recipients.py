@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Select, select
 
 from postroom.ledger.rows import RecipientRow
-from postroom.store import schema
+from postroom.store import restorations, schema
 from postroom.store.database import Conn, Tx, statement
 from postroom.store.messages import has_tag
 
@@ -85,6 +85,8 @@ class RecipientFilter:
     least_id: int | None = None
     before_id: int | None = None
     """Only ids below: the cursor, or the end of a time."""
+    restored: bool = False
+    """Only those that came back from a backup and were not moved since."""
 
 
 class Depth(NamedTuple):
@@ -182,6 +184,8 @@ def _filtered(query: Select[Any], workspace_id: int, asked: RecipientFilter) -> 
         query = query.where(_R.provider == asked.provider)
     if asked.ids is not None:
         query = query.where(_R.id.in_(asked.ids))
+    if asked.restored:
+        query = query.where(_R.reason.startswith(restorations.REASON, autoescape=True))
     if asked.least_id is not None:
         query = query.where(_R.id >= asked.least_id)
     if asked.before_id is not None:

@@ -34,6 +34,14 @@ def check_master_key(tx: Tx, sealer: Sealer, now_ms: int) -> None:
         raise WrongMasterKey("the canary of the database holds something else: the database was changed by hand")
 
 
+def is_master_key(sealer: Sealer, sealed_canary: bytes) -> bool:
+    """Tell whether a canary was sealed with this key."""
+    try:
+        return sealer.open(sealed_canary, _row(_CANARY)) == _CANARY_VALUE
+    except CannotOpen:
+        return False
+
+
 def load_token_keys(reader: Conn | Tx, sealer: Sealer) -> TokenKeys | None:
     """Return the ring, or None where there is no key yet. Raises CannotOpen.
 

@@ -8,7 +8,8 @@ from postroom.base.errors import WrongInput
 from postroom.ledger.keeping_rows import KeepingRow
 
 _FORM = re.compile(r"([1-9][0-9]{0,4})([hd])", re.ASCII)
-_UNITS = {"h": HOUR_MS, "d": DAY_MS}
+_AGE = re.compile(r"([0-9]{1,5})([mhd])", re.ASCII)
+_UNITS = {"m": HOUR_MS // 60, "h": HOUR_MS, "d": DAY_MS}
 LEAST_MS = DAY_MS
 """A shorter time would take contents away while their mail may still be asked for."""
 MOST_MS = 3_650 * DAY_MS
@@ -52,6 +53,14 @@ def read_period(text: str, field: str) -> int:
     if not LEAST_MS <= period_ms <= MOST_MS:
         raise WrongInput(field, f"{field} is {text!r}; write a time from 1d to 3650d, such as 30d or 36h")
     return period_ms
+
+
+def read_age(text: str, field: str) -> int:
+    """Return milliseconds of an age such as `90m`, `2h` or `3d`. Raises WrongInput."""
+    match = _AGE.fullmatch(text.strip())
+    if match is None:
+        raise WrongInput(field, f"{field} is {text!r}; write a time such as 90m, 2h or 3d")
+    return int(match[1]) * _UNITS[match[2]]
 
 
 def show_period(period_ms: int) -> str:
