@@ -1,11 +1,13 @@
 """What an operator sees of a running server: metrics, health, the log."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 from journeys_world import World
+from peers.require import ROOT
 from running_server import RunningServer
 
 
@@ -33,6 +35,19 @@ def test_metrics_tell_what_the_server_does_and_name_nobody(sandbox: RunningServe
     assert page["process_resident_memory_bytes"] > 1 << 20
     assert any(name.startswith("postroom_build_info{") for name in page)
     assert not [name for name in page if "measured.test" in name or "Spoon" in name or "default" in name]
+
+
+def test_every_metric_is_in_the_docs_and_every_alert_knows_its_metric(sandbox: RunningServer) -> None:
+    page = sandbox.fetch("GET", "/metrics").body.decode()
+    served = {line.split()[2] for line in page.splitlines() if line.startswith("# TYPE postroom_")}
+    docs = (ROOT / "docs" / "operating.md").read_text()
+
+    named = set(re.findall(r"postroom_[a-z_]+", docs))
+
+    assert len(served) > 15
+    assert served <= named, f"not in docs/operating.md: {sorted(served - named)}"
+    known = served | {f"{name}_bucket" for name in served}
+    assert named <= known, f"nobody serves {sorted(named - known)}"
 
 
 def checked(server: RunningServer, *words: str, code: int = 0) -> list[dict[str, str]]:
