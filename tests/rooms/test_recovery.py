@@ -10,13 +10,13 @@ from queue_rows import LATER, NO, NOW, OK, Queue, ids_of
 from postroom.base.clock import DAY_MS, HOUR_MS, ManualClock
 from postroom.base.errors import TryLater
 from postroom.ledger.rows import DestinationRow, NodeRow, RecipientRow
+from postroom.outbound.flights import LEASE_MS
 from postroom.outbound.journal import Flights
 from postroom.outbound.notifications import Notices
 from postroom.outbound.recover import Recovery
 from postroom.outbound.retry import RetrySchedule
 from postroom.outbound.settle import retries_in_doubt
 from postroom.outbound.settler import Settler
-from postroom.outbound.worker import LEASE_MS
 from postroom.store import content, idempotency, nodes, queue, sites
 from postroom.store.database import open_database
 from postroom.upkeep.chores import LONGEST_UPLOAD_MS, Chore, Sweeps, Upkeep

@@ -14,6 +14,7 @@ from postroom.base.errors import TryLater
 from postroom.ledger.outcomes import Outcome
 from postroom.ledger.rows import SandboxCopyRow, SuppressionRow
 from postroom.outbound.attempt import Attempted, Work
+from postroom.outbound.flights import LEASE_MS
 from postroom.outbound.hops import Hop
 from postroom.outbound.messages import Messages
 from postroom.outbound.notifications import Notices
@@ -23,7 +24,7 @@ from postroom.outbound.settle import Decision
 from postroom.outbound.settler import Settler
 from postroom.outbound.sites import Sites
 from postroom.outbound.transport import NextHop, TransportKind
-from postroom.outbound.worker import BELIEVED_MS, LEASE_MS, Worker
+from postroom.outbound.worker import BELIEVED_MS, Worker
 from postroom.store import queue
 from postroom.store.database import Conn, Database, open_database
 from postroom.store.queue import DueLane

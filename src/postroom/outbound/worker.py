@@ -11,7 +11,6 @@ A fault in one turn of a loop is logged and the loop goes on.
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
@@ -27,6 +26,7 @@ from postroom.ledger.states import RecipientState, Stream
 from postroom.mail.smtp_reply import SmtpReply
 from postroom.outbound.attempt import Attempted, Work
 from postroom.outbound.claims import Claims, claim_turns
+from postroom.outbound.flights import LEASE_MS, Flight, Flights, Key
 from postroom.outbound.hops import Hop
 from postroom.outbound.lanes import Lanes, Turn
 from postroom.outbound.messages import Messages
@@ -39,7 +39,6 @@ from postroom.store.queue import DueLane
 
 _log = structlog.get_logger(__name__)
 
-LEASE_MS = 300_000
 BELIEVED_MS = 60_000
 """A claim that could not begin within this is given back: whether its address is suppressed is asked again then."""
 _RENEW_SECONDS = 60.0
@@ -84,16 +83,6 @@ class Hops(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class _InFlight:
-    claimed: Claimed
-    message: MessageRow
-    site: str
-    """Whose slot it holds; its hop may have moved to another since."""
-    stream: Stream
-    ended: bool = False
-
-
 class Worker:
     """Delivers the due mail of one node. `run` until cancelled; `stop` before."""
 
@@ -124,19 +113,14 @@ class Worker:
         self._attempts = attempts
         self._messages = messages
         self._settler = settler
-        self._give_back = give_back
         self._retries_in_doubt = retries_in_doubt
         self._jitter = jitter
         self.lanes = Lanes()
-        self._in_flight: dict[tuple[int, int], _InFlight] = {}
-        self._starting: set[tuple[int, int]] = set()
-        self._strays: set[tuple[int, int]] = set()
+        self._flights = Flights(database, clock, lambda: ids.node, give_back)
         self._tried: list[Tried] = []
         self._unsettled: list[Tried] = []
         self._work_waits = asyncio.Event()
         self._outcomes_wait = asyncio.Event()
-        self._nothing_in_flight = asyncio.Event()
-        self._nothing_in_flight.set()
         self._claims_ended = asyncio.Event()
         self._stopping = False
         self.signatures = 0
@@ -156,7 +140,7 @@ class Worker:
     @property
     def in_flight(self) -> int:
         """How many recipients are claimed and not settled."""
-        return len(self._in_flight)
+        return len(self._flights)
 
     async def run(self) -> None:
         """Deliver until cancelled."""
@@ -180,7 +164,7 @@ class Worker:
         await self._attempts.drain(max(0.0, seconds - _CLAIM_END_SECONDS - _FLUSH_SECONDS))
         try:
             async with asyncio.timeout(_FLUSH_SECONDS):
-                await self._nothing_in_flight.wait()
+                await self._flights.wait_for_the_last()
         except TimeoutError:
             _log.warning("stopped with unsettled tries; the next start resolves them", recipients=self.in_flight)
 
@@ -237,11 +221,11 @@ class Worker:
                     self._free_slot(turn)
                 if got + claims.suppressed(turn.lane.id) < turn.count:
                     self.lanes.exhausted(turn)
-        self._starting = {(one.id, one.epoch) for one in claims.all()}
+        self._flights.about_to_begin(claims.all())
         try:
             await self._start(claims, {turn.lane.id: turn for turn in turns}, now_ms)
         finally:
-            self._starting = set()
+            self._flights.about_to_begin(())
 
     async def _start(self, claims: Claims, turns: Mapping[int, Turn], claimed_ms: int) -> None:
         messages = await self._messages_of(claims.all())
@@ -267,9 +251,7 @@ class Worker:
                 await self._clock.sleep(_LATER_SECONDS)
 
     def _start_one(self, claimed: Claimed, message: MessageRow, turn: Turn, claimed_ms: int) -> None:
-        key = (claimed.id, claimed.epoch)
-        self._in_flight[key] = _InFlight(claimed, message, turn.site, Stream(turn.lane.stream))
-        self._nothing_in_flight.clear()
+        key = self._flights.begin(Flight(claimed, message, turn.site, Stream(turn.lane.stream)))
         hop = self._hops.known(turn.lane)
         if self._stopping:
             self._ended(key, Attempted(_STOPPED))
@@ -283,12 +265,11 @@ class Worker:
             work = Work(claimed, message, hop.next_hop, claimed_ms + LEASE_MS)
             self._attempts.start(work, partial(self._ended, key))
 
-    def _ended(self, key: tuple[int, int], attempted: Attempted) -> None:
-        flight = self._in_flight.get(key)
-        if flight is None or flight.ended:
+    def _ended(self, key: Key, attempted: Attempted) -> None:
+        flight = self._flights.end(key)
+        if flight is None:
             _log.error("a try has ended twice", recipient=key[0])
             return
-        flight.ended = True
         self.signatures += attempted.signatures
         outcome = attempted.outcome
         self._sites.give_back(
@@ -340,14 +321,12 @@ class Worker:
         for decision in settled.decisions:
             claimed = decision.tried.claimed
             keys.append((claimed.id, claimed.epoch))
-            if self._in_flight.pop(keys[-1], None) is None or claimed.id not in settled.ours:
+            if not self._flights.settled(keys[-1]) or claimed.id not in settled.ours:
                 _log.warning("another process settled this recipient", recipient=claimed.id)
             elif decision.state in (RecipientState.DEFERRED, RecipientState.QUEUED):
                 due, stream = decision.settlement.due_ms, decision.tried.message.stream
                 self.lanes.note(DueLane(claimed.lane_id, claimed.workspace_id, stream, claimed.domain, due), now)
         self._attempts.settled(keys)
-        if not self._in_flight:
-            self._nothing_in_flight.set()
         self._work_waits.set()
 
     # Looking
@@ -384,23 +363,16 @@ class Worker:
         self._unsettled = []
         if self._tried:
             self._outcomes_wait.set()
-        recipients = [recipient_id for recipient_id, _ in self._in_flight]
-        if recipients:
-            lease_ms = self._clock.now_ms() + LEASE_MS
-            renew = partial(queue.renew, recipient_ids=recipients, node=self._ids.node, lease_ms=lease_ms)
-            self._attempts.renewed(await self._database.write(renew), lease_ms)
+        keys, lease_ms = await self._flights.renew()
+        if keys:
+            self._attempts.renewed(keys, lease_ms)
 
     async def find_strays(self) -> None:
         """Give back what two looks in a row find claimed by this node and nobody is trying. Raises TryLater.
 
         A claim whose COMMIT was made although its answer got lost leaves such recipients.
         """
-        claimed = await self._database.read(lambda conn: queue.sending_keys(conn, self._ids.node))
-        strays = claimed - self._in_flight.keys() - self._starting
-        again, self._strays = strays & self._strays, strays
-        if again:
-            count = await self._give_back(sorted(recipient_id for recipient_id, _ in again))
-            _log.warning("gave back claimed recipients that nobody was trying", recipients=count)
+        await self._flights.find_strays()
 
     async def _went_well(self, what: str, work: Awaitable[None]) -> bool:
         try:

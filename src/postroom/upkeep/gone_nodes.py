@@ -9,8 +9,8 @@ is left by its journals; what was put in doubt meanwhile is not its own any more
 """
 
 from postroom.base.clock import Clock
+from postroom.outbound.flights import LEASE_MS
 from postroom.outbound.recover import Recovery
-from postroom.outbound.worker import LEASE_MS
 from postroom.store import nodes, queue
 from postroom.store.database import Conn, Database
 
