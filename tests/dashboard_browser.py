@@ -276,5 +276,6 @@ def logged_in_page(
 
 def violations(page: Page, rule: str | None = None) -> list[str]:
     """Return what axe finds wrong with a page, a line each; `rule`: by this rule only."""
-    found = Axe().run(page, options={"runOnly": [rule]} if rule else None).response["violations"]
+    options = {"resultTypes": ["violations"], **({"runOnly": [rule]} if rule else {})}
+    found = Axe().run(page, options=options).response["violations"]
     return [f"{one['id']}: {node['html'][:160]} ({node['failureSummary']})" for one in found for node in one["nodes"]]
