@@ -24,7 +24,7 @@ from postroom.base.metrics import Histogram
 from postroom.net.smtp.server import SmtpServer
 from postroom.store.database import Conn
 from postroom.store.queue import waiting_lanes
-from postroom.store.queue_depth import queue_depth
+from postroom.store.queue_depth import endpoints_by_state, outbox_depth, queue_depth
 from postroom.tracking.ingest import Ingest
 from postroom.tracking.spool import Spool
 
@@ -65,13 +65,13 @@ class MetricsPage:
             depth = queue_depth(conn, workspaces)
             # Lanes stand for their mail: looking at each recipient would cost what the queue is long.
             due = min((lane.due_ms for lane in waiting_lanes(conn, limit=_LANES)), default=None)
-            return _Queue(depth, due)
+            return _Queue(depth, due, outbox_depth(conn), endpoints_by_state(conn))
 
         try:
             return await self._services.database.read(look)
         except TryLater as error:
             _log.info("metrics without the queue", reason=str(error))
-            return _Queue({}, None)
+            return _Queue({}, None, None, {})
 
     def _text(self, queue: "_Queue") -> bytes:
         registry = CollectorRegistry(auto_describe=False)
@@ -104,6 +104,15 @@ class MetricsPage:
         )
         late = 0.0 if queue.due_ms is None else max(0.0, (self._services.clock.now_ms() - queue.due_ms) / 1000)
         yield _gauge("postroom_queue_overdue_seconds", "How long the mail that is due longest has been due.", late)
+        if queue.outbox is not None:
+            told = "Events that wait to be told to webhook endpoints, over all nodes, counted up to 100,000."
+            yield _gauge("postroom_webhook_outbox", told, queue.outbox)
+        yield _labelled_gauge(
+            "postroom_webhook_endpoints",
+            "Webhook endpoints by state.",
+            ("state",),
+            {(state,): count for state, count in queue.endpoints.items()},
+        )
         yield _labelled_counter(
             "postroom_recipients_settled",
             "Ends of attempts by the state that the recipient went to.",
@@ -162,6 +171,10 @@ class _Queue:
     depth: Mapping[str, int]
     due_ms: int | None
     """Of the mail that is due first."""
+    outbox: int | None
+    """Events that wait to be told to webhook endpoints."""
+    endpoints: Mapping[str, int]
+    """Webhook endpoints by state."""
 
 
 class _Families(Collector):

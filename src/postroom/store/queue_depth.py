@@ -1,4 +1,4 @@
-"""How much waits, at a cost that does not grow with it."""
+"""How much waits, of mail and of webhooks, at a cost that does not grow with it."""
 
 from collections.abc import Sequence
 
@@ -31,3 +31,18 @@ def queue_depth(conn: Conn, workspace_ids: Sequence[int]) -> dict[str, int]:
         row = conn.one(_DEPTH, (conn.many(workspace_ids), state.value))
         found[state.value] = int(row[0]) if row else 0
     return found
+
+
+_OUTBOX = statement(f"SELECT count(*) FROM (SELECT 1 FROM webhook_outbox LIMIT {MOST_COUNTED}) AS counted")
+_ENDPOINTS = statement("SELECT state, count(*) FROM webhook_endpoint GROUP BY state")
+
+
+def outbox_depth(conn: Conn) -> int:
+    """Return how many events wait to be told to webhook endpoints, up to `MOST_COUNTED`."""
+    row = conn.one(_OUTBOX)
+    return int(row[0]) if row else 0
+
+
+def endpoints_by_state(conn: Conn) -> dict[str, int]:
+    """Return how many webhook endpoints are in each state."""
+    return {str(state): int(count) for state, count in conn.all(_ENDPOINTS)}
