@@ -51,7 +51,7 @@ async def list_endpoints(request: PageRequest) -> Response[bytes]:
     endpoints = [endpoint_view(one, now) for one in await services.webhooks.list(workspace.id)]
     curl = (
         f"curl {services.facts.http_url}/api/v1/webhooks \\\n"
-        "  -H 'Authorization: Bearer API_KEY' -H 'Content-Type: application/json' \\\n"
+        "  -H \"Authorization: Bearer $POSTROOM_KEY\" -H 'Content-Type: application/json' \\\n"
         '  -d \'{"url": "https://app.example.com/hooks/mail", "kinds": ["delivered", "failed"]}\''
     )
     return render(request, "webhooks.html", title="Webhooks", at="webhooks", endpoints=endpoints, curl=curl)
