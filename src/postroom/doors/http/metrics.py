@@ -9,6 +9,7 @@ A line of the log names the route, not the path, and no query: paths hold
 addresses and secret links. An answer below 400 is logged at `debug`.
 """
 
+import logging
 import re
 import time
 from collections import defaultdict
@@ -92,9 +93,12 @@ class MetricsDoor:
 
 
 def _log_answer(scope: HTTPScope, kind: str, status: int, seconds: float) -> None:
-    write = _log.debug if status < 400 else _log.info if status < 500 else _log.warning
+    level = logging.DEBUG if status < 400 else logging.INFO if status < 500 else logging.WARNING
+    if not _log.is_enabled_for(level):
+        return
     workspace: WorkspaceRow | None = scope.get("user")
-    write(
+    _log.log(
+        level,
         "request",
         method=scope["method"],
         # Litestar's name of the route, such as /api/v1/messages/{message_id}; the class where there is none.
