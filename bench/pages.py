@@ -52,7 +52,8 @@ def measure(client: Client, paths: list[str], times: int) -> tuple[float, float]
         answer = client.get(path)
         took.append((time.monotonic() - began) * 1000)
         if answer.status_code != 200:
-            raise RuntimeError(f"{path} answered {answer.status_code}: {answer.text[:200]}")
+            # A page that gives up after its two seconds is slow, not fast.
+            took[-1] = float("inf")
     took.sort()
     return took[len(took) // 2], took[int(len(took) * 0.95)]
 
