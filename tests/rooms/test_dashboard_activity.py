@@ -106,7 +106,7 @@ async def test_a_wrong_word_is_explained_beside_the_box_and_stays_in_it(world: W
 
     html = (await world.get("/w/one/activity?q=status%3Afailed")).text
 
-    assert "there is no “status:”; there are to:, domain:, state:" in html
+    assert "There is no “status:”; there are to:, domain:, state:" in html
     assert 'aria-invalid="true"' in html
     assert 'value="status:failed"' in html
 

@@ -24,6 +24,7 @@ from postroom.doors.dashboard import (
     sandbox,
     settings,
     start,
+    story,
     webhooks,
     workspaces,
 )
@@ -43,6 +44,7 @@ HANDLERS = (
     *keys.HANDLERS,
     *overview.HANDLERS,
     *activity.HANDLERS,
+    *story.HANDLERS,
     *domains.HANDLERS,
     *webhooks.HANDLERS,
     *sandbox.HANDLERS,

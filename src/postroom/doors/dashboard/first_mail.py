@@ -17,7 +17,7 @@ class FirstMail:
 def first_mail(facts: Facts) -> FirstMail:
     """Return the lines that send a first mail, with the key and the password as shell variables."""
     curl = (
-        f"curl {facts.public_url}/api/v1/messages \\\n"
+        f"curl {facts.http_url}/api/v1/messages \\\n"
         "  -H \"Authorization: Bearer $POSTROOM_KEY\" -H 'Content-Type: application/json' \\\n"
         '  -d \'{"from": "you@example.com", "to": ["ada@example.net"], "subject": "Hello",\n'
         '       "html": "<p>Look at <a href=\\"https://example.org/\\">this</a>.</p>"}\''
