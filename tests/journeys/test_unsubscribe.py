@@ -119,3 +119,4 @@ def test_counters_tell_of_who_left(server: RunningServer, taken: SmtpSink) -> No
 
     assert server.api.get("/stats?interval=total")["items"][0]["unsubscribes"] == before + 1
     assert server.command("recount").startswith("0 of ")
+    assert server.command("relabel", "--since", "2026-01-31").startswith("0 of 0 opens and clicks")

@@ -35,12 +35,15 @@ from postroom.outbound.submission import Submission
 from postroom.outbound.transport import parse_transport
 from postroom.store import counters, recipients
 from postroom.store.recipients import RecipientFilter
+from postroom.tracking.relabel import relabel
 from postroom.upkeep.periods import read_age
 
 DEFAULT_WORKSPACE = "default"
 DEFAULT_LOGIN = "postroom"
 _QUEUE_STATES = (RecipientState.QUEUED, RecipientState.HELD, RecipientState.SENDING, RecipientState.DEFERRED)
 _SOURCE = "http"
+_RELABEL_PAGES = 20
+"""Of one request, so that a command can show how far it is."""
 
 Arguments = Mapping[str, Any]
 
@@ -79,6 +82,7 @@ class Operations:
             "domain.delete": self.delete_domain,
             "queue.list": self.list_queue,
             "recount": self.recount,
+            "relabel": self.relabel,
             "demo": self.demo,
             "check": self.check,
             **moves,
@@ -258,6 +262,16 @@ class Operations:
         count = counters.recount if arguments.get("repair") else counters.differences
         rows, found = await self._services.database.write(lambda tx: count(tx, workspace.id, first, end, counted_under))
         return {"rows": rows, "differences": [one._asdict() for one in found]}
+
+    async def relabel(self, arguments: Arguments) -> dict[str, Any]:
+        """Judge some thousand hits again, from behind hit `after` on; `after` of the answer goes on, None ends."""
+        workspace = await self._workspace(arguments)
+        since_ms = int(arguments["since_ms"])
+        after = max(int(arguments["after"]), first_id_at(since_ms) - 1)
+        done = await relabel(
+            self._services.database, workspace.id, after=after, since_ms=since_ms, pages=_RELABEL_PAGES
+        )
+        return done._asdict()
 
     async def demo(self, arguments: Arguments) -> dict[str, Any]:
         """Make the workspace `demo` and fill it with made-up mail."""

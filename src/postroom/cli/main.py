@@ -26,6 +26,7 @@ COMMANDS = {
     "backup": ("postroom.cli.backup", "Write a backup while mail flows."),
     "restore": ("postroom.cli.restore", "Bring a backup back; nothing is sent by itself."),
     "recount": ("postroom.cli.recount", "Count the counters again from the ledger."),
+    "relabel": ("postroom.cli.relabel", "Label opens and clicks again by today's rules."),
     "demo": ("postroom.cli.demo", "Fill a workspace with made-up mail, to see the pages full."),
 }
 """Name to module (which holds `command`) and the line of `postroom --help`."""

@@ -10,21 +10,19 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-import msgspec
 import structlog
 
 from postroom.base.clock import Clock
 from postroom.base.errors import TryLater
 from postroom.base.ids import IdSource
-from postroom.events.record import Facts, tags_of
 from postroom.ledger.rows import HitRow
-from postroom.ledger.states import RecipientState
 from postroom.outbound.submission import Track
 from postroom.store import hits as store
 from postroom.store.database import Database, Tx
 from postroom.store.hits import HitFacts
 from postroom.tracking import machines
 from postroom.tracking.clicks import record_clicks
+from postroom.tracking.evidence import facts_told, since_delivery, written_evidence
 from postroom.tracking.hit import Hit, HitKind, Labelled
 from postroom.tracking.hosts import INSTALLATION
 from postroom.tracking.machines import Evidence
@@ -38,8 +36,6 @@ FUNCTION_HITS = 250
 _LONGEST_PAUSE_SECONDS = 5.0
 
 _log = structlog.get_logger(__name__)
-_encode = msgspec.json.Encoder().encode
-_DELIVERED = RecipientState.DELIVERED.value
 _TRACKED = {HitKind.OPEN: Track.OPENS.value, HitKind.CLICK: (Track.CLICKS | Track.TEXT_CLICKS).value}
 
 
@@ -148,7 +144,7 @@ def record_hits(tx: Tx, hits: Sequence[Hit], event_ids: Sequence[int], *, perhap
     if not kept:
         return 0
     clicks = _clicks_near(tx, [hit for hit, _ in kept], facts)
-    told = {recipient_id: _told(fact) for recipient_id, fact in facts.items()}
+    told = {recipient_id: facts_told(fact) for recipient_id, fact in facts.items()}
     opened: list[Labelled] = []
     clicked: list[Labelled] = []
     for hit, event_id in kept:
@@ -184,7 +180,7 @@ def _clicks_near(tx: Tx, hits: Sequence[Hit], facts: Mapping[int, HitFacts]) -> 
 
 
 def _row(hit: Hit, fact: HitFacts, clicks: Sequence[tuple[int, int]]) -> HitRow:
-    since = _since_delivery(hit, fact)
+    since = since_delivery(hit.at_ms, fact)
     in_burst = _links_within(clicks, hit.at_ms, machines.BURST_MS) if clicks else 0
     in_pair = _links_within(clicks, hit.at_ms, machines.PAIR_MS) if clicks else 0
     is_click = hit.kind is HitKind.CLICK
@@ -192,14 +188,7 @@ def _row(hit: Hit, fact: HitFacts, clicks: Sequence[tuple[int, int]]) -> HitRow:
     verdict = machines.judge(
         Evidence(is_click, hit.method, hit.user_agent, hit.fields, since, in_burst, in_pair, was_shown)
     )
-    evidence: dict[str, object] = {"rule": verdict.rule, "since_delivery_ms": since}
-    if was_shown:
-        evidence["was_shown"] = True
-    if clicks:
-        evidence["links_in_burst"] = in_burst
-        evidence["links_in_pair"] = in_pair
-    if hit.fields:
-        evidence["fields"] = hit.fields
+    evidence = written_evidence(verdict.rule, since, hit.fields, was_shown, (in_burst, in_pair) if clicks else None)
     return HitRow(
         hit.id,
         fact.workspace_id,
@@ -210,35 +199,13 @@ def _row(hit: Hit, fact: HitFacts, clicks: Sequence[tuple[int, int]]) -> HitRow:
         hit.method,
         hit.address if fact.keep_addresses else "",
         hit.user_agent,
-        _encode(evidence).decode(),
+        evidence,
         verdict.label.value,
         machines.RULES_VERSION,
     )
-
-
-def _since_delivery(hit: Hit, fact: HitFacts) -> int | None:
-    # A copy that was sent twice after a doubt may have arrived the first time: its delivery time is not known.
-    if fact.state != _DELIVERED or fact.settled_ms is None or fact.doubt_retried:
-        return None
-    if fact.shown_ms is not None and fact.shown_ms <= hit.at_ms:
-        return hit.at_ms - fact.shown_ms
-    return hit.at_ms - fact.settled_ms
 
 
 def _links_within(clicks: Sequence[tuple[int, int]], at_ms: int, window_ms: int) -> int:
     if len(clicks) == 1:
         return 1
     return len({position for when, position in clicks if abs(at_ms - when) <= window_ms})
-
-
-def _told(fact: HitFacts) -> Facts:
-    return Facts(
-        fact.workspace_id,
-        fact.message_id,
-        fact.recipient_id,
-        fact.address_key,
-        fact.stream,
-        fact.author_domain,
-        tags_of(fact.tags),
-        fact.provider,
-    )
