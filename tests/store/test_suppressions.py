@@ -2,9 +2,10 @@
 
 import pytest
 
+from postroom.events import suppression
 from postroom.ledger.rows import SuppressionRow
 from postroom.store import suppressions
-from postroom.store.database import Database
+from postroom.store.database import Database, statement
 
 
 def row(row_id: int, key: str, scope: str, *, workspace_id: int = 1, expires_ms: int | None = None) -> SuppressionRow:
@@ -65,3 +66,19 @@ async def test_another_workspace_neither_sees_nor_deletes_a_suppression(database
     assert await database.read(lambda conn: suppressions.page(conn, 2, 1 << 62, 10)) == []
     assert await database.write(lambda tx: suppressions.delete(tx, 2, "a@example.com", None)) == []
     assert await database.read(lambda conn: suppressions.suppressed(conn, 2, [("a@example.com", "bulk")], 0)) == {}
+
+
+async def test_many_are_put_at_once_and_those_that_stand_are_renewed(database: Database) -> None:
+    await database.write(lambda tx: suppressions.put(tx, row(1, "a@example.com", "all")))
+    rows = [row(2, "c@example.com", "all"), row(3, "a@example.com", "bulk"), row(4, "a@example.com", "all")]
+    new = await database.write(lambda tx: suppression.add_all(tx, rows, [101, 102, 103]))
+    assert new == 2
+    found = await database.read(lambda conn: suppressions.page(conn, 1, 1 << 62, 10))
+    assert [(one.id, one.scope, one.reason) for one in found] == [
+        (3, "bulk", "because 3"),
+        (2, "all", "because 2"),
+        (1, "all", "because 4"),
+    ]
+    told = await database.read(lambda conn: conn.all(statement("SELECT id, kind, detail FROM event ORDER BY id")))
+    assert [one[:2] for one in told] == [(number, "suppression_added") for number in (101, 102, 103)]
+    assert '"address":"c@example.com","scope":"all","reason":"because 2"' in told[0][2]

@@ -4,6 +4,8 @@
 suppression holds until it is taken off or `expires_ms` is reached.
 """
 
+from collections.abc import Sequence
+
 import msgspec
 
 from postroom.events.append import append
@@ -42,18 +44,19 @@ def add(
     name the mail that caused it, where one did.
     """
     stands = suppressions.put(tx, row)
-    detail = {"address": row.address_key, "scope": row.scope, "reason": row.reason, "source": row.source}
-    event = EventRow(
-        event_id,
-        row.workspace_id,
-        message_id,
-        recipient_id,
-        EventKind.SUPPRESSION_ADDED.value,
-        row.created_ms,
-        _encode(detail).decode(),
-    )
-    append(tx, event, "")
+    append(tx, _added(row, event_id, message_id, recipient_id), "")
     return stands
+
+
+def add_all(tx: Tx, rows: Sequence[SuppressionRow], event_ids: Sequence[int]) -> int:
+    """Do what `add` does for up to 250 rows, no two of one address and scope; return how many were not there before.
+
+    `event_ids` has one id for each.
+    """
+    new = suppressions.put_all(tx, rows)
+    for row, event_id in zip(rows, event_ids, strict=True):
+        append(tx, _added(row, event_id, None, None), "")
+    return new
 
 
 def remove(
@@ -78,3 +81,16 @@ def remove(
         )
         append(tx, event, "")
     return gone
+
+
+def _added(row: SuppressionRow, event_id: int, message_id: int | None, recipient_id: int | None) -> EventRow:
+    detail = {"address": row.address_key, "scope": row.scope, "reason": row.reason, "source": row.source}
+    return EventRow(
+        event_id,
+        row.workspace_id,
+        message_id,
+        recipient_id,
+        EventKind.SUPPRESSION_ADDED.value,
+        row.created_ms,
+        _encode(detail).decode(),
+    )

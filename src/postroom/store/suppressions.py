@@ -1,10 +1,10 @@
 """Table `suppression`: one row for each address and scope of a workspace."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from postroom.ledger.rows import SuppressionRow
 from postroom.ledger.states import SuppressionScope
-from postroom.store.database import Conn, Tx, statement
+from postroom.store.database import Conn, RowsStatement, Tx, statement
 
 _COLUMNS = "id, workspace_id, address_key, scope, reason, source, evidence, expires_ms, created_ms"
 
@@ -13,6 +13,22 @@ _PUT = statement(
     "ON CONFLICT (workspace_id, address_key, scope) DO UPDATE SET reason = excluded.reason, "
     "source = excluded.source, evidence = excluded.evidence, expires_ms = excluded.expires_ms "
     f"RETURNING {_COLUMNS}"
+)
+
+# WHERE true: without it SQLite reads ON CONFLICT as the condition of a join.
+_PUT_ALL = RowsStatement(
+    f"INSERT INTO suppression ({_COLUMNS}) SELECT {_COLUMNS} FROM v WHERE true "
+    "ON CONFLICT (workspace_id, address_key, scope) DO UPDATE SET reason = excluded.reason, "
+    "source = excluded.source, evidence = excluded.evidence, expires_ms = excluded.expires_ms RETURNING suppression.id",
+    id="int",
+    workspace_id="int",
+    address_key="text",
+    scope="text",
+    reason="text",
+    source="text",
+    evidence="text",
+    expires_ms="int",
+    created_ms="int",
 )
 
 _DELETE_SCOPE = statement(
@@ -45,6 +61,14 @@ _PAGE = statement(f"SELECT {_COLUMNS} FROM suppression WHERE workspace_id = ? AN
 def put(tx: Tx, row: SuppressionRow) -> SuppressionRow:
     """Insert the row, or renew that of the same address and scope; return the row that stands."""
     return SuppressionRow._make(tx.run(_PUT, row)[0])
+
+
+def put_all(tx: Tx, rows: Sequence[SuppressionRow]) -> int:
+    """Put many rows as `put` does, no two of one address and scope; return how many were not there before."""
+    # In the order of their keys, so that two nodes that import the same list wait for one another, and no more.
+    ordered = sorted(rows, key=lambda row: (row.workspace_id, row.address_key, row.scope))
+    ids = {row.id for row in ordered}
+    return sum(row[0] in ids for row in tx.run_rows(_PUT_ALL, ordered))
 
 
 def delete(tx: Tx, workspace_id: int, address_key: str, scope: str | None) -> list[SuppressionRow]:

@@ -25,6 +25,7 @@ from postroom.doors.dashboard import (
     settings,
     start,
     story,
+    suppressions,
     webhooks,
     workspaces,
 )
@@ -48,6 +49,7 @@ HANDLERS = (
     *domains.HANDLERS,
     *webhooks.HANDLERS,
     *sandbox.HANDLERS,
+    *suppressions.HANDLERS,
 )
 """The handlers of all pages; each page's module has its own tuple."""
 

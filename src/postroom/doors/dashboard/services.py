@@ -1,7 +1,7 @@
 """What the dashboard is given."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from litestar import Request
 from litestar.datastructures import State
@@ -19,6 +19,7 @@ from postroom.base.secrets import Sealer
 from postroom.base.threads import Threads
 from postroom.base.tokens import TokenKeys
 from postroom.domains.registry import Domains
+from postroom.doors.dashboard.suppression_import import Results
 from postroom.outbound.transport import TransportSetting
 from postroom.outbound.watch import Watch
 from postroom.store.database import Database
@@ -74,6 +75,8 @@ class Services:
     """Returns the transport of a workspace."""
     watch: Watch
     """What this node delivers now."""
+    imports: Results = field(default_factory=Results)
+    """What came of the last imports of suppressions."""
 
 
 def services_of(request: PageRequest) -> Services:

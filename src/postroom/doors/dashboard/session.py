@@ -144,6 +144,9 @@ async def enforce(request: PageRequest) -> Response[bytes] | None:
     if request.method not in _SAFE_METHODS:
         if not _same_site(request.scope):
             raise Refused
+        if visit.operator is None and request.headers.get("content-type", "").lower().startswith("multipart/"):
+            # Such a form may bring a large file, and only who has logged in may leave one here: it is not read.
+            return to_login(request)
         form = await read_form(request)
         presented = form.get(TOKEN_FIELD) or request.headers.get("x-csrf-token", "")
         if not hmac.compare_digest(presented.encode(), visit.token.encode()):

@@ -7,7 +7,7 @@ from postroom.outbound.transport import TransportKind
 def curl_line(facts: Facts) -> str:
     """Return the line that hands in a first mail; its reader puts the key in."""
     return (
-        f"curl {facts.public_url}/api/v1/messages \\\n"
+        f"curl {facts.http_url}/api/v1/messages \\\n"
         "  -H 'Authorization: Bearer API_KEY' -H 'Content-Type: application/json' \\\n"
         '  -d \'{"from": "you@example.com", "to": ["ada@example.net"], "subject": "Hello",\n'
         '       "html": "<p>Look at <a href=\\"https://example.org/\\">this</a>.</p>"}\''
