@@ -142,7 +142,7 @@ def event_line(found: FoundEvent) -> Line:
         found.subject,
         event.at_ms,
         words.sentence,
-        words.next_try_ms,
+        None,
     )
 
 

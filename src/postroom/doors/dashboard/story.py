@@ -110,7 +110,7 @@ async def show_message(request: PageRequest) -> Response[bytes]:
         at="activity",
         lines=[_line(row, found.row) for row in shown],
         first=here if after_id else None,
-        older=f"{here}?after={show_id('rcp', shown[-1].id)}" if len(rows) > RECIPIENTS else None,
+        further=f"{here}?after={show_id('rcp', shown[-1].id)}" if len(rows) > RECIPIENTS else None,
         buttons=_buttons(found.states),
         here=here,
         **await _of_message(services, found, shown[0].address if shown else "ada@example.net"),

@@ -45,6 +45,9 @@ class Entry:
     sentence: str = ""
     remedy: str = ""
     next_try_ms: int | None = None
+    """When the next try comes; None once it has come."""
+    pause: str = ""
+    """How long the recipient had to wait for the next try, in words."""
     said: str = ""
     """What the peer said, word for word."""
     facts: tuple[tuple[str, str], ...] = ()
@@ -66,7 +69,7 @@ def timeline(
     """Return the story of a recipient. Of a part of it, `is_first` and `is_last` tell which ends it has."""
     entries = list(_beginning(message)) if is_first else []
     seen = {(row.kind, row.at_ms): row for row in hits}
-    entries += [_entry(event, recipient, seen) for event in events]
+    entries += [_entry(event, recipient, seen, now_ms) for event in events]
     if is_last:
         entries += _ahead(recipient, now_ms)
     return tuple(entries)
@@ -157,10 +160,10 @@ def _beginning(message: MessageRow) -> Sequence[Entry]:
     return (accepted, Entry(message.send_at_ms, "Scheduled", "idle", "not to be sent before then"))
 
 
-def _entry(event: EventRow, recipient: RecipientRow, hits: Mapping[tuple[str, int], HitRow]) -> Entry:
+def _entry(event: EventRow, recipient: RecipientRow, hits: Mapping[tuple[str, int], HitRow], now_ms: int) -> Entry:
     words = words_of(event, recipient.provider, recipient.domain)
     if event.kind in _TRIED:
-        return _tried(event, words)
+        return _tried(event, words, now_ms)
     if event.kind in (EventKind.OPENED, EventKind.CLICKED):
         kind = "open" if event.kind == EventKind.OPENED else "click"
         return _fetched(event, words, hits.get((kind, event.at_ms)))
@@ -170,7 +173,7 @@ def _entry(event: EventRow, recipient: RecipientRow, hits: Mapping[tuple[str, in
     return Entry(event.at_ms, words.title, words.tone, words.sentence, facts=tuple(facts))
 
 
-def _tried(event: EventRow, words: EventWords) -> Entry:
+def _tried(event: EventRow, words: EventWords, now_ms: int) -> Entry:
     detail = words.detail
     tries, duration = detail.get("try"), detail.get("duration_ms")
     facts = []
@@ -183,10 +186,19 @@ def _tried(event: EventRow, words: EventWords) -> Entry:
     title = words.title
     if isinstance(tries, int) and tries > 1:
         title = f"{title}, try {tries}"
+    next_ms = words.next_try_ms
     return Entry(
-        event.at_ms, title, words.tone, words.sentence, words.remedy, words.next_try_ms,
-        _text(detail, "reply"), tuple(facts), _spoken(_text(detail, "transcript")),
-    )  # fmt: skip
+        event.at_ms,
+        title,
+        words.tone,
+        words.sentence,
+        words.remedy,
+        next_ms if next_ms is not None and next_ms > now_ms else None,
+        _span(next_ms - event.at_ms) if next_ms is not None and next_ms <= now_ms else "",
+        _text(detail, "reply"),
+        tuple(facts),
+        _spoken(_text(detail, "transcript")),
+    )
 
 
 def _spoken(transcript: str) -> tuple[Spoken, ...]:
