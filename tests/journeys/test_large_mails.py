@@ -20,6 +20,8 @@ HEAD = (
     b'Content-Type: text/html\r\n\r\n<a href="http://x.test/">x</a>\r\n--b\r\n'
     b"Content-Type: application/octet-stream\r\nContent-Transfer-Encoding: base64\r\n\r\n"
 )
+REPLY_SECONDS = 600
+"""RFC 5321 4.5.3.2.6: so long a client waits for the reply to its final dot."""
 TAIL = b"\r\n--b--\r\n.\r\n"
 CACHES_BYTES = 45_000_000
 """SQLite's page caches (40 MB) stay full once a large mail has filled them: a server that has worked is idle so."""
@@ -48,7 +50,6 @@ def far_sink() -> Iterator[str]:
 
 def send_large(server: RunningServer, number: int, size_bytes: int, codes: list[int]) -> None:
     with server.smtp(tls=False) as client:
-        client.timeout = 600
         client.mail("a@example.com")
         client.rcpt("b@large.test")
         client.docmd("DATA")
@@ -58,6 +59,7 @@ def send_large(server: RunningServer, number: int, size_bytes: int, codes: list[
         for _ in range(size_bytes // len(BLOCK)):
             client.sock.sendall(BLOCK)
         client.sock.sendall(TAIL)
+        client.sock.settimeout(REPLY_SECONDS)
         codes.append(client.getreply()[0])
 
 

@@ -1,5 +1,6 @@
 """Promises of `outbound.accept`, the only way in, over a real store of each engine."""
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
@@ -15,12 +16,13 @@ from postroom.events.record import counted_under
 from postroom.ledger.rows import DomainRow, SuppressionRow, WorkspaceRow
 from postroom.ledger.states import RecipientState, Stream
 from postroom.mail.envelope import Envelope, EnvelopeRecipient
+from postroom.outbound import accept
 from postroom.outbound.accept import Acceptance
 from postroom.outbound.contents import Contents
 from postroom.outbound.messages import Messages
 from postroom.outbound.own_names import Names
-from postroom.outbound.submission import Accepted, Refused, Submission
-from postroom.store import counters
+from postroom.outbound.submission import Accepted, Refused, StagedContent, Submission
+from postroom.store import content, counters
 from postroom.store.database import Database, Tx, statement
 from postroom.store.queue import DueLane
 
@@ -216,9 +218,43 @@ async def test_mail_for_later_is_not_due_before(world: World) -> None:
 
 async def test_mail_for_after_a_month_is_refused_by_the_name_of_its_field(world: World) -> None:
     late = world.clock.now_ms() + 31 * DAY_MS
-    for source, field in (("http", "send_at"), ("smtp", "X-Postroom-Send-At")):
+    for source, name in (("http", "send_at"), ("smtp", "X-Postroom-Send-At")):
         with pytest.raises(WrongInput, match="at most 30 days ahead") as refused:
             await world.acceptance.accept(replace(submission(), source=source, send_at_ms=late))
-        assert refused.value.field == field
+        assert refused.value.field == name
 
     assert await world.rows("SELECT count(*) FROM message") == [(0,)]
+
+
+async def test_large_mails_wait_in_a_line_that_has_an_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    goes_on = asyncio.Event()
+    load = content.load_upload
+
+    async def load_later(database: Database, upload_id: int) -> bytes:
+        await goes_on.wait()
+        return await load(database, upload_id)
+
+    monkeypatch.setattr(content, "load_upload", load_later)
+
+    async def accept_large(number: int) -> Accepted:
+        mail = MAIL.replace(b"Hello", b"Hello %02d" % number)
+        upload_id = await content.store_upload(world.database, world.ids.next(), mail, world.clock)
+        return await world.acceptance.accept(submission(content=StagedContent(upload_id, len(mail))))  # type: ignore[arg-type]
+
+    room = 5 * (len(MAIL) + 3)
+    monkeypatch.setattr(accept, "MOST_WAITING_BYTES", room)
+    waiting = [asyncio.create_task(accept_large(number)) for number in range(5)]
+    while world.acceptance.waiting_bytes < room:  # noqa: ASYNC110 - nothing tells that a mail has come into the line
+        await asyncio.sleep(0.001)
+    with pytest.raises(Refused) as refused:
+        await accept_large(5)
+    assert (refused.value.reply.code, refused.value.reply.enhanced) == (452, "4.3.2")
+    assert "try again" in refused.value.reply.text
+    # A small mail does not wait in this line.
+    await world.accept()
+
+    goes_on.set()
+    assert len(await asyncio.gather(*waiting)) == 5
+    await accept_large(6)
+    assert await world.rows("SELECT count(*) FROM message") == [(7,)]
+    assert world.acceptance.waiting_bytes == 0

@@ -55,6 +55,11 @@ _BIG_BYTES = 256 * 1024
 _T = TypeVar("_T")
 _LANES_KNOWN = 100_000
 
+MOST_WAITING_BYTES = 50 * (50 << 20)
+"""Of large mails that are taken in or wait for it. 50 MB take some seconds, and the client of the last one in the
+line waits 10 minutes for the reply to its final dot (RFC 5321 4.5.3.2.6)."""
+_LINE_IS_FULL = SmtpReply(452, "4.3.2", "too many large mails are waiting to be taken in, try again in a few minutes")
+
 OWN_SOURCE = "notify"
 """Source of reports that we write ourselves: they need no proved From."""
 
@@ -161,6 +166,8 @@ class Acceptance:
         self._metrics = metrics if metrics is not None else Metrics()
         self._lanes: set[int] = set()
         self._one_large = asyncio.Semaphore(1)
+        self.waiting_bytes = 0
+        """Of large mails that are taken in or wait for it."""
 
     async def accept(
         self, submission: Submission, *, in_transaction: Callable[[Tx, Accepted], None] | None = None
@@ -171,10 +178,21 @@ class Acceptance:
         and Refused; then nothing was stored.
         """
         if isinstance(submission.content, StagedContent):
+            return await self._accept_large(submission, submission.content.size_bytes, in_transaction)
+        return await self._accept(submission, in_transaction)
+
+    async def _accept_large(
+        self, submission: Submission, size_bytes: int, in_transaction: Callable[[Tx, Accepted], None] | None
+    ) -> Accepted:
+        if self.waiting_bytes + size_bytes > MOST_WAITING_BYTES:
+            raise Refused(_LINE_IS_FULL)
+        self.waiting_bytes += size_bytes
+        try:
             # One at a time is in memory as a whole: 20 that come together would be a gigabyte.
             async with self._one_large:
                 return await self._accept(submission, in_transaction)
-        return await self._accept(submission, in_transaction)
+        finally:
+            self.waiting_bytes -= size_bytes
 
     async def _accept(self, submission: Submission, in_transaction: Callable[[Tx, Accepted], None] | None) -> Accepted:
         prepared = await self.prepare(submission)
