@@ -129,3 +129,14 @@ async def test_the_audit_log_tells_who_came_in_and_who_tried(room: Room, ada: Op
     assert await room.actions() == [
         "operator.create", "login", "login.failed", "login.failed", "login.locked", "operator.unlock",
     ]  # fmt: skip
+
+
+async def test_sessions_and_links_that_are_over_go(room: Room, ada: OperatorRow, clock: ManualClock) -> None:
+    await room.opened()
+    clock.advance(hours=11)
+    kept = await room.opened()
+    clock.advance(hours=1)
+
+    assert await room.sessions.purge() == 1
+    assert await room.sessions.check(kept.cookie) is not None
+    assert await room.sessions.purge() == 0

@@ -42,7 +42,7 @@ WRONG_AGAIN = "This is not your password. After three wrong tries the login is l
 WRONG_CODE = "This code is wrong or was used already. After three wrong tries the login is locked for an hour."
 LOCKED = (
     "This login is locked for an hour after three wrong tries. Wait, or have another operator unlock it under "
-    "Settings; at the machine, `postroom operator unlock NAME` does it."
+    "Settings; at the machine, “postroom operator unlock NAME” does it."
 )
 TICKET_OVER = "That took longer than five minutes. Log in again."
 

@@ -23,6 +23,7 @@ LONGEST_MS = 30 * DAY_MS
 _SEEN_EVERY_MS = 5 * 60_000
 """Writing down each request would make every page a write."""
 _COOKIE_BYTES = 32
+_PURGE_ROWS = 500
 _MOST_USER_AGENT = 300
 
 
@@ -96,3 +97,16 @@ class Sessions:
             return ended
 
         return await self._database.write(write)
+
+    async def purge(self) -> int:
+        """Delete sessions that are over and first links that have expired; return how many. Raises TryLater."""
+        now = self._clock.now_ms()
+        total = await self._database.write(lambda tx: operators.purge_first_links(tx, now))
+        while True:
+            total += (
+                deleted := await self._database.write(
+                    lambda tx: operators.purge_sessions(tx, now - IDLE_MS, now - LONGEST_MS, _PURGE_ROWS)
+                )
+            )
+            if deleted < _PURGE_ROWS:
+                return total

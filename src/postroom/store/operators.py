@@ -40,7 +40,7 @@ _END = statement("DELETE FROM operator_session WHERE operator_id = ? AND id = ? 
 _END_OTHERS = statement("DELETE FROM operator_session WHERE operator_id = ? AND id <> ? RETURNING id")
 _PURGE_SESSIONS = statement(
     "DELETE FROM operator_session WHERE id IN "
-    "(SELECT id FROM operator_session WHERE seen_ms < ? OR created_ms < ? ORDER BY id LIMIT ?) RETURNING id"
+    "(SELECT id FROM operator_session WHERE seen_ms <= ? OR created_ms <= ? ORDER BY id LIMIT ?) RETURNING id"
 )
 
 _USE_CODE = statement(
@@ -50,6 +50,7 @@ _CODES_LEFT = statement("SELECT count(*) FROM recovery_code WHERE operator_id = 
 _DELETE_CODES = statement("DELETE FROM recovery_code WHERE operator_id = ?")
 
 _FIRST_LINK = statement("SELECT hash, created_ms, expires_ms FROM first_link WHERE hash = ? AND expires_ms > ?")
+_PURGE_LINKS = statement("DELETE FROM first_link WHERE expires_ms <= ? RETURNING expires_ms")
 _FORGET_LINK = statement("DELETE FROM first_link WHERE hash = ?")
 _TAKE_FIRST_LINKS = statement("DELETE FROM first_link RETURNING hash, created_ms, expires_ms")
 
@@ -160,9 +161,9 @@ def end_other_sessions(tx: Tx, operator_id: int, kept_id: int) -> int:
     return len(tx.run(_END_OTHERS, (operator_id, kept_id)))
 
 
-def purge_sessions(tx: Tx, seen_before_ms: int, made_before_ms: int, limit: int) -> int:
-    """Delete up to `limit` sessions that are over; return how many."""
-    return len(tx.run(_PURGE_SESSIONS, (seen_before_ms, made_before_ms, limit)))
+def purge_sessions(tx: Tx, seen_until_ms: int, made_until_ms: int, limit: int) -> int:
+    """Delete up to `limit` sessions that were last used, or made, at these times or before; return how many."""
+    return len(tx.run(_PURGE_SESSIONS, (seen_until_ms, made_until_ms, limit)))
 
 
 def add_recovery_codes(tx: Tx, rows: list[RecoveryCodeRow]) -> None:
@@ -187,6 +188,11 @@ def recovery_codes_left(conn: Conn, operator_id: int) -> int:
 def delete_recovery_codes(tx: Tx, operator_id: int) -> None:
     """Delete an operator's recovery codes."""
     tx.run(_DELETE_CODES, (operator_id,))
+
+
+def purge_first_links(tx: Tx, now_ms: int) -> int:
+    """Delete first links that have expired; return how many."""
+    return len(tx.run(_PURGE_LINKS, (now_ms,)))
 
 
 def write_as_if(tx: Tx, secret_hash: bytes) -> None:
