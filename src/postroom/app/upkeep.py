@@ -22,6 +22,7 @@ def make_upkeep(services: Services, outbound: Outbound) -> Upkeep:
         Chore("nodes that are gone", _GONE_SECONDS, gone.settle),
         Chore("orphan uploads", _SWEEP_SECONDS, sweeps.uploads),
         Chore("expired idempotency keys", _SWEEP_SECONDS, sweeps.idempotency_keys),
+        Chore("sessions that are over", _SWEEP_SECONDS, services.sessions.purge),
         Chore("old destinations", _SWEEP_SECONDS, sweeps.destinations),
         Chore("old sandbox copies", _SWEEP_SECONDS, retention.sandbox_copies),
         Chore("old contents", _SWEEP_SECONDS, retention.bodies),
