@@ -21,6 +21,7 @@ from postroom.doors.dashboard import (
     keys,
     login,
     overview,
+    queue,
     sandbox,
     settings,
     start,
@@ -50,6 +51,7 @@ HANDLERS = (
     *webhooks.HANDLERS,
     *sandbox.HANDLERS,
     *suppressions.HANDLERS,
+    *queue.HANDLERS,
 )
 """The handlers of all pages; each page's module has its own tuple."""
 

@@ -1,0 +1,206 @@
+"""`/w/NAME/queue`: what waits for whom, since when and why, and moving it by hand.
+
+Moves are those of the API (`events.moves`), in pages of a transaction each.
+"""
+
+from collections.abc import Sequence
+from urllib.parse import urlencode
+
+from litestar import Response, get, post
+
+from postroom.access import audit
+from postroom.base.ids import parse_id
+from postroom.doors.dashboard import queue_views as views
+from postroom.doors.dashboard.forms import Form, read_form
+from postroom.doors.dashboard.page import PageError, address_of, done, render, workspace_of
+from postroom.doors.dashboard.services import PageRequest, Services, services_of
+from postroom.doors.dashboard.session import actor_of
+from postroom.doors.dashboard.times import utc
+from postroom.doors.dashboard.ways_out import curl_line, transport_words
+from postroom.events.moves import Move, Moved, move_destination, move_selected
+from postroom.ledger.rows import RecipientRow, WorkspaceRow
+from postroom.ledger.states import RecipientState
+from postroom.mail.address import domain_key
+from postroom.outbound.transport import TransportKind
+from postroom.store import queue_view, sites
+from postroom.store.database import Conn
+from postroom.store.queue_depth import queue_depth
+from postroom.store.queue_view import Behind, Found, Waiting
+from postroom.store.recipients import RecipientFilter
+
+_PAGE = 50
+_IN_DOUBT = 10
+"""Recipients in doubt on the first page."""
+_MOST_SELECTED = 500
+_WAITING = "waiting"
+_STATES = {state.value: state for state in queue_view.IN_QUEUE}
+
+
+@get("/w/{workspace:str}/queue")
+async def show_queue(request: PageRequest) -> Response[bytes]:
+    """Show what waits by destination."""
+    workspace = await workspace_of(request)
+    services = services_of(request)
+    is_direct = services.transport_of(workspace.id).kind is TransportKind.DIRECT
+
+    def read(conn: Conn) -> tuple[dict[str, int], list[Waiting], bool, dict[str, str], dict[int, int], Found]:
+        depths = queue_depth(conn, [workspace.id])
+        waiting, more = queue_view.destinations(conn, workspace.id)
+        known = sites.destinations(conn, sorted({one.domain for one in waiting})[:1000]) if is_direct else {}
+        in_doubt = queue_view.in_state(conn, workspace.id, RecipientState.IN_DOUBT, None, 0, _IN_DOUBT)
+        by_domain = {domain: row.site for domain, row in known.items()}
+        return depths, waiting, more, by_domain, queue_view.sending_nodes(conn, workspace.id), in_doubt
+
+    depths, waiting, more, known, sending, in_doubt = await services.database.read(read)
+    now = services.clock.now_ms()
+    watch = services.watch
+    lines = views.destinations(waiting, lambda domain: watch.site_of(workspace.id, domain) or known.get(domain), now)
+    return render(
+        request,
+        "queue.html",
+        title="Queue",
+        at="queue",
+        figures=views.figures(depths),
+        is_empty=not any(depths.values()),
+        destinations=lines[: views.MOST_DESTINATIONS],
+        further=max(0, len(lines) - views.MOST_DESTINATIONS),
+        bars=lines[: views.MOST_BARS],
+        more=more,
+        most_looked_at=queue_view.MOST_LOOKED_AT,
+        sites=views.site_lines(lines, watch.look_at, now, _time_of_day) if watch.delivers else (),
+        sending=sending,
+        nodes=watch.nodes(),
+        node=services.facts.node,
+        delivers=watch.delivers,
+        in_doubt=[views.recipient_line(row, now) for row in in_doubt.rows],
+        in_doubt_more=in_doubt.after_id is not None,
+        transport=transport_words(services, workspace.id),
+        curl=curl_line(services.facts),
+        list_of=lambda **asked: _with(address_of(workspace, "queue/recipients"), asked),
+    )
+
+
+@get("/w/{workspace:str}/queue/recipients")
+async def show_recipients(request: PageRequest) -> Response[bytes]:
+    """Show the recipients in the queue: of a `domain`, in a `state`."""
+    workspace = await workspace_of(request)
+    services = services_of(request)
+    domain, state = _asked(request)
+    rows, after = await _listed(services, workspace, domain, state, request.query_params.get("after", ""))
+    now = services.clock.now_ms()
+    here = address_of(workspace, "queue/recipients")
+    names = [_WAITING, "held", "sending", "in_doubt"] if domain else [one.value for one in queue_view.IN_QUEUE]
+    return render(
+        request,
+        "queue_recipients.html",
+        title=domain or views.STATE_WORDS[_STATES[state]],
+        at="queue",
+        domain=domain,
+        state=state,
+        rows=[views.recipient_line(row, now) for row in rows],
+        tabs=[
+            (_with(here, {"domain": domain, "state": name}), name.replace("_", " ").capitalize(), name == state)
+            for name in names
+        ],
+        moves=views.moves_of(("queued", "deferred") if state == _WAITING else (state,)),
+        older=_with(here, {"domain": domain, "state": state, "after": after}) if after else None,
+        first=_with(here, {"domain": domain, "state": state}) if request.query_params.get("after") else None,
+        site=services.watch.site_of(workspace.id, domain) if domain else None,
+        nodes=services.watch.nodes(),
+    )
+
+
+@post("/w/{workspace:str}/queue/move")
+async def move(request: PageRequest) -> Response[bytes]:
+    """Hold, release, cancel or retry: some recipients (`recipient`), or all that wait for a `domain`."""
+    workspace = await workspace_of(request)
+    services = services_of(request)
+    form = await read_form(request)
+    asked = form.get("move")
+    if asked not in {one.value for one in Move}:
+        raise PageError(400, "Nothing was moved", "Choose what is to be done: hold, release, cancel or retry.")
+    which = Move(asked)
+    domain = domain_key(form.get("domain"))
+    chosen = [found for text in form.all("recipient")[:_MOST_SELECTED] if (found := parse_id("rcp", text)) is not None]
+    back = _back(workspace, form)
+    if form.get("all") == "1" and domain:
+        moved = await move_destination(
+            services.database, services.ids, services.clock, workspace.id, which, domain, "operator"
+        )
+        if which is Move.RETRY and (site := services.watch.site_of(workspace.id, domain)) is not None:
+            services.watch.resume([site])
+        told = domain
+    elif chosen:
+        asked_for = RecipientFilter(ids=tuple(chosen))
+        moved = await move_selected(
+            services.database, services.ids, services.clock, workspace.id, which, asked_for, "operator"
+        )
+        told = f"{len(chosen)} recipients"
+    else:
+        return done(request, back, "Nothing was chosen: tick the recipients first.", problem=True)
+    await _note(request, workspace, which, told, moved)
+    words = views.moved_words(which, moved.recipients, moved.more)
+    return done(request, back, words, problem=not moved.recipients)
+
+
+HANDLERS = (show_queue, show_recipients, move)
+
+
+def _asked(request: PageRequest) -> tuple[str, str]:
+    query = request.query_params
+    domain = domain_key(query.get("domain", "").strip()[:1000].replace("\x00", ""))
+    state = query.get("state", "")
+    if state in _STATES and not (domain and state in ("queued", "deferred")):
+        return domain, state
+    return domain, _WAITING if domain else RecipientState.QUEUED.value
+
+
+async def _listed(
+    services: Services, workspace: WorkspaceRow, domain: str, state: str, cursor: str
+) -> tuple[Sequence[RecipientRow], str]:
+    """Return a page of recipients, and the cursor of the next; empty at the end."""
+    if state == _WAITING:
+        behind = _behind(cursor)
+        rows = await services.database.read(
+            lambda conn: queue_view.waiting_for(conn, workspace.id, domain, behind, _PAGE + 1)
+        )
+        shown = rows[:_PAGE]
+        return shown, f"{shown[-1].due_ms}.{shown[-1].id}" if len(rows) > _PAGE else ""
+    after_id = int(cursor) if cursor.isascii() and cursor.isdecimal() and len(cursor) < 19 else 0
+    found = await services.database.read(
+        lambda conn: queue_view.in_state(conn, workspace.id, _STATES[state], domain or None, after_id, _PAGE)
+    )
+    return found.rows, "" if found.after_id is None else str(found.after_id)
+
+
+def _behind(cursor: str) -> Behind:
+    due, _, row_id = cursor.partition(".")
+    if all(text.isascii() and text.isdecimal() and len(text) < 19 for text in (due, row_id)):
+        return Behind(int(due), int(row_id))
+    return Behind()
+
+
+def _back(workspace: WorkspaceRow, form: Form) -> str:
+    """Return the page that a move was asked from."""
+    if form.get("from") != "recipients":
+        return address_of(workspace, "queue")
+    asked = {"domain": domain_key(form.get("domain")), "state": form.get("state")}
+    return _with(address_of(workspace, "queue/recipients"), asked)
+
+
+async def _note(request: PageRequest, workspace: WorkspaceRow, which: Move, what: str, moved: Moved) -> None:
+    services = services_of(request)
+    note_id, now, by = services.ids.next(), services.clock.now_ms(), actor_of(request)
+    action, detail = f"queue.{which.value}", f"{moved.recipients} moved"
+    await services.database.write(
+        lambda tx: audit.note(tx, note_id, now, by, action, subject=what, detail=detail, workspace_id=workspace.id)
+    )
+
+
+def _with(address: str, asked: dict[str, str]) -> str:
+    given = {name: value for name, value in asked.items() if value}
+    return f"{address}?{urlencode(given)}" if given else address
+
+
+def _time_of_day(at_ms: int) -> str:
+    return f"{utc(at_ms)[11:19]} UTC"
