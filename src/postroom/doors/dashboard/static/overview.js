@@ -33,7 +33,15 @@
         cursor: { y: false, points: { size: 7 } },
         scales: { y: { range: (self, low, high) => [0, Math.max(high, 4)] } },
         axes: [
-          { ...axis, space: 64 },
+          {
+            ...axis,
+            space: 64,
+            // Day before month, 24 hours: as every other time on these pages.
+            values: [
+              [86400, "{D} {MMM}", "\n{YYYY}", null, null, null, null, null, 1],
+              [3600, "{HH}:00", "\n{D} {MMM} {YYYY}", null, "\n{D} {MMM}", null, null, null, 1],
+            ],
+          },
           { ...axis, size: 48, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 1e6, 1e7] },
         ],
         series: [
