@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import msgspec
+from webhook_world import LOOPBACK, SEALER, Literals
 
 from postroom.base.clock import Clock, ManualClock
 from postroom.base.errors import TryLater, WrongInput
@@ -20,16 +21,19 @@ from postroom.events.record import record_accepted
 from postroom.ledger.rows import ContentRow, DomainRow, LaneRow, MessageRow, RecipientRow, WorkspaceRow
 from postroom.ledger.states import RecipientState
 from postroom.mail.address import address_key, domain_of
+from postroom.net.http_client import HttpClient
 from postroom.outbound.once import Once
 from postroom.outbound.submission import Accepted, AcceptedRecipient, StagedContent, Submission
 from postroom.store import messages
-from postroom.store.database import Database, Tx
+from postroom.store.database import Database, Tx, statement
 from postroom.store.queue import lane_id
+from postroom.webhooks.endpoints import Webhooks
 
 KEY = "pr_key_of_one"
 OTHER_KEY = "pr_key_of_two"
 WORKSPACE = WorkspaceRow(1, "one", 0)
 OTHER_WORKSPACE = WorkspaceRow(2, "two", 0)
+_MAKE_WORKSPACE = statement("INSERT INTO workspace (id, name, created_ms) VALUES (?, ?, ?) ON CONFLICT DO NOTHING")
 
 
 class KnownKeys:
@@ -211,6 +215,11 @@ def letter(**fields: Any) -> dict[str, Any]:
     return {"from": "ada@example.com", "to": "bob@example.net", "subject": "Hello", "text": "Hello Bob", **fields}
 
 
+def _make_workspaces(tx: Tx) -> None:
+    for workspace in (WORKSPACE, OTHER_WORKSPACE):
+        tx.run(_MAKE_WORKSPACE, workspace[:3])
+
+
 @asynccontextmanager
 async def running_api(database: Database, clock: Clock | None = None) -> AsyncIterator[Api]:
     """Run the API over `database` without a socket."""
@@ -219,8 +228,11 @@ async def running_api(database: Database, clock: Clock | None = None) -> AsyncIt
     accept, uploads = StoringAccept(database, ids, clock), HeldUploads()
     slow = Threads("slow", 1)
     once, bodies = Once(database, clock), Bodies(slow)
-    services = Services(database, ids, clock, KnownKeys(), accept, uploads, HeldDomains(), slow, bodies, once)
+    receivers = HttpClient(Literals(), allow_private=LOOPBACK)
+    webhooks = Webhooks(database, ids, clock, SEALER, receivers, LOOPBACK)
+    services = Services(database, ids, clock, KnownKeys(), accept, uploads, HeldDomains(), slow, bodies, once, webhooks)
     app = create_api(services)
+    await database.write(_make_workspaces)
 
     def client(key: str) -> httpx.AsyncClient:
         return httpx.AsyncClient(
@@ -232,6 +244,7 @@ async def running_api(database: Database, clock: Clock | None = None) -> AsyncIt
 
     async with client(KEY) as first, client(OTHER_KEY) as second:
         yield Api(first, second, services, accept, uploads, clock, app)
+    await receivers.close()
     slow.close()
 
 

@@ -83,7 +83,12 @@ async def test_every_route_with_an_id_answers_404_to_another_workspace(api: Api)
     sent = await send(api)
     await api.client.post("/api/v1/suppressions", json={"address": "x@example.com"})
     await api.client.post("/api/v1/domains", json={"name": "example.com"})
-    ours = {"messages": sent["id"], "recipients": sent["recipients"][0]["id"]}
+    hook = await api.client.post("/api/v1/webhooks", json={"url": "https://hook.example/"})
+    ours = {
+        "messages": sent["id"],
+        "recipients": sent["recipients"][0]["id"],
+        "webhooks": hook.json()["endpoint"]["id"],
+    }
     walked = 0
     for method, path, _ in routes(api):
         if "{" not in path:
@@ -101,6 +106,7 @@ async def test_lists_and_moves_of_another_workspace_find_nothing(api: Api) -> No
     sent = await send(api, tags=["t"])
     await api.client.post("/api/v1/suppressions", json={"address": "x@example.com"})
     await api.client.post("/api/v1/domains", json={"name": "example.com"})
+    await api.client.post("/api/v1/webhooks", json={"url": "https://hook.example/"})
     for method, path, operation in routes(api):
         if method == "GET" and "{" not in path and path.startswith("/api") and not operation.public:
             assert (await api.other.get(path)).json()["items"] == [], path

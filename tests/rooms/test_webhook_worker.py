@@ -496,6 +496,21 @@ async def test_a_stop_lets_requests_end_and_gives_endpoints_back(world: World) -
     assert world.receiver.told() == shown(ids)
 
 
+async def test_a_receiver_that_hangs_does_not_hold_up_a_stop(world: World) -> None:
+    endpoint_id = await world.endpoint()
+    world.receiver.behave("/", hang(60))
+    world.start()
+    await world.record(1)
+    await until(lambda: bool(world.receiver.requests))
+
+    began = time.monotonic()
+    await world.worker.stop(0.1)
+
+    assert time.monotonic() - began < 4
+    health = await world.health(endpoint_id)
+    assert (health.waiting, health.progress.node) == (1, None)
+
+
 async def test_what_a_dead_node_had_not_written_is_told_a_second_time_with_the_same_id(world: World) -> None:
     await world.endpoint()
     world.receiver.behave("/", _slowly(0.3))

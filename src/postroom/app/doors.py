@@ -179,6 +179,7 @@ class Doors:
                     slow=services.slow,
                     bodies=Bodies(services.slow, services.settings.data),
                     once=self._once,
+                    webhooks=services.webhooks,
                     version=__version__,
                     not_ready=self._not_ready,
                 )

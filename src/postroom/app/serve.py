@@ -26,12 +26,14 @@ from postroom.app.services import Services, open_services
 from postroom.app.sockets import InheritedSockets
 from postroom.app.supervisor import Supervisor
 from postroom.app.upkeep import make_upkeep
+from postroom.app.webhooks import make_webhook_worker
 from postroom.base.clock import SystemClock
 from postroom.base.collector import calm_collector
 from postroom.base.errors import PostroomError, TryLater
 from postroom.base.log import set_up_log
 from postroom.config import Settings, Supervision
 from postroom.outbound.worker import Worker
+from postroom.webhooks.worker import Worker as WebhookWorker
 
 _log = structlog.get_logger(__name__)
 
@@ -60,11 +62,12 @@ async def _serve(settings: Settings, supervision: Supervision) -> None:
         doors = Doors(services, outbound, inherited)
         operations = Operations(services, outbound)
         worker = await outbound.open() if "deliver" in settings.roles else None
+        webhooks = make_webhook_worker(services) if "deliver" in settings.roles else None
         made = await operations.init({})
         await doors.open()
         greet(made, settings, doors.http_port, doors.submission_port)
         control = await serve_control(control_path(settings.data), operations.by_name())
-        background = _start_background(services, doors, worker, outbound, supervisor)
+        background = _start_background(services, doors, worker, webhooks, outbound, supervisor)
         calm_collector()
         supervisor.ready()
         try:
@@ -72,7 +75,7 @@ async def _serve(settings: Settings, supervision: Supervision) -> None:
         finally:
             supervisor.stopping()
             control.close()
-            await _stop(services, doors, worker, outbound, background, signals)
+            await _stop(services, doors, worker, webhooks, outbound, background, signals)
 
 
 async def _until_stop(background: list[asyncio.Task[None]], signals: "_Signals") -> None:
@@ -90,16 +93,19 @@ async def _stop(
     services: Services,
     doors: Doors,
     worker: Worker | None,
+    webhooks: WebhookWorker | None,
     outbound: Outbound,
     background: list[asyncio.Task[None]],
     signals: "_Signals",
 ) -> None:
     _log.info("stopping")
-    await signals.unless_hurried(doors.close(_DOOR_SECONDS))
+    await signals.unless_hurried(_close_doors(doors, webhooks))
     if worker is not None:
         await signals.unless_hurried(worker.stop(_ATTEMPT_SECONDS))
         if signals.second.is_set():
             await worker.stop(0)
+    if webhooks is not None and signals.second.is_set():
+        await webhooks.stop(0)
     for task in background:
         task.cancel()
     await asyncio.gather(*background, return_exceptions=True)
@@ -109,8 +115,21 @@ async def _stop(
         await services.nodes.leave()
 
 
+async def _close_doors(doors: Doors, webhooks: WebhookWorker | None) -> None:
+    # Beside one another: what is told out may take as long as what is handed in.
+    stops = [doors.close(_DOOR_SECONDS)]
+    if webhooks is not None:
+        stops.append(webhooks.stop(_DOOR_SECONDS))
+    await asyncio.gather(*stops)
+
+
 def _start_background(
-    services: Services, doors: Doors, worker: Worker | None, outbound: Outbound, supervisor: Supervisor
+    services: Services,
+    doors: Doors,
+    worker: Worker | None,
+    webhooks: WebhookWorker | None,
+    outbound: Outbound,
+    supervisor: Supervisor,
 ) -> list[asyncio.Task[None]]:
     loops: dict[str, Coroutine[Any, Any, None]] = {
         "heartbeat": services.nodes.run(),
@@ -120,6 +139,8 @@ def _start_background(
     }
     if worker is not None:
         loops["worker"] = worker.run()
+    if webhooks is not None:
+        loops["webhooks"] = webhooks.run()
     if "upkeep" in services.settings.roles:
         loops["upkeep"] = make_upkeep(services, outbound).run()
     return [asyncio.create_task(work, name=name) for name, work in loops.items()]

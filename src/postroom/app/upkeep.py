@@ -7,6 +7,7 @@ from postroom.app.services import Services
 from postroom.upkeep.chores import Chore, Sweeps, Upkeep
 from postroom.upkeep.gone_nodes import GoneNodes
 from postroom.upkeep.retention import Retention
+from postroom.upkeep.webhooks import WebhookSweeps
 
 _GONE_SECONDS = 30.0
 _SWEEP_SECONDS = 3600.0
@@ -17,7 +18,7 @@ def make_upkeep(services: Services, outbound: Outbound) -> Upkeep:
     database, clock = services.database, services.clock
     own = services.ids.node if "deliver" in services.settings.roles else None
     gone, sweeps = GoneNodes(database, outbound.recovery, clock, own), Sweeps(database, clock)
-    retention = Retention(database, clock)
+    retention, webhooks = Retention(database, clock), WebhookSweeps(database, clock)
     chores = (
         Chore("nodes that are gone", _GONE_SECONDS, gone.settle),
         Chore("orphan uploads", _SWEEP_SECONDS, sweeps.uploads),
@@ -28,6 +29,8 @@ def make_upkeep(services: Services, outbound: Outbound) -> Upkeep:
         Chore("old contents", _SWEEP_SECONDS, retention.bodies),
         Chore("old hits", _SWEEP_SECONDS, retention.hits),
         Chore("old messages", _SWEEP_SECONDS, retention.ledger),
+        Chore("old webhook requests", _SWEEP_SECONDS, webhooks.log),
+        Chore("events for nobody", _SWEEP_SECONDS, webhooks.outbox),
         Chore("unused pages", _SWEEP_SECONDS, retention.unused_pages),
     )
     return Upkeep(chores, clock, random.random)

@@ -193,15 +193,9 @@ class HttpClient:
     ) -> None:
         """`authorities` is a PEM file to trust instead of the system's; `backend` connects instead of the usual one."""
         self._limits = limits or HttpLimits()
-        context = ssl.create_default_context(cafile=str(authorities) if authorities else None)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        self._pool = httpcore2.AsyncConnectionPool(
-            ssl_context=context,
-            max_connections=None,
-            max_keepalive_connections=_KEEP_CONNECTIONS,
-            keepalive_expiry=_KEEP_SECONDS,
-            network_backend=GuardedBackend(addresses, allow_private, backend or httpcore2.AnyIOBackend()),
-        )
+        self._authorities = authorities
+        self._backend = GuardedBackend(addresses, allow_private, backend or httpcore2.AnyIOBackend())
+        self._pool: httpcore2.AsyncConnectionPool | None = None
 
     @property
     def limits(self) -> HttpLimits:
@@ -236,9 +230,24 @@ class HttpClient:
 
     async def close(self) -> None:
         """Close the idle connections; requests that run end with NoAnswer."""
-        await self._pool.aclose()
+        if self._pool is not None:
+            await self._pool.aclose()
+
+    def _open_pool(self) -> httpcore2.AsyncConnectionPool:
+        # Not before the first request: reading the authorities that are trusted takes 20 ms and more.
+        context = ssl.create_default_context(cafile=str(self._authorities) if self._authorities else None)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        return httpcore2.AsyncConnectionPool(
+            ssl_context=context,
+            max_connections=None,
+            max_keepalive_connections=_KEEP_CONNECTIONS,
+            keepalive_expiry=_KEEP_SECONDS,
+            network_backend=self._backend,
+        )
 
     async def _exchange(self, request: httpcore2.Request) -> HttpAnswer:
+        if self._pool is None:
+            self._pool = self._open_pool()
         answer = await self._pool.handle_async_request(request)
         body = bytearray()
         is_cut = False

@@ -33,6 +33,7 @@ MOST_REPLAYED = _PAGE * _MOST_PAGES
 """Events that one call looks through to replay or makes due; the caller asks again for the rest."""
 
 _encode_kinds = msgspec.json.Encoder().encode
+_decode_kinds = msgspec.json.Decoder(list[str]).decode
 _decode_ids = msgspec.json.Decoder(list[int]).decode
 
 
@@ -57,6 +58,13 @@ class Replayed:
     events: int
     next_id: int | None
     """There may be more behind this event: ask again; None: that was all."""
+
+
+class TooManyEndpoints(WrongInput):
+    """The workspace has as many endpoints as it may."""
+
+    def __init__(self) -> None:
+        super().__init__("url", f"a workspace has at most {MOST_ENDPOINTS} endpoints; delete one", code="too_many")
 
 
 class Disabled(WrongInput):
@@ -123,7 +131,10 @@ class Webhooks:
     # Changing
 
     async def create(self, workspace_id: int, asked: Asked) -> tuple[EndpointHealth, str]:
-        """Make an endpoint; return it with its secret, which is shown this once. Raises WrongInput."""
+        """Make an endpoint; return it with its secret, which is shown this once.
+
+        Raises WrongInput, and of these TooManyEndpoints.
+        """
         self._check(asked)
         endpoint_id, secret, now_ms = self._ids.next(), new_secret(), self._clock.now_ms()
         row = WebhookEndpointRow(
@@ -145,7 +156,7 @@ class Webhooks:
 
         def write(tx: Tx) -> None:
             if webhooks.count_endpoints(tx, workspace_id) >= MOST_ENDPOINTS:
-                raise WrongInput("url", f"a workspace has at most {MOST_ENDPOINTS} endpoints", code="too_many")
+                raise TooManyEndpoints
             webhooks.create(tx, row)
 
         await self._database.write(write)
@@ -313,6 +324,12 @@ class Webhooks:
 
     def _open(self, row: WebhookEndpointRow) -> str:
         return self._sealer.open(row.secret, f"webhook_endpoint/{row.id}/secret").decode()
+
+
+def asked_of(row: WebhookEndpointRow) -> Asked:
+    """Return what an endpoint is told, and where."""
+    known = [kind for kind in EventKind if kind.value in _decode_kinds(row.kinds)]
+    return Asked(row.url, row.description, tuple(known), Stream(row.stream) if row.stream else None, row.batch)
 
 
 def _kinds(asked: Asked) -> str:

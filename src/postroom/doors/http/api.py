@@ -8,7 +8,18 @@ from litestar import Litestar, Response, Router, get, route
 from litestar.datastructures import State
 from litestar.handlers import HTTPRouteHandler
 
-from postroom.doors.http import domains, events, health, messages, queue, recipients, sending, stats, suppressions
+from postroom.doors.http import (
+    domains,
+    events,
+    health,
+    messages,
+    queue,
+    recipients,
+    sending,
+    stats,
+    suppressions,
+    webhooks,
+)
 from postroom.doors.http.openapi import build_document
 from postroom.doors.http.operation import Operation, described
 from postroom.doors.http.problems import answer_error
@@ -47,6 +58,18 @@ _ROUTES = (
     domains.get_domain,
     domains.check_domain,
     domains.delete_domain,
+    webhooks.list_webhooks,
+    webhooks.add_webhook,
+    webhooks.get_webhook,
+    webhooks.change_webhook,
+    webhooks.delete_webhook,
+    webhooks.rotate_webhook,
+    webhooks.pause_webhook,
+    webhooks.resume_webhook,
+    webhooks.send_test_event,
+    webhooks.list_attempts,
+    webhooks.get_attempt,
+    webhooks.replay_webhook,
 )
 
 

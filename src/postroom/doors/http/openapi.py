@@ -18,7 +18,8 @@ Json = dict[str, Any]
 
 _REF = "#/components/schemas/{name}"
 _NO_NUL = r"^[^\x00]*$"
-_ID_KINDS = {"messages": "msg", "recipients": "rcp"}
+_ID_KINDS = {"messages": "msg", "recipients": "rcp", "webhooks": "whk"}
+_OTHER_IDS = {"attempt": "wha"}
 _IDEMPOTENCY = (
     "The header `Idempotency-Key` (1 to 255 printable ASCII characters) makes a repetition safe: within 24 hours the "
     "same key and body get the first answer with `Idempotent-Replay: true`, another body gets 422, and 409 says that "
@@ -142,7 +143,7 @@ def _tag(path: str) -> str:
 def _path_parameters(path: str) -> list[Json]:
     parameters = []
     for name in re.findall(r"\{(\w+)\}", path):
-        kind = _ID_KINDS.get(_tag(path)) if name == "id" else None
+        kind = _ID_KINDS.get(_tag(path)) if name == "id" else _OTHER_IDS.get(name)
         schema: Json = {"type": "string", "pattern": id_pattern(kind)} if kind else {"type": "string", "minLength": 1}
         parameters.append({"name": name, "in": "path", "required": True, "schema": schema})
     return parameters

@@ -15,6 +15,7 @@ from postroom.ledger.rows import DomainRow, WorkspaceRow
 from postroom.outbound.once import Once
 from postroom.outbound.submission import Accepted, Submission
 from postroom.store.database import Database, Tx
+from postroom.webhooks.endpoints import Webhooks
 
 ApiRequest = Request[WorkspaceRow, None, State]
 """A request whose `user` is the workspace that its key opens."""
@@ -130,6 +131,7 @@ class Services:
     """Where work is done that would hold the loop up."""
     bodies: Bodies
     once: Once
+    webhooks: Webhooks
     version: str = "0"
     """Of Postroom, for the OpenAPI document."""
     not_ready: Callable[[], str | None] = lambda: None
