@@ -31,6 +31,7 @@ from axe_playwright_python.sync_playwright import Axe
 from peers.require import require_peer
 from playwright.sync_api import Browser, Page, sync_playwright
 from running_server import RunningServer
+from webhook_world import Literals
 
 from postroom.access.audit import COMMAND
 from postroom.access.authenticators import Authenticators
@@ -52,10 +53,12 @@ from postroom.doors.dashboard.services import Facts, Services
 from postroom.doors.dashboard.session import form_token
 from postroom.ledger.operator_rows import OperatorRow
 from postroom.ledger.rows import WorkspaceRow
+from postroom.net.http_client import HttpClient
 from postroom.outbound.sites import Sites
 from postroom.outbound.transport import TransportKind, TransportSetting
 from postroom.outbound.watch import Watch
 from postroom.store.database import Database
+from postroom.webhooks.endpoints import Webhooks
 
 NAME = "ada@example.com"
 PASSWORD = "a sentence of hers"
@@ -144,7 +147,7 @@ async def dashboard(
         "domains": Domains(
             database, ids, clock, sealer, _NoDns(), Installation("mail.postroom.test", "postroom.test"), slow
         ),
-        "webhooks": None,
+        "webhooks": Webhooks(database, ids, clock, sealer, HttpClient(Literals())),
         "operators": operators,
         "sessions": sessions,
         "logins": Logins(database, ids, clock, sealer, passwords, sessions),
