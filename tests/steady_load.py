@@ -15,8 +15,8 @@ from collections.abc import Awaitable, Callable
 from running_server import RunningServer
 
 AUTHOR = "a@example.com"
-_PAUSE_SECONDS = 0.05
-_ANSWER_SECONDS = 60
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
+_ANSWER_SECONDS = 120
 
 
 class _Cut(Exception):
@@ -56,7 +56,7 @@ class SteadyLoad:
 
     async def _until_accepted(self, number: int, way: Callable[[int], Awaitable[bool]]) -> None:
         loop = asyncio.get_running_loop()
-        began = loop.time()
+        began, pause = loop.time(), _FIRST_PAUSE
         while True:
             try:
                 async with asyncio.timeout(_ANSWER_SECONDS):
@@ -66,7 +66,8 @@ class SteadyLoad:
                 self.seen["refused"] += 1
             except (_Cut, ConnectionError, asyncio.IncompleteReadError):
                 self.seen["cut kept" if "kept" in way.__name__ else "cut"] += 1
-            await asyncio.sleep(_PAUSE_SECONDS)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
         self.accepted += 1
         self.longest = max(self.longest, loop.time() - began)
 

@@ -44,7 +44,8 @@ The next request of the connection is not answered before.
 """
 
 _log = structlog.get_logger(__name__)
-_BACKLOG = 2048
+_BACKLOG = 4096
+"""Connections that wait to be accepted, also over a restart where the socket is held."""
 _KEEP_ALIVE_SECONDS = 5
 _HEADER_SECONDS = 10.0
 """From connection or first byte to the end of the header; uvicorn has no limit, so silence would hold a place."""

@@ -22,7 +22,8 @@ from postroom.net.smtp.door import Door
 from postroom.net.smtp.session import SessionRules
 
 _CHECK_SECONDS = 5.0
-_BACKLOG = 1024
+_BACKLOG = 4096
+"""As many as systemd lets wait: over a restart, connections gather here where the socket is held."""
 
 
 @dataclass(frozen=True, slots=True)
