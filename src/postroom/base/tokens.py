@@ -19,6 +19,8 @@ from postroom.base.ids import base32, made_at_ms
 
 _MAC_BYTES = 10
 _BLOCK_BYTES = 64
+HIDDEN = "erased:"
+"""How the keyed hash of an erased address begins; no address does."""
 
 
 class TokenKind(Enum):
@@ -65,6 +67,14 @@ class TokenKeys:
     def items(self) -> list[tuple[int, bytes]]:
         """Return the ring, to hand it to a helper process."""
         return sorted(self._keys.items())
+
+    def hide(self, text: str) -> str:
+        """Return a keyed hash of a text, which tells nobody without the key what it was; always the same.
+
+        `erased:` and 26 letters of base32. The oldest key makes it, which is never taken away.
+        """
+        digest = hmac.digest(self._keys[min(self._keys)], b"hidden " + text.encode(), "sha256")
+        return f"{HIDDEN}{base32(int.from_bytes(digest[:17], 'big') >> 6, 26)}"
 
     def sign(self, kind: TokenKind, key_id: int, recipient_id: int, position: int = 0) -> bytes:
         """Return the raw token. Raises KeyError for an unknown key id."""

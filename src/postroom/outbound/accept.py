@@ -84,6 +84,8 @@ class Prepared:
     lanes: tuple[LaneRow, ...]
     event_id: int
     suppressed_event_ids: tuple[int, ...]
+    hidden: tuple[str, ...]
+    """The keyed hash of each recipient's address: who was erased stays suppressed by it."""
 
     @property
     def due_lanes(self) -> list[DueLane]:
@@ -107,7 +109,7 @@ class Prepared:
             tx.add(lane)
         record.record_accepted(tx, message, [row.provider for row in self.recipients], self.event_id)
         asked = [(row.address_key, message.stream) for row in self.recipients]
-        stopped = suppressed(tx, message.workspace_id, asked, message.created_ms)
+        stopped = suppressed(tx, message.workspace_id, asked, message.created_ms, self.hidden)
         accepted = []
         for row, event_id in zip(self.recipients, self.suppressed_event_ids, strict=True):
             why = stopped.get((row.address_key, message.stream))
@@ -243,6 +245,7 @@ class Acceptance:
             tuple(self._new_lanes(message, recipients)),
             self._ids.next(),
             tuple(self._ids.next() for _ in recipients),
+            tuple(self._token_keys().hide(row.address_key) for row in recipients),
         )
 
     async def _raw(self, content: bytes | StagedContent) -> bytes:

@@ -47,6 +47,12 @@ _STANDING = statement(
     "WHERE workspace_id = ANY(?) AND address_key = ANY(?) AND (expires_ms IS NULL OR expires_ms > ?)",
 )
 
+# The same for one address and its keyed hash, which stands in its place after it was erased.
+_STANDING_OR_HIDDEN = statement(
+    "SELECT workspace_id, address_key, scope, reason FROM suppression "
+    "WHERE workspace_id = ? AND address_key IN (?, ?) AND (expires_ms IS NULL OR expires_ms > ?)"
+)
+
 # The same for one address, without the lists: most mails have one recipient, and this takes a fifth of the time.
 _STANDING_ONE = statement(
     "SELECT workspace_id, address_key, scope, reason FROM suppression "
@@ -81,11 +87,39 @@ def delete(tx: Tx, workspace_id: int, address_key: str, scope: str | None) -> li
 
 
 def suppressed(
-    reader: Tx | Conn, workspace_id: int, asked: Iterable[tuple[str, str]], now_ms: int
+    reader: Tx | Conn, workspace_id: int, asked: Iterable[tuple[str, str]], now_ms: int, hidden: Sequence[str] = ()
 ) -> dict[tuple[str, str], tuple[str, str]]:
-    """Return which of the asked (address_key, stream) are suppressed, as scope and reason. One statement."""
-    found = suppressed_among(reader, [(workspace_id, key, stream) for key, stream in asked], now_ms)
-    return {(key, stream): why for (_, key, stream), why in found.items()}
+    """Return which of the asked (address_key, stream) are suppressed, as scope and reason. One statement.
+
+    `hidden` holds the keyed hash of each asked address (`TokenKeys.hide`): by it suppressions go on to hold for
+    people who were erased.
+    """
+    questions = list(asked)
+    if not hidden:
+        found = suppressed_among(reader, [(workspace_id, key, stream) for key, stream in questions], now_ms)
+        return {(key, stream): why for (_, key, stream), why in found.items()}
+    standing = _standing(reader, workspace_id, [key for key, _ in questions], hidden, now_ms)
+    stopped = {}
+    for (key, stream), other in zip(questions, hidden, strict=True):
+        for scope in (SuppressionScope.ALL.value, stream):
+            reason = standing.get((key, scope), standing.get((other, scope))) if standing else None
+            if reason is not None:
+                stopped[(key, stream)] = (scope, reason)
+                break
+    return stopped
+
+
+def _standing(
+    reader: Tx | Conn, workspace_id: int, keys: Sequence[str], hidden: Sequence[str], now_ms: int
+) -> dict[tuple[str, str], str]:
+    parameters: tuple[object, ...]
+    if len(keys) == 1:
+        asked_of, parameters = _STANDING_OR_HIDDEN, (workspace_id, keys[0], hidden[0], now_ms)
+    else:
+        asked_of = _STANDING
+        parameters = (reader.many([workspace_id]), reader.many(list({*keys, *hidden})), now_ms)
+    rows = reader.run(asked_of, parameters) if isinstance(reader, Tx) else reader.all(asked_of, parameters)
+    return {(row[1], row[2]): row[3] for row in rows}
 
 
 def suppressed_among(
