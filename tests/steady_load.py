@@ -17,6 +17,8 @@ from running_server import RunningServer
 AUTHOR = "a@example.com"
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
 _ANSWER_SECONDS = 120
+_MOST_WAITING = 800
+"""Four seconds of 200 mails each: where a machine is too busy to keep up, no more are begun."""
 
 
 class _Cut(Exception):
@@ -27,7 +29,7 @@ class SteadyLoad:
     """Hands mails in until told to stop."""
 
     def __init__(self, server: RunningServer, rate: int) -> None:
-        """`rate` is in mails a second."""
+        """`rate` is in mails a second, as far as the machine keeps up."""
         self._server = server
         self._rate = rate
         self.accepted = 0
@@ -46,9 +48,10 @@ class SteadyLoad:
         ways = (self._http, self._http_kept, self._smtp, self._smtp_kept)
         async with asyncio.TaskGroup() as tasks:
             while not stop.is_set():
-                tasks.create_task(self._until_accepted(number, ways[number % len(ways)]))
-                number += 1
-                await asyncio.sleep(max(0.0, began + number / self._rate - loop.time()))
+                if number - self.accepted < _MOST_WAITING:
+                    tasks.create_task(self._until_accepted(number, ways[number % len(ways)]))
+                    number += 1
+                await asyncio.sleep(max(0.001, began + number / self._rate - loop.time()))
         for kept in self._kept.values():
             for _, writer in kept:
                 writer.close()
