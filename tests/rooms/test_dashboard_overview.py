@@ -15,21 +15,20 @@ from postroom.doors.dashboard.overview import PERIODS, change_of, overview_of, p
 from postroom.doors.dashboard.search import parse_search, span_of
 from postroom.ledger.rows import COUNTERS
 from postroom.store.database import open_database
-from postroom.store.overview import HourSums
 
 DAY, WEEK, _ = PERIODS
 END = 500_000
 HOSTILE = "<script>alert(1)</script>\"'\u202e" + "x" * 10_000
 
 
-def hour(at: int, **amounts: int) -> HourSums:
-    return HourSums(at, {**dict.fromkeys(COUNTERS, 0), **amounts})
+def sums(**amounts: int) -> dict[str, int]:
+    return {**dict.fromkeys(COUNTERS, 0), **amounts}
 
 
 def test_a_period_stands_against_the_one_before() -> None:
-    hours = [hour(END - 30, outbound=10, failed=4), hour(END - 2, outbound=15, failed=1), hour(END - 1, outbound=5)]
+    buckets = {END - 2: sums(outbound=15, failed=1), END - 1: sums(outbound=5)}
 
-    view = overview_of(DAY, END, hours, {})
+    view = overview_of(DAY, END, buckets, sums(outbound=10, failed=4), {})
 
     figures = {one.label: one for one in view.figures}
     assert [one.label for one in view.figures] == [
@@ -52,7 +51,7 @@ def test_a_first_period_has_nothing_to_stand_against() -> None:
 
 
 def test_opens_by_machines_stand_beside_the_number_and_are_not_part_of_it() -> None:
-    view = overview_of(DAY, END, [hour(END - 1, opens_total=90, opens_unique=30, opens_human=10)], {})
+    view = overview_of(DAY, END, {END - 1: sums(opens_total=90, opens_unique=30, opens_human=10)}, sums(), {})
 
     opens = next(one for one in view.figures if one.label == "Opens")
     assert opens.value == 10
@@ -61,7 +60,7 @@ def test_opens_by_machines_stand_beside_the_number_and_are_not_part_of_it() -> N
 
 
 def test_every_number_leads_to_the_search_that_explains_it() -> None:
-    view = overview_of(DAY, END, [], {})
+    view = overview_of(DAY, END, {}, sums(), {})
 
     for figure in view.figures:
         if figure.label in ("Complaints", "Inbound"):
@@ -73,12 +72,17 @@ def test_every_number_leads_to_the_search_that_explains_it() -> None:
 
 
 def test_the_chart_s_data_may_stand_in_a_page_and_has_a_point_for_every_bucket() -> None:
-    view = overview_of(WEEK, END, [hour(END - 1, outbound=3, opens_human=2)], {})
+    last = (END - 1) // 6 * 6
+    view = overview_of(WEEK, END, {last: sums(outbound=3, opens_human=2)}, sums(), {})
 
     data = json.loads(view.chart)
     assert data["labels"] == ["Outbound", "Sent", "Failed", "Opens", "Clicks"]
-    assert [len(line) for line in data["data"]] == [28] * 6
+    assert [len(line) for line in data["data"]] == [29] * 6
     assert data["data"][1][-1] == 3
+    # A quarter of a day begins at full quarters; the first and the last are cut by the period.
+    assert view.points[0].at_ms == (END - WEEK.hours) * HOUR_MS
+    assert view.points[1].at_ms % (6 * HOUR_MS) == 0
+    assert view.points[-1].end_ms == END * HOUR_MS
     assert "<" not in view.chart
 
 
@@ -87,7 +91,8 @@ def test_providers_are_in_order_of_their_mail_with_their_names() -> None:
     view = overview_of(
         DAY,
         END,
-        [],
+        {},
+        sums(),
         {
             "other": {**amounts, "outbound": 1, "sent": 1},
             "microsoft-consumer": {**amounts, "outbound": 9, "sent": 3, "failed": 1, "opens_human": 2},

@@ -1,4 +1,4 @@
-"""Sums by hour, over nodes, of one workspace."""
+"""Sums by bucket of time and by provider, over nodes, of one workspace."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from postroom.store import overview
 from postroom.store.database import Database, statement
 
 
-async def test_sums_are_by_hour_and_by_provider_of_one_workspace(database: Database) -> None:
+async def test_sums_are_by_bucket_and_by_provider_of_one_workspace(database: Database) -> None:
     def write(tx: Any) -> None:
         for hour, amount in ((10, 1), (11, 2), (12, 4), (13, 8)):
             tx.count(CounterKey(1, hour, "total", ""), "outbound", amount)
@@ -18,23 +18,26 @@ async def test_sums_are_by_hour_and_by_provider_of_one_workspace(database: Datab
 
     await database.write(write)
 
-    hours = await database.read(lambda conn: overview.totals(conn, 1, 11, 13))
+    hours = await database.read(lambda conn: overview.buckets(conn, 1, 11, 13, 1))
+    sixes = await database.read(lambda conn: overview.buckets(conn, 1, 11, 14, 6))
+    total = await database.read(lambda conn: overview.total(conn, 1, 10, 13))
     providers = await database.read(lambda conn: overview.by_provider(conn, 1, 11, 13))
 
-    assert [(one.hour, one.amounts["outbound"]) for one in hours] == [(11, 2), (12, 4)]
+    assert {hour: one["outbound"] for hour, one in hours.items()} == {11: 2, 12: 4}
+    assert {hour: one["outbound"] for hour, one in sixes.items()} == {6: 2, 12: 12}
+    assert (total["outbound"], total["sent"]) == (7, 0)
     assert {key: (one["sent"], one["opens_human"]) for key, one in providers.items()} == {
         "google": (6, 0),
         "other": (0, 3),
     }
 
 
-async def test_nodes_are_summed(database: Database) -> None:
+async def test_nodes_are_summed_and_nothing_is_zero(database: Database) -> None:
     key = CounterKey(1, 11, "total", "")
     await database.write(lambda tx: tx.count(key, "sent", 2))
     columns = "workspace_id, hour, dimension, key, node, sent"
     from_another_node = statement(f"INSERT INTO counter ({columns}) VALUES (1, 11, 'total', '', 900, 5)")
     await database.write(lambda tx: tx.run(from_another_node))
 
-    (hour,) = await database.read(lambda conn: overview.totals(conn, 1, 0, 20))
-
-    assert hour.amounts["sent"] == 7
+    assert (await database.read(lambda conn: overview.total(conn, 1, 0, 20)))["sent"] == 7
+    assert not any((await database.read(lambda conn: overview.total(conn, 1, 12, 20))).values())

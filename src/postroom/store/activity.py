@@ -148,12 +148,16 @@ def events_step(
     conn: Conn, workspace_id: int, asked: ActivityFilter, start: Position, *, older: bool, window: int, limit: int
 ) -> Step:
     """Return up to `limit` matching events (FoundEvent) among the next `window` of the workspace's, as above."""
-    bounds = [_E.workspace_id == workspace_id, *_between(_E.id, asked, start.id, older=older)]
-    ids = (*asked.recipient_ids, *_newest_of(conn, workspace_id, asked.address_keys))
+    bounds = _between(_E.id, asked, start.id, older=older)
     if asked.recipient_ids or asked.address_keys:
-        bounds.append(_E.recipient_id.in_(ids))
+        ids = (*asked.recipient_ids, *_newest_of(conn, workspace_id, asked.address_keys))
+        if not ids:
+            return Step([], None, 0)
+        bounds += [_E.workspace_id + 0 == workspace_id, _E.recipient_id.in_(ids)]
     elif asked.message_ids:
-        bounds.append(_E.message_id.in_(asked.message_ids))
+        bounds += [_E.workspace_id + 0 == workspace_id, _E.message_id.in_(asked.message_ids)]
+    else:
+        bounds.append(_E.workspace_id == workspace_id)
     order = _E.id.desc() if older else _E.id.asc()
     if not (has_residue(asked) or asked.kinds or asked.states or asked.domains or asked.tags):
         window = limit
@@ -164,7 +168,7 @@ def events_step(
     conditions = _residue(conn, workspace_id, asked)
     for column, values in ((_E.kind, asked.kinds), (_R.state, asked.states), (_R.domain, asked.domains)):
         if values:
-            conditions.append(column.in_(values))
+            conditions.append(_looked_at(column).in_(values))
     if asked.tags and asked.is_by_tag:
         conditions.append(_any_tag(workspace_id, asked))
     query = (
@@ -203,11 +207,8 @@ def _by_tag(
 ) -> Step:
     group, last = start
     order = _T.message_id.desc() if older else _T.message_id.asc()
-    bounds = [_T.message_id <= group if older else _T.message_id >= group]
-    if asked.least_id is not None:
-        bounds.append(_T.message_id >= asked.least_id)
-    if asked.before_id is not None:
-        bounds.append(_T.message_id < asked.before_id)
+    # The message of the position is looked at again: some of its recipients may be left.
+    bounds = _between(_T.message_id, asked, min(group + 1, _MAX_ID) if older else max(group - 1, 0), older=older)
     branches = [
         select(_T.message_id.label("id"))
         .where(_T.workspace_id == workspace_id, _T.tag == tag, *bounds)
@@ -222,12 +223,10 @@ def _by_tag(
     end, count = _extent(conn, inside.c.id, older=older)
     if not count:
         return Step([], None, 0)
-    # Joined to nothing, so that no index of these columns can drive: with one, SQLite goes through every failed
-    # recipient of the workspace in place of ten for each message of the window.
     conditions = [_R.workspace_id + 0 == workspace_id, *_residue(conn, workspace_id, asked)]
     for column, values in ((_R.domain, asked.domains), (_R.state, asked.states)):
         if values:
-            conditions.append((column + "").in_(values))
+            conditions.append(_looked_at(column).in_(values))
     behind = _R.id < last if older else _R.id > last
     query = (
         select(schema.mail.recipient, _M.subject, _M.stream)
@@ -292,32 +291,39 @@ def _extent(conn: Conn, ids: ColumnElement[int], *, older: bool) -> tuple[int, i
 def _between(
     column: ColumnElement[int], asked: ActivityFilter, start: int, *, older: bool
 ) -> list[ColumnElement[bool]]:
-    bounds = [column < start if older else column > start]
-    if asked.least_id is not None:
-        bounds.append(column >= asked.least_id)
-    if asked.before_id is not None:
-        bounds.append(column < asked.before_id)
-    return bounds
+    # One bound at each end: of two upper ones SQLite seeks by either, and may walk through all that the other excludes.
+    least, end = asked.least_id or 0, asked.before_id if asked.before_id is not None else _MAX_ID
+    if older:
+        end = min(end, start)
+    else:
+        least = max(least, start + 1) if start < _MAX_ID else _MAX_ID
+    return [column >= least, column < end]
 
 
 def _residue(conn: Conn, workspace_id: int, asked: ActivityFilter) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
     if asked.providers:
-        conditions.append(_R.provider.in_(asked.providers))
+        conditions.append(_looked_at(_R.provider).in_(asked.providers))
     if asked.streams:
-        conditions.append(_M.stream.in_(asked.streams))
+        conditions.append(_looked_at(_M.stream).in_(asked.streams))
     if asked.tags and not asked.is_by_tag:
         conditions.append(_any_tag(workspace_id, asked))
     given = (
-        (_R.id, asked.recipient_ids),
-        (_R.message_id, asked.message_ids),
-        (_R.address_key, asked.address_keys),
-        (_R.domain, asked.domains),
-        (_R.state, asked.states),
+        (_R.id + 0, asked.recipient_ids),
+        (_R.message_id + 0, asked.message_ids),
+        (_looked_at(_R.address_key), asked.address_keys),
+        (_looked_at(_R.domain), asked.domains),
+        (_looked_at(_R.state), asked.states),
     )
     if sum(bool(values) for _, values in given) > 1:
         conditions += [column.in_(values) for column, values in given if values]
     return [*conditions, *(_in_subject(conn, word) for word in asked.words)]
+
+
+def _looked_at(column: ColumnElement[str]) -> ColumnElement[str]:
+    # Rows of the window are looked at one by one. With the bare column SQLite rather goes through everything that an
+    # index has for the value (every failed recipient of the workspace), and looks which of it lies in the window.
+    return func.coalesce(column, "")
 
 
 def _any_tag(workspace_id: int, asked: ActivityFilter) -> ColumnElement[bool]:

@@ -24,7 +24,6 @@ from postroom.ledger.rows import COUNTERS, WorkspaceRow
 from postroom.store import activity, overview
 from postroom.store.activity import NEWEST, ActivityFilter, FoundEvent
 from postroom.store.database import Conn
-from postroom.store.overview import HourSums
 
 FEED_EVENTS = 12
 _PROVIDERS = 10
@@ -165,11 +164,19 @@ def period_of(text: str) -> Period:
     return next((one for one in PERIODS if one.key == text), PERIODS[0])
 
 
-def overview_of(period: Period, end_hour: int, hours: Sequence[HourSums], providers: Mapping[str, Amounts]) -> Overview:
-    """Return what the page shows of the hours of both periods; `end_hour` is the one behind the last."""
+def overview_of(
+    period: Period,
+    end_hour: int,
+    buckets: Mapping[int, Amounts],
+    before: Amounts,
+    providers: Mapping[str, Amounts],
+) -> Overview:
+    """Return what the page shows; `end_hour` is the one behind the last, `buckets` are by their first hour.
+
+    `before` are the sums of the period before.
+    """
     first = end_hour - period.hours
-    now = _sum(one.amounts for one in hours if one.hour >= first)
-    before = _sum(one.amounts for one in hours if one.hour < first)
+    now = _sum(buckets.values())
     since = f"since:{time_text(first * HOUR_MS)}"
     figures = tuple(
         Figure(
@@ -194,7 +201,7 @@ def overview_of(period: Period, end_hour: int, hours: Sequence[HourSums], provid
     lines.sort(key=lambda line: (-line.outbound, -line.sent, line.name))
     is_new = not any(now.values()) and not any(before.values())
     return Overview(
-        period, first * HOUR_MS, figures, _points(period, first, hours), funnel, tuple(lines[:_PROVIDERS]), is_new
+        period, first * HOUR_MS, figures, _points(period, end_hour, buckets), funnel, tuple(lines[:_PROVIDERS]), is_new
     )
 
 
@@ -249,14 +256,14 @@ def _beside(name: str, now: Amounts) -> str:
     return f"and {others:,} only by machines or unknown" if others else ""
 
 
-def _points(period: Period, first: int, hours: Sequence[HourSums]) -> tuple[Point, ...]:
-    buckets: list[list[Amounts]] = [[] for _ in range(period.hours // period.bucket_hours)]
-    for one in hours:
-        if one.hour >= first:
-            buckets[(one.hour - first) // period.bucket_hours].append(one.amounts)
-    length = period.bucket_hours * HOUR_MS
-    start = first * HOUR_MS
-    return tuple(Point(start + at * length, start + (at + 1) * length, _sum(one)) for at, one in enumerate(buckets))
+def _points(period: Period, end_hour: int, buckets: Mapping[int, Amounts]) -> tuple[Point, ...]:
+    step, first = period.bucket_hours, end_hour - period.hours
+    nothing = dict.fromkeys(COUNTERS, 0)
+    # Buckets begin at full days or quarters of them; the first and the last are there in part.
+    starts = range(first - first % step, end_hour, step)
+    return tuple(
+        Point(max(at, first) * HOUR_MS, min(at + step, end_hour) * HOUR_MS, buckets.get(at, nothing)) for at in starts
+    )
 
 
 # The page
@@ -271,9 +278,11 @@ async def show(request: PageRequest) -> Response[bytes]:
     end_hour = services.clock.now_ms() // HOUR_MS + 1
 
     def read(conn: Conn) -> tuple[Overview, tuple[FeedLine, ...]]:
-        hours = overview.totals(conn, workspace.id, end_hour - 2 * period.hours, end_hour)
-        providers = overview.by_provider(conn, workspace.id, end_hour - period.hours, end_hour)
-        return overview_of(period, end_hour, hours, providers), _feed(conn, workspace)
+        first = end_hour - period.hours
+        buckets = overview.buckets(conn, workspace.id, first, end_hour, period.bucket_hours)
+        before = overview.total(conn, workspace.id, first - period.hours, first)
+        providers = overview.by_provider(conn, workspace.id, first, end_hour)
+        return overview_of(period, end_hour, buckets, before, providers), _feed(conn, workspace)
 
     view, feed = await services.database.read(read)
     base = address_of(workspace)

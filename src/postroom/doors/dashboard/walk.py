@@ -49,11 +49,15 @@ async def walk(
     step_of = activity.events_step if of_events else activity.recipients_step
     rows: list[Any] = []
     examined, window = 0, FIRST_WINDOW
-    end = clock.monotonic() + seconds
+    began = clock.monotonic()
     at: Position | None = start
     for _ in range(MOST_STEPS):
-        if at is None or len(rows) > limit or (examined and clock.monotonic() > end):
+        spent = clock.monotonic() - began
+        if at is None or len(rows) > limit or (examined and spent >= seconds):
             break
+        if examined and spent > 0:
+            # As much as the rest of the time is enough for, by what it took so far.
+            window = min(LARGEST_WINDOW, max(FIRST_WINDOW // 2, int(examined / spent * (seconds - spent))))
         step = await database.read(
             partial(
                 step_of,
@@ -68,6 +72,5 @@ async def walk(
         rows += step.rows
         examined += step.examined
         at = step.reached
-        window = min(window * 2, LARGEST_WINDOW)
     more = len(rows) > limit
     return Found(rows[:limit], more, None if more else at, examined)
