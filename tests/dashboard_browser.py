@@ -199,9 +199,10 @@ def _client(app: Any) -> httpx.AsyncClient:
 class Client:
     """A browser without a window: keeps cookies, follows no redirects, sends tokens."""
 
-    def __init__(self, server: RunningServer) -> None:
+    def __init__(self, server: RunningServer, **fields: str) -> None:
+        """`fields` are header fields that all its requests carry."""
         self.base = f"http://127.0.0.1:{server.http_port}"
-        self._http = httpx.Client(base_url=self.base, timeout=60)
+        self._http = httpx.Client(base_url=self.base, headers=fields, timeout=60)
 
     @property
     def cookies(self) -> dict[str, str]:

@@ -102,6 +102,16 @@ async def test_logging_out_ends_the_session_also_for_who_kept_its_cookie(world: 
         assert (await stranger.get("/settings")).status_code == 303
 
 
+async def test_a_form_that_was_open_when_the_session_ended_leads_to_the_login(world: World) -> None:
+    world.clock.advance(hours=12)
+
+    answer = await world.post("/w/one/keys", name="web shop")
+
+    assert answer.status_code == 303
+    assert answer.headers["location"] == "/login"
+    assert await world.services.api_keys.list(await world.workspace("one")) == []
+
+
 async def test_the_first_link_makes_the_first_operator_and_lets_in(tmp_path: Path) -> None:
     clock = ManualClock()
     database = await open_database(sqlite_url(tmp_path), clock=clock)

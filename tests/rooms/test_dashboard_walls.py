@@ -108,6 +108,15 @@ async def test_a_workspace_that_is_not_there_is_not_found(world: World) -> None:
     assert paths
 
 
+async def test_head_has_the_fields_of_get_and_no_content(world: World) -> None:
+    for path in ("/settings", "/nothing", "/"):
+        get, head = await world.get(path), await world.client.head(path)
+
+        assert head.status_code == get.status_code
+        assert head.headers["content-length"] == get.headers["content-length"]
+        assert head.content == b""
+
+
 async def test_pages_are_kept_by_nobody_and_files_for_ever(world: World) -> None:
     page = await world.get("/settings")
     style = page.text.partition('rel="stylesheet" href="')[2].partition('"')[0]

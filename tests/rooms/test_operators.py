@@ -1,5 +1,6 @@
 """Operators, the way in, and sessions, with a clock that the test moves."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from postroom.access import login
 from postroom.access.audit import COMMAND
 from postroom.access.login import LOCKED, NeedsCode, Opened, Refusal
 from postroom.base.clock import ManualClock
-from postroom.base.errors import WrongInput
+from postroom.base.errors import TryLater, WrongInput
 from postroom.base.secrets import Sealer
 from postroom.ledger.operator_rows import OperatorRow
 from postroom.store.database import open_database
@@ -88,6 +89,14 @@ async def test_tries_of_one_network_over_many_names_are_spaced(room: Room, ada: 
     assert isinstance(await room.password(), Opened), "others are not held up"
     room.clock.advance(seconds=refused.wait_seconds)
     assert isinstance(await room.password(address="2001:db8:1:2::5"), Opened)
+
+
+async def test_a_flood_of_logins_is_put_off_before_it_takes_the_threads(room: Room, ada: OperatorRow) -> None:
+    tries = [room.password(f"name {n}", "a guess", address=f"192.0.2.{n}") for n in range(40)]
+    answers = await asyncio.gather(*tries, return_exceptions=True)
+
+    assert any(isinstance(answer, TryLater) for answer in answers)
+    assert isinstance(await room.password(), Opened)
 
 
 async def test_an_operator_can_be_unlocked(room: Room, ada: OperatorRow) -> None:

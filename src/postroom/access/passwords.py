@@ -6,10 +6,12 @@ Only people's passwords are hashed so; keys that we make are random (`base.secre
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from postroom.base.errors import WrongInput
+from postroom.base.errors import TryLater, WrongInput
 from postroom.base.threads import Threads
 
 SHORTEST = 10
+_MOST_AT_ONCE = 10
+"""A flood of logins must not take the threads from mail that comes in."""
 LONGEST = 1000
 """Nobody makes us hash a novel."""
 
@@ -22,6 +24,7 @@ class Passwords:
         self._slow = slow
         self._hasher = hasher or PasswordHasher()
         self._nobody = ""
+        self._running = 0
 
     async def hash(self, password: str) -> str:
         """Return what is stored of a password. Raises TryLater where too many wait."""
@@ -29,7 +32,13 @@ class Passwords:
 
     async def verify(self, stored: str | None, password: str) -> bool:
         """Tell whether a password is right; None (nobody of that name) takes as long. Raises TryLater."""
-        return await self._slow.run(lambda: self._verify(stored, password))
+        if self._running >= _MOST_AT_ONCE:
+            raise TryLater("too many log in at once")
+        self._running += 1
+        try:
+            return await self._slow.run(lambda: self._verify(stored, password))
+        finally:
+            self._running -= 1
 
     def _verify(self, stored: str | None, password: str) -> bool:
         if not self._nobody:

@@ -74,14 +74,14 @@ class Sessions:
         now = self._clock.now_ms()
         return [row for row in rows if now - row.seen_ms < IDLE_MS and now - row.created_ms < LONGEST_MS]
 
-    async def end(self, operator_id: int, session_id: int, by: Actor) -> bool:
-        """End one session of an operator; tell whether there was one."""
+    async def end(self, operator_id: int, session_id: int, by: Actor, *, action: str = "session.end") -> bool:
+        """End one session of an operator; tell whether there was one. `action` is the audit log's word for it."""
         note_id, now = self._ids.next(), self._clock.now_ms()
 
         def write(tx: Tx) -> bool:
             ended = operators.end_session(tx, operator_id, session_id)
             if ended:
-                audit.note(tx, note_id, now, by, "session.end")
+                audit.note(tx, note_id, now, by, action, subject=by.name)
             return ended
 
         return await self._database.write(write)

@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 from litestar import Litestar, Request, Response
 from litestar.datastructures import State
-from litestar.enums import ScopeType
+from litestar.enums import HttpMethod, ScopeType
 from litestar.exceptions import HTTPException
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
@@ -102,6 +102,9 @@ class Dashboard:
 
     async def _page(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         names = self._pages.names
+        if scope["method"] == "HEAD":
+            # RFC 9110 9.3.2: the fields of GET, without its content.
+            scope, send = {**scope, "method": HttpMethod.GET}, _without_content(send)
         visit = await begin_visit(scope, self._services, names)
         cookie = names.cookie(names.visitor, visit.cookie).to_encoded_header()[1] if visit.is_new else None
         await self.app(scope, receive, self._with_fields(send, cookie))
@@ -168,6 +171,17 @@ def _error_page(request: Request[Any, Any, Any], error: Exception) -> PageError:
     return PageError(
         500, "Something went wrong here", "It is our fault, not yours. The server's log has the details for operators."
     )
+
+
+def _without_content(send: Send) -> Send:
+    """Return a `send` that leaves the content of a response out."""
+
+    async def sent(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            message = {"type": "http.response.body", "body": b"", "more_body": message["more_body"]}
+        await send(message)
+
+    return sent
 
 
 async def _answer_text(send: Send, body: bytes) -> None:

@@ -74,7 +74,7 @@ async def log_out(request: PageRequest) -> Response[bytes]:
     """End this session."""
     session = visit_of(request).session
     if session is not None:
-        await services_of(request).sessions.end(session.operator_id, session.id, actor_of(request))
+        await services_of(request).sessions.end(session.operator_id, session.id, actor_of(request), action="logout")
     response = see_other("/login")
     names = pages_of(request).names
     response.cookies.append(names.cookie(names.session, "", 0))

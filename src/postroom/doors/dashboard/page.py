@@ -37,6 +37,8 @@ from postroom.ledger.rows import WorkspaceRow
 HTML = "text/html"
 _TEMPLATES = Path(__file__).parent / "templates"
 _MESSAGE_SECONDS = 60
+_LONGEST_MESSAGE = 500
+"""A browser drops a cookie of more than 4 kB, and with it the secrets that the message carries."""
 _WORKSPACE_SECONDS = 365 * 86400
 
 
@@ -158,7 +160,9 @@ def done(
     response = see_other(location)
     pages = pages_of(request)
     bound_to = visit_of(request).cookie if cookie is None else cookie
-    value = json.dumps([text, "problem" if problem else "done", dict(once) if once else None]).encode()
+    value = json.dumps(
+        [text[:_LONGEST_MESSAGE], "problem" if problem else "done", dict(once) if once else None]
+    ).encode()
     sealed = services_of(request).sealer.seal(value, _message_row(bound_to))
     encoded = base64.urlsafe_b64encode(sealed).decode()
     response.cookies.append(pages.names.cookie(pages.names.message, encoded, _MESSAGE_SECONDS))

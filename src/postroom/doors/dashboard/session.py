@@ -46,6 +46,8 @@ class Visit:
     is_new: bool
     """The visitor's cookie was made for this request and goes out with its answer."""
     address: str
+    expired: str = ""
+    """The cookie of a session that is over."""
     trouble: TryLater | None = None
     """Why nobody can say who asks."""
 
@@ -104,14 +106,14 @@ async def begin_visit(scope: HTTPScope, services: Services, names: CookieNames) 
             found = await services.sessions.check(cookie)
         except TryLater as error:
             trouble = error
-    is_new = False
+    is_new, expired = False, ""
     if found is None and trouble is None:
-        cookie = cookies.get(names.visitor, "")
+        expired, cookie = cookie, cookies.get(names.visitor, "")
         is_new = len(cookie) < _COOKIE_BYTES
         if is_new:
             cookie = secrets.token_urlsafe(_COOKIE_BYTES)
     operator, session = (found.operator, found.session) if found else (None, None)
-    visit = Visit(operator, session, cookie, is_new, services.client_address(scope), trouble)
+    visit = Visit(operator, session, cookie, is_new, services.client_address(scope), expired, trouble)
     scope[_VISIT] = visit  # type: ignore[literal-required]
     return visit
 
@@ -148,8 +150,11 @@ async def enforce(request: PageRequest) -> Response[bytes] | None:
             # Such a form may bring a large file, and only who has logged in may leave one here: it is not read.
             return to_login(request)
         form = await read_form(request)
-        presented = form.get(TOKEN_FIELD) or request.headers.get("x-csrf-token", "")
-        if not hmac.compare_digest(presented.encode(), visit.token.encode()):
+        presented = (form.get(TOKEN_FIELD) or request.headers.get("x-csrf-token", "")).encode()
+        if visit.expired and hmac.compare_digest(presented, form_token(visit.expired).encode()):
+            # Our own form, but the session ended while it was filled in.
+            return to_login(request)
+        if not hmac.compare_digest(presented, visit.token.encode()):
             raise Refused
     if visit.operator is None and not request.route_handler.opt.get("public"):
         return to_login(request)

@@ -20,6 +20,7 @@ _NEWEST = (1 << 63) - 1
 
 ACTIONS = {
     "login": "logged in",
+    "logout": "logged out",
     "login.failed": "a wrong password or code",
     "login.locked": "locked after three wrong tries",
     "session.end": "ended a session",
