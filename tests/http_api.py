@@ -1,7 +1,7 @@
 """The HTTP API over a real store, with doubles for what stands behind it: accept, uploads, keys, domains."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,10 +10,12 @@ import httpx
 import msgspec
 from webhook_world import LOOPBACK, SEALER, Literals
 
+from postroom.access.audit import Actor
 from postroom.base.clock import Clock, ManualClock
 from postroom.base.errors import TryLater, WrongInput
 from postroom.base.ids import IdSource
 from postroom.base.threads import Threads
+from postroom.base.tokens import TokenKeys
 from postroom.doors.http.api import create_api
 from postroom.doors.http.body import Bodies
 from postroom.doors.http.services import Services
@@ -27,6 +29,7 @@ from postroom.outbound.submission import Accepted, AcceptedRecipient, StagedCont
 from postroom.store import messages
 from postroom.store.database import Database, Tx, statement
 from postroom.store.queue import lane_id
+from postroom.upkeep.erase import Erased, Erasing
 from postroom.webhooks.endpoints import Webhooks
 
 KEY = "pr_key_of_one"
@@ -210,6 +213,16 @@ class Api:
     app: Any
 
 
+@dataclass(frozen=True, slots=True)
+class TableErasure:
+    """Erases from the tables, as `app.erasing.Erasure` does, and looks into no file."""
+
+    erasing: Erasing
+
+    async def erase(self, address: str, workspace_ids: Iterable[int], by: Actor, *, as_author: bool = False) -> Erased:
+        return await self.erasing.erase(address, workspace_ids, everywhere=False, as_author=as_author)
+
+
 def letter(**fields: Any) -> dict[str, Any]:
     """Return the JSON of a small message."""
     return {"from": "ada@example.com", "to": "bob@example.net", "subject": "Hello", "text": "Hello Bob", **fields}
@@ -230,7 +243,10 @@ async def running_api(database: Database, clock: Clock | None = None) -> AsyncIt
     once, bodies = Once(database, clock), Bodies(slow)
     receivers = HttpClient(Literals(), allow_private=LOOPBACK)
     webhooks = Webhooks(database, ids, clock, SEALER, receivers, LOOPBACK)
-    services = Services(database, ids, clock, KnownKeys(), accept, uploads, HeldDomains(), slow, bodies, once, webhooks)
+    erasure = TableErasure(Erasing(database, ids, clock, lambda: TokenKeys({0: b"k" * 32}), slow))
+    services = Services(
+        database, ids, clock, KnownKeys(), accept, uploads, HeldDomains(), slow, bodies, once, webhooks, erasure
+    )
     app = create_api(services)
     await database.write(_make_workspaces)
 

@@ -14,6 +14,7 @@ import structlog
 from postroom import __version__
 from postroom.app.dashboard import beside, make_dashboard
 from postroom.app.disk import LEAST_FREE_BYTES, free_bytes
+from postroom.app.erasing import Erasure
 from postroom.app.keys import public_url
 from postroom.app.metrics import MetricsPage
 from postroom.app.outbound import Outbound
@@ -180,6 +181,7 @@ class Doors:
                     bodies=Bodies(services.slow, services.settings.data),
                     once=self._once,
                     webhooks=services.webhooks,
+                    erasure=Erasure(services),
                     version=__version__,
                     not_ready=self._not_ready,
                 )

@@ -1,12 +1,16 @@
 """Operators' commands about what is kept: backups, periods of retention."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from postroom.access.audit import COMMAND
 from postroom.app.control import Operation
+from postroom.app.erasing import Erasure
 from postroom.app.services import Services
 from postroom.ledger.keeping_rows import KeepingRow
+from postroom.mail.address import check_address
 from postroom.store import keeping
 from postroom.store.database import Tx
 from postroom.upkeep.periods import check_periods, periods_of, read_period, show_period
@@ -20,10 +24,31 @@ class KeepingOperations:
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        self._erasure = Erasure(services)
 
     def by_name(self) -> dict[str, Operation]:
         """Return the operations by the names that commands use."""
-        return {"backup.copy": self.copy, "workspace.keep": self.keep}
+        return {"backup.copy": self.copy, "workspace.keep": self.keep, "erase": self.erase}
+
+    async def erase(self, arguments: Arguments) -> dict[str, Any]:
+        """Erase a person, in one workspace or in all."""
+        services = self._services
+        address = check_address(arguments["address"])
+        name = arguments.get("workspace")
+        if name:
+            among = [(await services.workspaces.named(name)).id]
+        else:
+            await services.workspaces.refresh()
+            among = list(services.workspaces.rows)
+        erased = await self._erasure.erase(
+            address,
+            among,
+            COMMAND,
+            everywhere=not name,
+            as_author=bool(arguments.get("as_author")),
+            compact=bool(arguments.get("compact")),
+        )
+        return asdict(erased)
 
     async def copy(self, arguments: Arguments) -> dict[str, Any]:
         """Copy the database to an empty file."""

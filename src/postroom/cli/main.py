@@ -25,6 +25,7 @@ COMMANDS = {
     "operator": ("postroom.cli.operator", "Make, list and unlock those who log in to the dashboard."),
     "backup": ("postroom.cli.backup", "Write a backup while mail flows."),
     "restore": ("postroom.cli.restore", "Bring a backup back; nothing is sent by itself."),
+    "erase": ("postroom.cli.erase", "Erase a person's address and what names it."),
     "recount": ("postroom.cli.recount", "Count the counters again from the ledger."),
     "relabel": ("postroom.cli.relabel", "Label opens and clicks again by today's rules."),
     "demo": ("postroom.cli.demo", "Fill a workspace with made-up mail, to see the pages full."),

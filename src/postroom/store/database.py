@@ -138,6 +138,10 @@ class Database:
         """Move the WAL into the file and cut it to nothing (SQLite); tell whether no reader was in the way."""
         return cast(bool, await self._aside(lambda session, between: session.checkpoint()))
 
+    async def compact(self) -> None:
+        """Write the file anew without its unused parts (SQLite). Everything else waits or is refused meanwhile."""
+        await self._aside(lambda session, between: session.compact())
+
     async def _aside(self, work: Callable[[Session, Callable[[], None]], Any]) -> Any:
         if self._closing:
             raise StoreLost("the database is closing")

@@ -218,6 +218,9 @@ class PostgresqlWriter:
         """Do nothing: the server sees to it."""
         return True
 
+    def compact(self) -> None:
+        """Do nothing: VACUUM FULL is the operator's to say."""
+
     def probe(self) -> None:
         """Prove that a commit goes through. Raises psycopg.Error."""
         self._execute(_MARK, (0, self._writer_id))

@@ -237,6 +237,13 @@ class SqliteWriter:
         """Move the WAL into the file and cut it to nothing; tell whether no reader was in the way."""
         return int(self._execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]) == 0
 
+    def compact(self) -> None:
+        """Write the file anew without its unused parts. Raises CopyFailed where the disk is full."""
+        try:
+            self._execute("VACUUM")
+        except sqlite3.Error as error:
+            raise CopyFailed(f"the database cannot be written anew: {error}") from error
+
     def probe(self) -> None:
         """Prove that a commit goes through. Raises sqlite3.Error."""
         self._execute("BEGIN IMMEDIATE")

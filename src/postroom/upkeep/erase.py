@@ -338,16 +338,24 @@ def _naming(page: list[erase.StoredContent], mention: Mention) -> list[tuple[byt
     found = []
     for one in page:
         kept = _kept_links(one.links, mention)
-        if kept != one.links or (one.body is not None and mention.in_mail(zlib.decompress(one.body))):
+        if kept != one.links or (one.body is not None and mention.in_mail(_unpacked(one.body))):
             found.append((one.key, kept))
     return found
+
+
+def _unpacked(body: bytes) -> bytes:
+    try:
+        return content.unpack(body)
+    except zlib.error:
+        # Damaged, so nobody can read it; what is in clear in it is found all the same.
+        return body
 
 
 def _kept_links(links: bytes, mention: Mention) -> bytes:
     """Return a link table without the targets that name the address; the others keep their positions."""
     if not links:
         return links
-    targets = unpack_targets(zlib.decompress(links))
+    targets = unpack_targets(content.unpack(links))
     kept = tuple("" if mention.in_mail(target.encode()) else target for target in targets)
     return links if kept == targets else content.pack(pack_targets(kept))
 

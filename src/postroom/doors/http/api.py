@@ -10,6 +10,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from postroom.doors.http import (
     domains,
+    erase,
     events,
     health,
     messages,
@@ -47,6 +48,7 @@ _ROUTES = (
     suppressions.add_suppression,
     suppressions.get_suppression,
     suppressions.remove_suppression,
+    erase.erase_person,
     queue.show_queue,
     queue.list_queue,
     queue.hold,

@@ -1,12 +1,13 @@
 """What the API door is given, and the interfaces that it asks for."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from litestar import Request
 from litestar.datastructures import State
 
+from postroom.access.audit import Actor
 from postroom.base.clock import Clock
 from postroom.base.ids import IdSource
 from postroom.base.threads import Threads
@@ -15,6 +16,7 @@ from postroom.ledger.rows import DomainRow, WorkspaceRow
 from postroom.outbound.once import Once
 from postroom.outbound.submission import Accepted, Submission
 from postroom.store.database import Database, Tx
+from postroom.upkeep.erase import Erased
 from postroom.webhooks.endpoints import Webhooks
 
 ApiRequest = Request[WorkspaceRow, None, State]
@@ -116,6 +118,14 @@ class Domains(Protocol):
         ...
 
 
+class Erasure(Protocol):
+    """Erases people (`app.erasing.Erasure`)."""
+
+    async def erase(self, address: str, workspace_ids: Iterable[int], by: Actor, *, as_author: bool = False) -> Erased:
+        """Erase an address in these workspaces. Raises WrongInput and TryLater."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """Everything that the handlers use."""
@@ -132,6 +142,7 @@ class Services:
     bodies: Bodies
     once: Once
     webhooks: Webhooks
+    erasure: Erasure
     version: str = "0"
     """Of Postroom, for the OpenAPI document."""
     not_ready: Callable[[], str | None] = lambda: None
