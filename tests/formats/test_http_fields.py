@@ -15,6 +15,7 @@ from postroom.doors.http.message_fields import Context, message_submission, raw_
 from postroom.doors.http.message_models import MessageIn, RawMessageIn
 from postroom.doors.http.problems import Problem
 from postroom.doors.http.recipients import RecipientsQuery
+from postroom.doors.http.webhook_models import RotateIn
 from postroom.ledger.rows import WorkspaceRow
 
 CONTEXT = Context(WorkspaceRow(1, "one", 0), 1_767_225_600_000)
@@ -97,3 +98,13 @@ def test_what_is_no_base64_is_refused(text: str) -> None:
     errors = Errors()
     read_object({"from": "a@b.com", "to": ["b@b.com"], "raw": text}, RawMessageIn, errors)
     assert [(error.field, error.code) for error in errors.items] == [("raw", "base64")]
+
+
+@pytest.mark.parametrize(("text", "read"), [("7", 7), ("7.0", 7), ("7.5", None), ("true", None), ("1e300", None)])
+def test_a_whole_number_may_be_written_with_a_point(text: str, read: int | None) -> None:
+    errors = Errors()
+
+    given = read_object(parse_json(f'{{"overlap_hours": {text}}}'.encode()), RotateIn, errors)
+
+    assert (not errors.items) == (read is not None)
+    assert read is None or given.overlap_hours == read

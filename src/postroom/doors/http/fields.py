@@ -174,6 +174,9 @@ def _value(node: inspect.Type, value: object, at: str, errors: Errors) -> object
         return read
     if isinstance(value, LongText) and not isinstance(node, _TAKES_LONG):
         value = value.beginning()
+    if isinstance(value, float) and value.is_integer() and not isinstance(node, inspect.AnyType):
+        # To JSON Schema 7.0 is a whole number, and some languages write every number so.
+        value = int(value)
     match node:
         case inspect.UnionType():
             return _union(node, value, at, errors)
