@@ -11,9 +11,12 @@ import pytest
 from dashboard_browser import NAME, PASSWORD, World, dashboard
 from migrated import sqlite_url
 
+import postroom
 from postroom.base.clock import ManualClock
 from postroom.base.ids import show_id
 from postroom.doors.dashboard.session import form_token
+from postroom.doors.dashboard.settings import ACTIONS
+from postroom.events.moves import Move
 from postroom.store.database import open_database, statement
 
 
@@ -252,6 +255,19 @@ async def test_the_audit_log_is_paged(world: World) -> None:
     assert second.text.count("made an API key") == 10
     assert "Newest" in text_of(second)
     assert (await world.get("/settings/audit?before=nonsense")).status_code == 404
+
+
+def test_every_word_of_the_audit_log_has_a_sentence() -> None:
+    kinds = "|".join({action.partition(".")[0] for action in ACTIONS})
+    words = re.compile(rf'"((?:{kinds})\.(?!html|css|js)[a-z_]+)"')
+    doors = Path(postroom.__file__).parent
+    sources = [*doors.glob("access/*.py"), *doors.glob("doors/dashboard/*.py")]
+
+    written = {word for path in sources for word in words.findall(path.read_text())} | {
+        f"queue.{move.value}" for move in Move
+    }
+
+    assert written - set(ACTIONS) == set()
 
 
 async def test_no_password_and_no_secret_is_in_the_database(world: World) -> None:

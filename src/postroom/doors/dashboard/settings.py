@@ -37,6 +37,23 @@ ACTIONS = {
     "smtp_login.create": "made an SMTP login",
     "smtp_login.delete": "deleted an SMTP login",
     "workspace.create": "made a workspace",
+    "domain.create": "added a domain",
+    "domain.delete": "deleted a domain",
+    "suppression.add": "suppressed an address",
+    "suppression.remove": "lifted a suppression",
+    "suppression.import": "imported suppressions",
+    "queue.hold": "held mail in the queue",
+    "queue.release": "released mail in the queue",
+    "queue.cancel": "cancelled mail in the queue",
+    "queue.retry": "had mail in the queue tried again",
+    "webhook.create": "made a webhook endpoint",
+    "webhook.update": "changed a webhook endpoint",
+    "webhook.delete": "deleted a webhook endpoint",
+    "webhook.pause": "paused a webhook endpoint",
+    "webhook.resume": "let a webhook endpoint go on",
+    "webhook.replay": "had events told again",
+    "webhook.rotate": "changed the secret of a webhook endpoint",
+    "person.erase": "erased a person",
 }
 """What the audit log's words say; a word without is shown as it is."""
 
