@@ -22,6 +22,7 @@ from postroom.ledger.states import SETTLED, RecipientState
 from postroom.store import schema
 from postroom.store.database import Conn
 from postroom.store.messages import has_tag
+from postroom.store.window import Looked, events_by, recipients_by
 
 _R = schema.mail.recipient.c
 _M = schema.mail.message.c
@@ -122,12 +123,12 @@ def recipients_step(
     end, count = _extent(conn, inside.c.id, older=older)
     if not count:
         return Step([], None, 0)
+    looked = recipients_by(conn, inside, _R.id)
+    ids = looked.recipient.id
     query = (
-        select(schema.mail.recipient, _M.subject, _M.stream)
-        .join(inside, inside.c.id == _R.id)
-        .join(schema.mail.message, _M.id == _R.message_id)
-        .where(*_residue(conn, workspace_id, asked))
-        .order_by(_R.id.desc() if older else _R.id.asc())
+        _shown(looked)
+        .where(*_residue(conn, workspace_id, asked, looked))
+        .order_by(ids.desc() if older else ids.asc())
         .limit(limit)
     )
     rows = _found(conn.select(query))
@@ -165,22 +166,22 @@ def events_step(
     end, count = _extent(conn, inside.c.id, older=older)
     if not count:
         return Step([], None, 0)
-    conditions = _residue(conn, workspace_id, asked)
-    for column, values in ((_E.kind, asked.kinds), (_R.state, asked.states), (_R.domain, asked.domains)):
+    looked = events_by(conn, inside)
+    conditions = _residue(conn, workspace_id, asked, looked)
+    event, recipient = looked.event, looked.recipient
+    for column, values in (
+        (event.kind, asked.kinds), (recipient.state, asked.states), (recipient.domain, asked.domains)
+    ):  # fmt: skip
         if values:
             conditions.append(_looked_at(column).in_(values))
     if asked.tags and asked.is_by_tag:
-        conditions.append(_any_tag(workspace_id, asked))
+        conditions.append(_any_tag(workspace_id, asked, looked))
+    about = (recipient.address, recipient.provider, recipient.domain, looked.message.subject)
     query = (
-        select(
-            schema.facts.event, *(func.coalesce(one, "") for one in (_R.address, _R.provider, _R.domain, _M.subject))
-        )
-        .select_from(schema.facts.event)
-        .join(inside, inside.c.id == _E.id)
-        .outerjoin(schema.mail.recipient, _R.id == _E.recipient_id)
-        .outerjoin(schema.mail.message, _M.id == _E.message_id)
+        select(*event, *(func.coalesce(one, "") for one in about))
+        .select_from(looked.source)
         .where(*conditions)
-        .order_by(order)
+        .order_by(event.id.desc() if older else event.id.asc())
         .limit(limit)
     )
     width = len(EventRow._fields)
@@ -223,17 +224,19 @@ def _by_tag(
     end, count = _extent(conn, inside.c.id, older=older)
     if not count:
         return Step([], None, 0)
-    conditions = [_R.workspace_id + 0 == workspace_id, *_residue(conn, workspace_id, asked)]
-    for column, values in ((_R.domain, asked.domains), (_R.state, asked.states)):
+    looked = recipients_by(conn, inside, _R.message_id)
+    recipient = looked.recipient
+    conditions = [recipient.workspace_id + 0 == workspace_id, *_residue(conn, workspace_id, asked, looked)]
+    for column, values in ((recipient.domain, asked.domains), (recipient.state, asked.states)):
         if values:
             conditions.append(_looked_at(column).in_(values))
-    behind = _R.id < last if older else _R.id > last
+    behind = recipient.id < last if older else recipient.id > last
     query = (
-        select(schema.mail.recipient, _M.subject, _M.stream)
-        .join(inside, inside.c.id == _R.message_id)
-        .join(schema.mail.message, _M.id == _R.message_id)
-        .where(or_(_R.message_id != group, behind), *conditions)
-        .order_by(*((_R.message_id.desc(), _R.id.desc()) if older else (_R.message_id, _R.id)))
+        _shown(looked)
+        .where(or_(recipient.message_id != group, behind), *conditions)
+        .order_by(
+            *((recipient.message_id.desc(), recipient.id.desc()) if older else (recipient.message_id, recipient.id))
+        )
         .limit(limit)
     )
     rows = _found(conn.select(query))
@@ -300,24 +303,30 @@ def _between(
     return [column >= least, column < end]
 
 
-def _residue(conn: Conn, workspace_id: int, asked: ActivityFilter) -> list[ColumnElement[bool]]:
+def _shown(looked: Looked) -> Select[Any]:
+    columns = [*looked.recipient, looked.message.subject, looked.message.stream]
+    return select(*columns).select_from(looked.source)
+
+
+def _residue(conn: Conn, workspace_id: int, asked: ActivityFilter, looked: Looked) -> list[ColumnElement[bool]]:
+    recipient, message = looked.recipient, looked.message
     conditions: list[ColumnElement[bool]] = []
     if asked.providers:
-        conditions.append(_looked_at(_R.provider).in_(asked.providers))
+        conditions.append(_looked_at(recipient.provider).in_(asked.providers))
     if asked.streams:
-        conditions.append(_looked_at(_M.stream).in_(asked.streams))
+        conditions.append(_looked_at(message.stream).in_(asked.streams))
     if asked.tags and not asked.is_by_tag:
-        conditions.append(_any_tag(workspace_id, asked))
+        conditions.append(_any_tag(workspace_id, asked, looked))
     given = (
-        (_R.id + 0, asked.recipient_ids),
-        (_R.message_id + 0, asked.message_ids),
-        (_looked_at(_R.address_key), asked.address_keys),
-        (_looked_at(_R.domain), asked.domains),
-        (_looked_at(_R.state), asked.states),
+        (recipient.id + 0, asked.recipient_ids),
+        (recipient.message_id + 0, asked.message_ids),
+        (_looked_at(recipient.address_key), asked.address_keys),
+        (_looked_at(recipient.domain), asked.domains),
+        (_looked_at(recipient.state), asked.states),
     )
     if sum(bool(values) for _, values in given) > 1:
         conditions += [column.in_(values) for column, values in given if values]
-    return [*conditions, *(_in_subject(conn, word) for word in asked.words)]
+    return [*conditions, *(_in_subject(conn, message.subject, word) for word in asked.words)]
 
 
 def _looked_at(column: ColumnElement[str]) -> ColumnElement[str]:
@@ -326,15 +335,15 @@ def _looked_at(column: ColumnElement[str]) -> ColumnElement[str]:
     return func.coalesce(column, "")
 
 
-def _any_tag(workspace_id: int, asked: ActivityFilter) -> ColumnElement[bool]:
-    return or_(*(has_tag(workspace_id, tag) for tag in asked.tags))
+def _any_tag(workspace_id: int, asked: ActivityFilter, looked: Looked) -> ColumnElement[bool]:
+    return or_(*(has_tag(workspace_id, tag, looked.message.id) for tag in asked.tags))
 
 
-def _in_subject(conn: Conn, word: str) -> ColumnElement[bool]:
+def _in_subject(conn: Conn, subject: ColumnElement[str], word: str) -> ColumnElement[bool]:
     # SQLite's lower() knows ASCII only, so other letters are asked for in the cases that people write.
     position = func.instr if conn.engine == "sqlite" else func.strpos
     cases = {case.translate(_ASCII_LOWER) for case in (word, word.lower(), word.upper(), word.capitalize())}
-    return and_(_M.subject != "", or_(*(position(func.lower(_M.subject), case) > 0 for case in sorted(cases))))
+    return and_(subject != "", or_(*(position(func.lower(subject), case) > 0 for case in sorted(cases))))
 
 
 def _newest_of(conn: Conn, workspace_id: int, address_keys: Sequence[str]) -> list[int]:

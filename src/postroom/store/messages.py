@@ -90,6 +90,6 @@ def states_of(conn: Conn, workspace_id: int, message_ids: Sequence[int]) -> dict
     return found
 
 
-def has_tag(workspace_id: int, tag: str) -> ColumnElement[Any]:
-    """Return the condition that a message has a tag."""
-    return exists().where(_T.workspace_id == workspace_id, _T.tag == tag, _T.message_id == _M.id)
+def has_tag(workspace_id: int, tag: str, message_id: ColumnElement[int] = _M.id) -> ColumnElement[Any]:
+    """Return the condition that the message that `message_id` names has a tag."""
+    return exists().where(_T.workspace_id == workspace_id, _T.tag == tag, _T.message_id == message_id)
