@@ -33,10 +33,11 @@ from postroom.mail.compose import Draft, compose
 from postroom.mail.envelope import Envelope, EnvelopeRecipient, Notify
 from postroom.outbound.submission import Submission
 from postroom.outbound.transport import parse_transport
-from postroom.store import counters, recipients
+from postroom.store import recipients
 from postroom.store.recipients import RecipientFilter
 from postroom.tracking.relabel import relabel
 from postroom.upkeep.periods import read_age
+from postroom.upkeep.recount import Recount
 
 DEFAULT_WORKSPACE = "default"
 DEFAULT_LOGIN = "postroom"
@@ -258,10 +259,13 @@ class Operations:
         workspace = await self._workspace(arguments)
         end = self._services.clock.now_ms() // HOUR_MS + 1
         first = end - int(arguments["hours"])
-        # As a write, also where nothing is corrected: walking a large ledger takes longer than a read may.
-        count = counters.recount if arguments.get("repair") else counters.differences
-        rows, found = await self._services.database.write(lambda tx: count(tx, workspace.id, first, end, counted_under))
-        return {"rows": rows, "differences": [one._asdict() for one in found]}
+        counting = Recount(self._services.database, self._services.clock, counted_under)
+        done = await counting.run(workspace.id, first, repair=bool(arguments.get("repair")))
+        return {
+            "rows": done.compared,
+            "differences": [one._asdict() for one in done.differences],
+            "unsettled": done.unsettled,
+        }
 
     async def relabel(self, arguments: Arguments) -> dict[str, Any]:
         """Judge some thousand hits again, from behind hit `after` on; `after` of the answer goes on, None ends."""

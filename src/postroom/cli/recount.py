@@ -22,3 +22,5 @@ def command(workspace: str, hours: int, repair: bool, as_json: bool) -> None:
         )
     done = " and were corrected" if repair and result["differences"] else ""
     click.echo(f"{len(result['differences'])} of {result['rows']} counters differ{done}")
+    if result["unsettled"]:
+        click.echo(f"{result['unsettled']} changed while they were counted: count again later")

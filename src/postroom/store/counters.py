@@ -8,12 +8,13 @@ here yet, so its counter is left alone. `store.stats` reads the series.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import msgspec
 
 from postroom.base.clock import HOUR_MS
+from postroom.base.ids import first_id_at
 from postroom.ledger.event_kinds import EventKind
 from postroom.ledger.rows import COUNTERS, CounterKey
 from postroom.ledger.states import RecipientState
@@ -22,7 +23,64 @@ from postroom.store.database import Conn, Statement, Tx, statement
 Dimensions = Callable[[str, str, tuple[str, ...], str], Iterable[tuple[str, str]]]
 """`events.record.counted_under`: stream, author domain, tags and provider to dimensions and keys."""
 
+Amounts = dict[tuple[int, str, str, str], int]
+"""Hour, dimension, key and counter to what is counted there."""
+
+PAGE = 1_000
+"""Messages that are counted in one read: a fraction of a second also where each has many recipients."""
+
+_SLACK_MS = 600_000
+"""An event's id is made a moment before or after the time that it tells."""
+
 _tags = msgspec.json.Decoder(tuple[str, ...]).decode
+
+_TIMES = (
+    "complained_ms", "opened_ms", "human_opened_ms", "clicked_ms", "human_clicked_ms", "unsubscribed_ms",
+)  # fmt: skip
+_COUNTED_BY_TIME = ("complaints", "opens_unique", "opens_human", "clicks_unique", "clicks_human", "unsubscribes")
+_COUNTED_BY_EVENT = {EventKind.OPENED.value: "opens_total", EventKind.CLICKED.value: "clicks_total"}
+_COUNTED = {"outbound", "sent", "failed", *_COUNTED_BY_TIME, *_COUNTED_BY_EVENT.values()}
+
+_HOURS = ", ".join(f"r.{name} / {HOUR_MS}" for name in ("settled_ms", *_TIMES))
+_BETWEEN = "m.workspace_id = ? AND m.id > ? AND m.id <= ?"
+
+
+def _recipients(messages: str) -> str:
+    """How many recipients of some messages are counted alike: their hours, and what they are counted under."""
+    columns = f"m.stream, m.author_domain, m.tags, r.provider, r.state, m.created_ms / {HOUR_MS}, r.sent_hour, {_HOURS}"
+    places = ", ".join(str(place) for place in range(1, 8 + len(_TIMES) + 1))
+    return (
+        f"SELECT {columns}, count(*) FROM message m JOIN recipient r ON r.message_id = m.id "
+        f"WHERE {messages} GROUP BY {places}"
+    )
+
+
+def _events(messages: str) -> str:
+    """How many opens and clicks of some messages are counted alike."""
+    kinds = ", ".join(f"'{kind}'" for kind in _COUNTED_BY_EVENT)
+    return (
+        f"SELECT m.stream, m.author_domain, m.tags, r.provider, e.kind, e.at_ms / {HOUR_MS}, count(*) "
+        "FROM message m JOIN event e ON e.message_id = m.id JOIN recipient r ON r.id = e.recipient_id "
+        f"WHERE {messages} AND e.kind IN ({kinds}) GROUP BY 1, 2, 3, 4, 5, 6"
+    )
+
+
+_PAGE_RECIPIENTS, _PAGE_EVENTS = statement(_recipients(_BETWEEN)), statement(_events(_BETWEEN))
+_AMONG_SQLITE, _AMONG_POSTGRESQL = "m.id IN (SELECT value FROM json_each(?))", "m.id = ANY(?)"
+_THESE_RECIPIENTS = statement(sqlite=_recipients(_AMONG_SQLITE), postgresql=_recipients(_AMONG_POSTGRESQL))
+_THESE_EVENTS = statement(sqlite=_events(_AMONG_SQLITE), postgresql=_events(_AMONG_POSTGRESQL))
+_PAGE_END = statement(
+    "SELECT max(id) FROM (SELECT id FROM message WHERE workspace_id = ? AND id > ? ORDER BY id LIMIT ?) AS page"
+)
+_TOUCHED = statement(
+    "SELECT DISTINCT message_id FROM event WHERE workspace_id = ? AND id >= ? AND message_id IS NOT NULL"
+)
+
+_SUMS = f"SELECT hour, dimension, key, {', '.join(f'sum({name})' for name in COUNTERS)} FROM counter "
+_STORED = statement(_SUMS + "WHERE workspace_id = ? AND hour >= ? AND hour < ? GROUP BY hour, dimension, key")
+_STORED_ONE = statement(
+    _SUMS + "WHERE workspace_id = ? AND hour = ? AND dimension = ? AND key = ? GROUP BY hour, dimension, key"
+)
 
 
 class Difference(NamedTuple):
@@ -36,106 +94,134 @@ class Difference(NamedTuple):
     counted: int
 
 
-def _recipients(hour: str, condition: str) -> Statement:
-    """How many recipients of a workspace by an hour of theirs, for hours from ? up to and without ?."""
-    return statement(
-        f"SELECT {hour} AS hour, m.stream, m.author_domain, m.tags, r.provider, count(*) "
-        "FROM recipient r JOIN message m ON m.id = r.message_id "
-        f"WHERE r.workspace_id = ? AND {hour} >= ? AND {hour} < ? AND {condition} "
-        "GROUP BY 1, 2, 3, 4, 5"
-    )
-
-
-def _by(column: str, condition: str = "1 = 1") -> Statement:
-    return _recipients(f"{column} / {HOUR_MS}", condition)
-
-
-def _events(kind: EventKind) -> Statement:
-    """How many events of a kind."""
-    return statement(
-        f"SELECT e.at_ms / {HOUR_MS} AS hour, m.stream, m.author_domain, m.tags, r.provider, count(*) "
-        "FROM event e JOIN recipient r ON r.id = e.recipient_id JOIN message m ON m.id = r.message_id "
-        f"WHERE e.workspace_id = ? AND e.at_ms / {HOUR_MS} >= ? AND e.at_ms / {HOUR_MS} < ? "
-        f"AND e.kind = '{kind.value}' GROUP BY 1, 2, 3, 4, 5"
-    )
-
-
-_COUNTED: dict[str, Statement] = {
-    "outbound": _by("m.created_ms"),
-    "sent": _recipients("r.sent_hour", f"r.state = '{RecipientState.DELIVERED.value}'"),
-    "failed": _by("r.settled_ms", f"r.state = '{RecipientState.FAILED.value}'"),
-    "complaints": _by("r.complained_ms"),
-    "opens_total": _events(EventKind.OPENED),
-    "opens_unique": _by("r.opened_ms"),
-    "opens_human": _by("r.human_opened_ms"),
-    "clicks_total": _events(EventKind.CLICKED),
-    "clicks_unique": _by("r.clicked_ms"),
-    "clicks_human": _by("r.human_clicked_ms"),
-    "unsubscribes": _by("r.unsubscribed_ms"),
-}
-
-_STORED = statement(
-    f"SELECT hour, dimension, key, {', '.join(f'sum({name})' for name in COUNTERS)} FROM counter "
-    "WHERE workspace_id = ? AND hour >= ? AND hour < ? GROUP BY hour, dimension, key"
-)
-
-
 def differences(
     reader: Conn | Tx, workspace_id: int, first_hour: int, end_hour: int, dimensions: Dimensions
 ) -> tuple[int, list[Difference]]:
     """Return how many counters were compared, and those that differ, from `first_hour` up to and without `end_hour`.
 
-    Walks all recipients of the workspace. As a read it ends after 2 seconds;
-    in a `Tx` it holds up other writers for as long as it takes.
+    Walks all messages of the workspace in this one transaction: `upkeep.recount` does it in many.
     """
-    stored = _stored(reader, workspace_id, first_hour, end_hour)
-    counted = _counted(reader, workspace_id, first_hour, end_hour, dimensions)
-    keys = stored.keys() | counted.keys()
-    found = [
-        Difference(hour, dimension, key, counter, stored.get(at, 0), counted.get(at, 0))
-        for at in sorted(keys)
-        for hour, dimension, key, counter in (at,)
-        if stored.get(at, 0) != counted.get(at, 0)
-    ]
-    return len(keys), found
+    counted: Amounts = {}
+    after: int | None = 0
+    while after is not None:
+        after = count_page(reader, workspace_id, after, first_hour, end_hour, dimensions, counted)
+    return compare(stored_amounts(reader, workspace_id, first_hour, end_hour), counted)
 
 
 def recount(
     tx: Tx, workspace_id: int, first_hour: int, end_hour: int, dimensions: Dimensions
 ) -> tuple[int, list[Difference]]:
-    """Make the counters equal to the ledger; return what `differences` found, all of it corrected.
-
-    What is missing or too much is added to this node's rows: the other nodes'
-    stay as they are, so nothing that they count at this moment is lost.
-    """
+    """Make the counters equal to the ledger; return what `differences` found, all of it corrected."""
     compared, found = differences(tx, workspace_id, first_hour, end_hour, dimensions)
-    for one in found:
-        key = CounterKey(workspace_id, one.hour, one.dimension, one.key)
-        tx.count(key, one.counter, one.counted - one.stored)
+    correct(tx, workspace_id, found)
     return compared, found
 
 
-_Amounts = dict[tuple[int, str, str, str], int]
+def count_page(
+    reader: Conn | Tx,
+    workspace_id: int,
+    after: int,
+    first_hour: int,
+    end_hour: int,
+    dimensions: Dimensions,
+    counted: Amounts,
+) -> int | None:
+    """Add what the next messages with ids above `after` count to `counted`; return the last one's id, or None."""
+    last = _rows(reader, _PAGE_END, (workspace_id, after, PAGE))[0][0]
+    if last is None:
+        return None
+    given = (workspace_id, after, last)
+    recipients, events = _rows(reader, _PAGE_RECIPIENTS, given), _rows(reader, _PAGE_EVENTS, given)
+    _add(recipients, events, first_hour, end_hour, dimensions, counted)
+    return int(last)
 
 
-def _stored(reader: Conn | Tx, workspace_id: int, first_hour: int, end_hour: int) -> _Amounts:
-    amounts: _Amounts = {}
-    for hour, dimension, key, *sums in _rows(reader, _STORED, (workspace_id, first_hour, end_hour)):
+def differences_since(
+    reader: Conn | Tx, workspace_id: int, first_hour: int, dimensions: Dimensions
+) -> tuple[int, list[Difference]]:
+    """Compare the counters from `first_hour` on, in one transaction: reads the messages that have an event since."""
+    since_id, end_hour = first_id_at(first_hour * HOUR_MS - _SLACK_MS), 1 << 40
+    touched = [row[0] for row in _rows(reader, _TOUCHED, (workspace_id, since_id))]
+    counted: Amounts = {}
+    for start in range(0, len(touched), PAGE):
+        given = (reader.many(touched[start : start + PAGE]),)
+        recipients, events = _rows(reader, _THESE_RECIPIENTS, given), _rows(reader, _THESE_EVENTS, given)
+        _add(recipients, events, first_hour, end_hour, dimensions, counted)
+    return compare(stored_amounts(reader, workspace_id, first_hour, end_hour), counted)
+
+
+def compare(stored: Amounts, counted: Amounts) -> tuple[int, list[Difference]]:
+    """Return how many counters there are, and those that differ, in order."""
+    keys = stored.keys() | counted.keys()
+    found = [
+        Difference(*at, stored.get(at, 0), counted.get(at, 0))
+        for at in sorted(keys)
+        if stored.get(at, 0) != counted.get(at, 0)
+    ]
+    return len(keys), found
+
+
+def correct(tx: Tx, workspace_id: int, found: Sequence[Difference]) -> None:
+    """Add what is missing or too much to this node's rows.
+
+    The other nodes' stay as they are, so nothing that they count at this moment is lost.
+    """
+    for one in found:
+        key = CounterKey(workspace_id, one.hour, one.dimension, one.key)
+        tx.count(key, one.counter, one.counted - one.stored)
+
+
+def correct_unchanged(tx: Tx, workspace_id: int, found: Sequence[Difference]) -> int:
+    """Correct those counters that still hold what was compared; return how many."""
+    done = []
+    for one in found:
+        rows = tx.run(_STORED_ONE, (workspace_id, one.hour, one.dimension, one.key))
+        if _amounts(rows).get(one[:4], 0) == one.stored:
+            done.append(one)
+    correct(tx, workspace_id, done)
+    return len(done)
+
+
+def stored_amounts(reader: Conn | Tx, workspace_id: int, first_hour: int, end_hour: int) -> Amounts:
+    """Return the stored counters of some hours, but for those that nothing counts again."""
+    return _amounts(_rows(reader, _STORED, (workspace_id, first_hour, end_hour)))
+
+
+def _amounts(rows: Iterable[tuple]) -> Amounts:  # type: ignore[type-arg]
+    amounts: Amounts = {}
+    for hour, dimension, key, *sums in rows:
         for counter, amount in zip(COUNTERS, sums, strict=True):
             if amount and counter in _COUNTED:
                 amounts[hour, dimension, key, counter] = int(amount)
     return amounts
 
 
-def _counted(reader: Conn | Tx, workspace_id: int, first_hour: int, end_hour: int, dimensions: Dimensions) -> _Amounts:
-    amounts: defaultdict[tuple[int, str, str, str], int] = defaultdict(int)
-    for counter, asked in _COUNTED.items():
-        rows = _rows(reader, asked, (workspace_id, first_hour, end_hour))
-        for hour, stream, author_domain, tags, provider, amount in rows:
-            for dimension, key in dimensions(stream, author_domain, _tags(tags), provider):
-                amounts[hour, dimension, key, counter] += amount
-    return dict(amounts)
+def _add(
+    recipients: Iterable[tuple],  # type: ignore[type-arg]
+    events: Iterable[tuple],  # type: ignore[type-arg]
+    first_hour: int,
+    end_hour: int,
+    dimensions: Dimensions,
+    counted: Amounts,
+) -> None:
+    found: defaultdict[tuple[str, str, str, str, int, str], int] = defaultdict(int)
+    for stream, domain, tags, provider, state, created, sent, settled, *times, amount in recipients:
+        hours = {"outbound": created, **dict(zip(_COUNTED_BY_TIME, times, strict=True))}
+        if state == RecipientState.DELIVERED.value:
+            hours["sent"] = sent
+        elif state == RecipientState.FAILED.value:
+            hours["failed"] = settled
+        for counter, hour in hours.items():
+            if hour is not None and first_hour <= hour < end_hour:
+                found[stream, domain, tags, provider, hour, counter] += amount
+    for stream, domain, tags, provider, kind, hour, amount in events:
+        if first_hour <= hour < end_hour:
+            found[stream, domain, tags, provider, hour, _COUNTED_BY_EVENT[kind]] += amount
+    for (stream, domain, tags, provider, hour, counter), amount in found.items():
+        for dimension, key in dimensions(stream, domain, _tags(tags), provider):
+            at = (hour, dimension, key, counter)
+            counted[at] = counted.get(at, 0) + amount
 
 
-def _rows(reader: Conn | Tx, asked: Statement, parameters: tuple[int, ...]) -> list[tuple]:  # type: ignore[type-arg]
+def _rows(reader: Conn | Tx, asked: Statement, parameters: tuple[object, ...]) -> list[tuple]:  # type: ignore[type-arg]
     return reader.run(asked, parameters) if isinstance(reader, Tx) else reader.all(asked, parameters)
