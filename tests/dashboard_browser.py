@@ -27,7 +27,7 @@ from typing import Any
 
 import httpx
 from argon2 import PasswordHasher
-from axe_playwright_python.sync_playwright import Axe
+from axe_playwright_python.base import AXE_SCRIPT
 from peers.require import require_peer
 from playwright.sync_api import Browser, Page, sync_playwright
 from running_server import RunningServer
@@ -281,5 +281,7 @@ def logged_in_page(
 def violations(page: Page, rule: str | None = None) -> list[str]:
     """Return what axe finds wrong with a page, a line each; `rule`: by this rule only."""
     options = {"resultTypes": ["violations"], **({"runOnly": [rule]} if rule else {})}
-    found = Axe().run(page, options=options).response["violations"]
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE_SCRIPT)
+    found = page.evaluate("options => axe.run(options)", options)["violations"]
     return [f"{one['id']}: {node['html'][:160]} ({node['failureSummary']})" for one in found for node in one["nodes"]]
