@@ -53,12 +53,11 @@ build_installer() {
 build() {
     # An environment for development stays one when the lock changes.
     [ ! -f "$root/.venv/.dev" ] || what=dev
+    base=
+    "$python" -c '' 2>/dev/null || base=$(choose_python)
     say "installing what requirements/$what.txt locks into .venv (once)"
     rm -f "$root/.venv/.runtime" "$root/.venv/.dev"
-    if ! "$python" -c '' 2>/dev/null; then
-        base=$(choose_python)
-        "$base" -m venv --clear --without-pip "$root/.venv"
-    fi
+    [ -z "$base" ] || "$base" -m venv --clear --without-pip "$root/.venv"
     base=$(readlink -f "$python")
     build_installer
     # uv knows neither a mirror nor a certificate that only pip's configuration names; pip does.
