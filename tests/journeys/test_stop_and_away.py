@@ -146,6 +146,8 @@ def test_a_full_disk_refuses_at_once_loses_nothing_and_recovers_when_there_is_ro
         fill(ballast)
         wait_until(lambda: http_answer(server) == 503, "the API refuses", 30)
         assert within(5, lambda: smtp_answer(server)) in (421, 451, 452, 454)
+        ready = server.fetch("GET", "/health/ready")
+        assert (ready.status, ready.json["detail"]) == (503, "The disk of the data folder is full.")
         ballast.unlink()
         wait_until(lambda: http_answer(server) == 202, "the API takes mail again", 30)
         assert smtp_answer(server) == 250

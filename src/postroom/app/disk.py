@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
-LEAST_FREE_BYTES = 32 << 20
-"""With less than this no mail is promised a place: one large mail, its copies in the spool and a WAL need it."""
+LEAST_FREE_BYTES = 4 << 20
+"""With less than this a group of small mails with its WAL may not fit any more, so none is asked for."""
 
 
 def free_bytes(folder: Path) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from postroom.app.control import call_control, control_path
+from postroom.base.log import set_up_log
 from postroom.config import read_settings
 from postroom.store.data_folder import FolderInUse
 
@@ -20,6 +21,8 @@ _STARTING_SECONDS = 0.25
 def operate(operation: str, arguments: Mapping[str, Any]) -> Any:
     """Return the result of an operation. Raises PostroomError for what the operator can correct."""
     settings = read_settings()
+    # To standard error: what a command prints may be JSON.
+    set_up_log("warning")
 
     async def run() -> Any:
         try:
