@@ -1,9 +1,13 @@
 """Endpoints, their outbox and the log of requests, on both engines."""
 
+import asyncio
+
 import pytest
 
 from postroom.base.clock import DAY_MS, ManualClock
 from postroom.base.ids import IdSource, first_id_at
+from postroom.events.append import append
+from postroom.events.record import Facts, Fetched, record_opened
 from postroom.ledger.rows import EventRow, WorkspaceRow
 from postroom.ledger.webhook_rows import WebhookAttemptRow, WebhookEndpointRow
 from postroom.store import webhook_outbox as outbox
@@ -104,6 +108,41 @@ async def test_a_workspace_is_asked_for_its_own_where_there_are_many_endpoints(d
 
     assert await told(database, 205) == [11]
     assert await told(database, 300) == [12]
+
+
+async def test_a_thousand_opens_are_told_and_endpoints_are_read_once_a_group(
+    database: Database, ids: IdSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await make(database, endpoint(1, kinds='["opened"]'), endpoint(2, kinds='["clicked"]'))
+    reads: list[int] = []
+    real = outbox._read_listeners
+    monkeypatch.setattr(outbox, "_read_listeners", lambda tx: reads.append(1) or real(tx))
+    facts = [Facts(WORKSPACE, 5, number, "a@b.example", "bulk", "b.example", (), "other") for number in range(1, 1001)]
+    opens = [Fetched(fact, ids.next(), 100, True, True, {}) for fact in facts]
+    before = database.groups
+
+    await asyncio.gather(
+        *(database.write(lambda tx, at=at: record_opened(tx, opens[at : at + 250])) for at in range(0, 1000, 250))
+    )
+
+    assert len(reads) <= database.groups - before
+    due = await database.read(lambda conn: outbox.due(conn, 1, 10**6, (), 2000))
+    assert [row.event_id for row in due.rows] == [one.event_id for one in opens]
+    assert await told(database, 2) == []
+
+
+async def test_an_event_that_is_not_stored_is_told_to_nobody(database: Database) -> None:
+    await make(database, endpoint(1))
+
+    def write(tx: Tx) -> None:
+        append(tx, event(11), "bulk")
+        tx.run(outbox._LISTENERS, (1,))
+        raise ValueError("the accept failed")
+
+    with pytest.raises(ValueError, match="the accept failed"):
+        await database.write(write)
+
+    assert await told(database, 1) == []
 
 
 async def test_who_listens_for_commits_is_called_once_something_is_to_be_told(database: Database) -> None:
