@@ -58,7 +58,7 @@ def words_of(event: EventRow, provider: str = "other", domain: str = "") -> Even
         case EventKind.DELIVERED | EventKind.DEFERRED | EventKind.FAILED:
             return _tried(event.kind, detail, provider, domain)
         case EventKind.OPENED | EventKind.CLICKED:
-            return _fetched(event.kind, detail)
+            return fetched_words(event.kind, detail)
         case EventKind.ACCEPTED:
             return EventWords("Accepted", "busy", _accepted(detail), detail=detail)
         case EventKind.SUPPRESSED:
@@ -114,7 +114,8 @@ def _tried(kind: str, detail: Mapping[str, Any], provider: str, domain: str) -> 
     return EventWords(title, tone, told.sentence, told.remedy, next_try if isinstance(next_try, int) else None, detail)
 
 
-def _fetched(kind: str, detail: Mapping[str, Any]) -> EventWords:
+def fetched_words(kind: str, detail: Mapping[str, Any]) -> EventWords:
+    """Return an open or a click in words; its `label` says whose it is taken for."""
     label = _text(detail, "label") or "unknown"
     opened = kind == EventKind.OPENED.value
     if label == "human":

@@ -27,6 +27,7 @@ from postroom.events.moves import Move, move_page, states_before
 from postroom.ledger.rows import EventRow, HitRow, MessageRow, RecipientRow, SuppressionRow, WorkspaceRow
 from postroom.ledger.states import RecipientState, SuppressionScope
 from postroom.mail.reading import Reading, read_mail
+from postroom.outbound.watch import Watch
 from postroom.store import domains, events, messages, recipients, story, suppressions
 from postroom.store.activity import FoundRecipient
 from postroom.store.database import Conn, Tx
@@ -184,7 +185,16 @@ async def _recipient_page(
         recipient=row,
         recipient_id=show_id("rcp", row.id),
         provider=provider_name(row.provider),
-        entries=timeline(found.message.row, row, shown, found.hits, now, is_first=not after_id, is_last=not more),
+        entries=timeline(
+            found.message.row,
+            row,
+            shown,
+            found.hits,
+            now,
+            is_first=not after_id,
+            is_last=not more,
+            waits_for=_waits_for(services.watch, row),
+        ),
         later=f"{here}?after={show_id('evt', shown[-1].id)}" if more else None,
         earlier=here if after_id else None,
         buttons=_buttons({row.state: 1}),
@@ -252,6 +262,21 @@ def _recipient(conn: Conn, workspace: WorkspaceRow, recipient_id: int, after_id:
         suppressions.of_address(conn, workspace.id, row.address_key),
         story.has_copy(conn, workspace.id, recipient_id),
     )
+
+
+def _waits_for(watch: Watch, row: RecipientRow) -> str:
+    """Return why a recipient that is due is not being tried yet, as far as this node knows."""
+    if not watch.delivers:
+        return ""
+    site = watch.site_of(row.workspace_id, row.domain)
+    if site is None:
+        return f"the way to {row.domain} is being looked up"
+    view = watch.look_at(site)
+    if view.pause_seconds > 0:
+        return f"{site} is left alone for {view.pause_seconds:.0f} s more, because it had no room"
+    if view.in_flight and view.in_flight >= view.slots:
+        return f"all {view.slots} connections to {site} are in use"
+    return ""
 
 
 def _line(row: RecipientRow, message: MessageRow) -> Line:

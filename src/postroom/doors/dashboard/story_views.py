@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from postroom.doors.dashboard.event_words import EventWords, rule_in_words, size_in_words, words_of
+from postroom.doors.dashboard.event_words import EventWords, fetched_words, rule_in_words, size_in_words, words_of
 from postroom.doors.dashboard.reasons import reason_of
 from postroom.ledger.event_kinds import EventKind
 from postroom.ledger.rows import EventRow, HitRow, MessageRow, RecipientRow
@@ -65,13 +65,17 @@ def timeline(
     *,
     is_first: bool = True,
     is_last: bool = True,
+    waits_for: str = "",
 ) -> tuple[Entry, ...]:
-    """Return the story of a recipient. Of a part of it, `is_first` and `is_last` tell which ends it has."""
+    """Return the story of a recipient. Of a part of it, `is_first` and `is_last` tell which ends it has.
+
+    `waits_for`: why one that is due is not being tried yet.
+    """
     entries = list(_beginning(message)) if is_first else []
     seen = {(row.kind, row.at_ms): row for row in hits}
     entries += [_entry(event, recipient, seen, now_ms) for event in events]
     if is_last:
-        entries += _ahead(recipient, now_ms)
+        entries += _ahead(recipient, now_ms, waits_for)
     return tuple(entries)
 
 
@@ -213,6 +217,9 @@ def _spoken(transcript: str) -> tuple[Spoken, ...]:
 
 
 def _fetched(event: EventRow, words: EventWords, hit: HitRow | None) -> Entry:
+    if hit is not None:
+        # Rules may have judged it anew since the event was told.
+        words = fetched_words(event.kind, {**words.detail, "label": hit.label})
     facts = [("Taken for", _text(words.detail, "label") or "unknown")]
     program = hit.user_agent if hit is not None else _text(words.detail, "user_agent")
     if hit is not None:
@@ -242,12 +249,12 @@ def _span(ms: int) -> str:
     return told if ms >= 0 else f"{told} before it"
 
 
-def _ahead(recipient: RecipientRow, now_ms: int) -> list[Entry]:
+def _ahead(recipient: RecipientRow, now_ms: int, waits_for: str) -> list[Entry]:
     reason = reason_of(recipient)
     match recipient.state:
         case RecipientState.QUEUED | RecipientState.DEFERRED:
             if recipient.due_ms <= now_ms:
-                return [Entry(now_ms, "Waits", "busy", "tried as soon as its site has room", is_ahead=True)]
+                return [Entry(now_ms, "Waits", "busy", waits_for or "tried as soon as its turn comes", is_ahead=True)]
             title = "Next try" if recipient.tries else "First try"
             return [Entry(recipient.due_ms, title, "busy", reason.remedy, is_ahead=True)]
         case RecipientState.SENDING:
