@@ -13,7 +13,7 @@ from peers.http_receiver import Behaviour, HttpReceiver, Received, answer, endle
 from standardwebhooks.webhooks import Webhook
 from webhook_world import WORKSPACE, World, until, webhook_world
 
-from postroom.base.clock import ManualClock, SystemClock
+from postroom.base.clock import HOUR_MS, ManualClock, SystemClock
 from postroom.base.errors import TryLater
 from postroom.base.ids import show_id
 from postroom.ledger.event_kinds import EventKind
@@ -262,6 +262,26 @@ async def test_a_receiver_that_fails_for_a_day_is_told_everything_once_it_is_bac
         assert [one for one in told if one in mine] == mine
     # A minute between requests at least, however much waits.
     assert failed < 24 * 60
+
+
+async def test_all_that_waits_for_later_is_told_once_a_receiver_is_back(world: World) -> None:
+    endpoint_id = await world.endpoint(batch=100)
+    ids = await world.record(*range(1, 1101))
+    later = [outbox.Waiting(one, number, world.clock.now_ms() + 9 * HOUR_MS, 9, 5) for number, one in enumerate(ids, 1)]
+    for start in range(0, 1100, 500):
+        await world.database.write(
+            lambda tx, start=start: outbox.retry_later(tx, endpoint_id, later[start : start + 500])  # type: ignore[misc]
+        )
+    world.receiver.behave("/", answer(500))
+    world.start()
+    await world.record(0)
+    await world.pass_time(hours=0.2, step_minutes=2)
+    assert (await world.health(endpoint_id)).progress.failures >= retry.FAILING
+
+    world.receiver.behave("/", answer(204))
+    await world.pass_time(hours=1, step_minutes=10)
+
+    assert (await world.health(endpoint_id)).waiting == 0
 
 
 async def test_an_endpoint_that_fails_for_three_days_is_paused_and_told_everything_after_resume(world: World) -> None:

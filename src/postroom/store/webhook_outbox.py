@@ -244,9 +244,11 @@ _FAILED = statement(
 )
 _QUIET = statement("UPDATE webhook_progress SET quiet_until_ms = ? WHERE endpoint_id = ?")
 _LATER = "SELECT event_id FROM webhook_outbox WHERE endpoint_id = ? AND due_ms > ? ORDER BY due_ms, event_id LIMIT ?"
+# Their tries count as one: that a receiver was away says nothing against an event.
 _HASTEN = statement(
-    sqlite=f"UPDATE webhook_outbox SET due_ms = ? WHERE endpoint_id = ? AND event_id IN ({_LATER}) RETURNING event_id",
-    postgresql="UPDATE webhook_outbox SET due_ms = ? WHERE endpoint_id = ? "
+    sqlite="UPDATE webhook_outbox SET due_ms = ?, tries = min(tries, 1) WHERE endpoint_id = ? "
+    f"AND event_id IN ({_LATER}) RETURNING event_id",
+    postgresql="UPDATE webhook_outbox SET due_ms = ?, tries = least(tries, 1) WHERE endpoint_id = ? "
     f"AND event_id = ANY(ARRAY({_LATER})) RETURNING event_id",
 )
 
@@ -288,7 +290,10 @@ def be_quiet(tx: Tx, endpoint_id: int, until_ms: int) -> None:
 
 
 def hasten(tx: Tx, endpoint_id: int, now_ms: int, limit: int) -> int:
-    """Make up to `limit` events due that wait for a later try, the next ones first; return how many."""
+    """Make up to `limit` events due that wait for a later try, the next ones first; return how many.
+
+    Their pauses begin anew, and batches of them are a quarter of what the endpoint takes.
+    """
     tx.wake(WAKE, endpoint_id)
     return len(tx.run(_HASTEN, (now_ms, endpoint_id, endpoint_id, now_ms, limit)))
 
@@ -306,7 +311,8 @@ _EVENTS = statement(
     postgresql=f"{_AMONG} = ANY(?) ORDER BY id",
 )
 _DUE_NOW = statement(
-    sqlite="UPDATE webhook_outbox SET due_ms = ? WHERE endpoint_id = ? AND due_ms > ? "
+    # By the primary key (+ takes due_ms away from the other index): much may wait for later.
+    sqlite="UPDATE webhook_outbox SET due_ms = ? WHERE endpoint_id = ? AND +due_ms > ? "
     "AND event_id IN (SELECT value FROM json_each(?))",
     postgresql="UPDATE webhook_outbox SET due_ms = ? WHERE endpoint_id = ? AND due_ms > ? AND event_id = ANY(?)",
 )

@@ -12,7 +12,7 @@ from postroom.webhooks import retry
 from postroom.webhooks.request import GONE, Reply
 
 _HASTENED = 500
-"""Events that wait for a later try and are due at once when a receiver is back."""
+"""Events that wait for a later try and are due at once with a success, when a receiver is back."""
 
 
 class Verdict(NamedTuple):
@@ -24,12 +24,15 @@ class Verdict(NamedTuple):
     """Nothing is told before."""
 
 
-def settle_told(tx: Tx, attempt: WebhookAttemptRow, event_ids: Sequence[int], now_ms: int, *, was_down: bool) -> None:
-    """The receiver took the events. `was_down`: it failed several times before, so others need not wait any more."""
+def settle_told(tx: Tx, attempt: WebhookAttemptRow, event_ids: Sequence[int], now_ms: int, *, is_back: bool) -> bool:
+    """The receiver took the events.
+
+    `is_back`: it had failed several times, so others need not wait any more;
+    the answer is whether more of them wait, for the next success.
+    """
     tx.add(attempt)
     outbox.succeeded(tx, attempt.endpoint_id, event_ids, now_ms)
-    if was_down:
-        outbox.hasten(tx, attempt.endpoint_id, now_ms, _HASTENED)
+    return is_back and outbox.hasten(tx, attempt.endpoint_id, now_ms, _HASTENED) == _HASTENED
 
 
 def settle_failed(

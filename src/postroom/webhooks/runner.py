@@ -90,6 +90,7 @@ class Runner:
         self._failures = 0
         self._quiet_until_ms = 0
         self._is_slow = False
+        self._is_back = False
         self._idle_since = tools.clock.monotonic()
 
     @property
@@ -294,11 +295,12 @@ class Runner:
     async def _settle(self, endpoint: WebhookEndpointRow, rows: list[Waiting], request: Request, reply: Reply) -> bool:
         tools = self._tools
         attempt = attempt_row(tools.ids.next(), endpoint, request, reply, "")
-        now_ms, chance, was_down = tools.clock.now_ms(), tools.chance(), self._failures >= retry.FAILING
+        now_ms, chance = tools.clock.now_ms(), tools.chance()
+        is_back = self._is_back or self._failures >= retry.FAILING
         self._is_slow = not reply.is_success or reply.duration_ms > SLOW_MS
         if reply.is_success:
-            await self._write(lambda tx: settle_told(tx, attempt, request.event_ids, now_ms, was_down=was_down))
-            self._failures = 0
+            more = await self._write(lambda tx: settle_told(tx, attempt, request.event_ids, now_ms, is_back=is_back))
+            self._failures, self._is_back = 0, more
             return True
         verdict = await self._write(lambda tx: settle_failed(tx, attempt, self.epoch, rows, reply, now_ms, chance))
         if verdict is None or verdict.state is not EndpointState.ACTIVE:
