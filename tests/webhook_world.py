@@ -23,7 +23,7 @@ from postroom.store import webhooks
 from postroom.store.database import Database, Tx
 from postroom.store.webhooks import AttemptLine, EndpointHealth
 from postroom.webhooks.endpoints import Asked, Webhooks
-from postroom.webhooks.worker import Worker
+from postroom.webhooks.worker import REQUESTS, Worker
 
 WORKSPACE, OTHER = 1, 2
 SEALER = Sealer(b"k" * 32)
@@ -65,15 +65,16 @@ class World:
         self.worker = self.make_worker(database, 1)
         self._tasks: list[asyncio.Task[None]] = []
 
-    def make_worker(self, database: Database, node: int, client: HttpClient | None = None) -> Worker:
+    def make_worker(self, database: Database, node: int, requests: int = REQUESTS) -> Worker:
         """Return a worker of a node."""
         return Worker(
             database=database,
             clock=self.clock,
             ids=self.ids if node == 1 else IdSource(node, self.clock),
             sealer=SEALER,
-            client=client or self.client,
+            client=self.client,
             chance=lambda: 0.5,
+            requests=requests,
         )
 
     def start(self, worker: Worker | None = None) -> asyncio.Task[None]:

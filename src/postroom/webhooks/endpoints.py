@@ -32,6 +32,8 @@ _MOST_PAGES = 100
 MOST_REPLAYED = _PAGE * _MOST_PAGES
 """Events that one call looks through to replay or makes due; the caller asks again for the rest."""
 
+_PAGES_OF_DELETE = 20
+
 _encode_kinds = msgspec.json.Encoder().encode
 _decode_kinds = msgspec.json.Decoder(list[str]).decode
 _decode_ids = msgspec.json.Decoder(list[int]).decode
@@ -191,7 +193,7 @@ class Webhooks:
         """Delete an endpoint with what it was still to be told; tell whether there was one."""
         if not await self._database.write(lambda tx: webhooks.delete(tx, workspace_id, endpoint_id)):
             return False
-        for _ in range(_MOST_PAGES):
+        for _ in range(_PAGES_OF_DELETE):
             # What is left after this goes by upkeep.
             if await self._database.write(lambda tx: outbox.drop(tx, endpoint_id, _PAGE)) < _PAGE:
                 break

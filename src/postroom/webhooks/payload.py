@@ -16,7 +16,7 @@ from msgspec import Struct
 from postroom.base.ids import show_id
 from postroom.store.webhook_facts import ToldEvent
 
-MOST_BODY_BYTES = 512 << 10
+MOST_BODY_BYTES = 256 << 10
 """Of a batch; an event that is larger alone goes alone."""
 _MOST_TEXT = 2_000
 """Characters of one text in the detail: a peer's reply may be long, and a receiver's patience is short."""

@@ -30,12 +30,13 @@ from postroom.webhooks import retry
 from postroom.webhooks.outcome import settle_failed, settle_told
 from postroom.webhooks.payload import MOST_BODY_BYTES, batch_body, event_body, request_id
 from postroom.webhooks.request import Reply, Request, attempt_row, compose, open_secrets, send
+from postroom.webhooks.slots import Slots
 
 _log = structlog.get_logger(__name__)
 _T = TypeVar("_T")
 
 REQUESTS = 4
-"""Requests to one endpoint at a time."""
+"""Requests to one endpoint at a time; one to an endpoint that never took any, or that fails."""
 WINDOW = 1_000
 """Events of one endpoint in memory: less than 200 kB."""
 OF_RECIPIENT = 50
@@ -56,10 +57,7 @@ class Tools:
     ids: IdSource
     sealer: Sealer
     client: HttpClient
-    brisk: asyncio.Semaphore
-    """Requests of endpoints that answer soon."""
-    slow: asyncio.Semaphore
-    """Requests of the others: however many hang, the rest have their own."""
+    slots: Slots
     chance: Callable[[], float]
     """0.0 to 1.0."""
 
@@ -89,6 +87,7 @@ class Runner:
         self._batch = 1
         self._failures = 0
         self._quiet_until_ms = 0
+        self._is_proved = False
         self._is_slow = False
         self._is_back = False
         self._idle_since = tools.clock.monotonic()
@@ -166,6 +165,7 @@ class Runner:
             return 0
         self._batch, self._failures = endpoint.batch, progress.failures
         self._quiet_until_ms = progress.quiet_until_ms
+        self._is_proved = progress.last_success_ms is not None
         self._more = bool(skip) or len(due.rows) + len(due.blocked) >= limit
         if due.blocked:
             await self._tools.database.write(lambda tx: outbox.put_off(tx, self.endpoint_id, due.blocked[:_LOAD]))
@@ -189,7 +189,7 @@ class Runner:
         return self._tools.clock.now_ms() < self._quiet_until_ms
 
     def _begin(self) -> None:
-        most = 1 if self._failures >= retry.FAILING else REQUESTS
+        most = REQUESTS if self._is_proved and self._failures < retry.FAILING else 1
         while len(self._requests) < most and not self._ending and not self._is_quiet():
             rows = self._next_rows()
             if not rows:
@@ -229,7 +229,7 @@ class Runner:
     async def _tell(self, rows: list[Waiting]) -> None:
         settled = False
         try:
-            async with self._tools.slow if self._is_slow else self._tools.brisk:
+            async with self._tools.slots.take(is_slow=self._is_slow):
                 settled = await self._tell_now(rows)
         except TryLater as error:
             _log.warning("cannot tell an endpoint now", endpoint=self.endpoint_id, reason=str(error))
@@ -300,7 +300,7 @@ class Runner:
         self._is_slow = not reply.is_success or reply.duration_ms > SLOW_MS
         if reply.is_success:
             more = await self._write(lambda tx: settle_told(tx, attempt, request.event_ids, now_ms, is_back=is_back))
-            self._failures, self._is_back = 0, more
+            self._failures, self._is_back, self._is_proved = 0, more, True
             return True
         verdict = await self._write(lambda tx: settle_failed(tx, attempt, self.epoch, rows, reply, now_ms, chance))
         if verdict is None or verdict.state is not EndpointState.ACTIVE:

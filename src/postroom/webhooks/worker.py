@@ -23,6 +23,7 @@ from postroom.net.http_client import HttpClient
 from postroom.store import webhook_outbox as outbox
 from postroom.store.database import Database
 from postroom.webhooks.runner import Runner, Tools
+from postroom.webhooks.slots import Slots
 
 _log = structlog.get_logger(__name__)
 
@@ -33,6 +34,7 @@ _LOOK_SECONDS = 1.0
 _IDLE_SECONDS = 5.0
 REQUESTS = 64
 """Requests at a time of endpoints that answer soon, and as many of those that do not."""
+_LATE_SECONDS = 0.5
 
 
 class Worker:
@@ -56,8 +58,7 @@ class Worker:
             ids=ids,
             sealer=sealer,
             client=client,
-            brisk=asyncio.Semaphore(requests),
-            slow=asyncio.Semaphore(requests),
+            slots=Slots(requests, _LATE_SECONDS),
             chance=chance,
         )
         self._runners: dict[int, Runner] = {}
