@@ -81,7 +81,10 @@ class Body:
     @property
     def digest(self) -> bytes:
         """What two requests with one Idempotency-Key must have in common: path and body."""
-        return self._digest.digest()
+        # Few requests have a key, so a small body is not hashed before it is asked for.
+        digest = self._digest.copy()
+        digest.update(self._held)
+        return digest.digest()
 
     async def add(self, piece: bytes) -> None:
         """Take the next piece. Raises Problem 503 where the disk is full."""
@@ -94,8 +97,6 @@ class Body:
         """Nothing follows."""
         if self._file is not None:
             await self._write()
-        else:
-            self._digest.update(self._held)
 
     def close(self) -> None:
         """Forget the body."""
@@ -111,7 +112,7 @@ class Body:
     async def json(self) -> object:
         """Return the JSON value, a LongText in the place of each long text of a large body.
 
-        Called once. Raises Problem 400 and 413.
+        Raises Problem 400 and 413.
         """
         return await self.aside(self._parse)
 
@@ -121,9 +122,7 @@ class Body:
 
     def _parse(self) -> object:
         if self._file is None:
-            value = parse_json(self._held)
-            self._held.clear()
-            return value
+            return parse_json(self._held)
         try:
             return decode_but_long(Spool(self._file.fileno(), self.size_bytes))
         except TooMuchElse:
