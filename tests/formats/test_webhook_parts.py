@@ -96,8 +96,8 @@ def test_a_batch_is_a_list_and_its_id_is_that_of_its_events() -> None:
 def test_a_request_is_cut_to_its_size_but_never_to_nothing() -> None:
     rows = [Waiting(number, 0, 0, 0, None) for number in range(5)]
 
-    assert _within_size(rows, dict.fromkeys(range(5), b"x" * 200000)) == rows[:2]
-    assert _within_size(rows, dict.fromkeys(range(5), b"x" * 900000)) == rows[:1]
+    assert _within_size(rows, dict.fromkeys(range(5), b"x" * 100_000)) == rows[:2]
+    assert _within_size(rows, dict.fromkeys(range(5), b"x" * 900_000)) == rows[:1]
     assert _within_size(rows, dict.fromkeys(range(5), b"x")) == rows
 
 
