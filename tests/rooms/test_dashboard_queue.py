@@ -218,10 +218,11 @@ async def test_a_retry_of_a_destination_ends_the_pause_of_its_site(
     monkeypatch.setattr(type(watch), "delivers", True)
     watch._sites.take("mx.a.test", Stream.BULK, 1)
     watch._sites.give_back("mx.a.test", Stream.BULK, busy=True, delivered=False)
-    await mail.put(1, "deferred", domain="a.test")
+    await mail.put(1, "deferred", domain="a.test", due_ms=0)
     told = words(await world.get(QUEUE))
     assert "no new try before" in told
     assert "by mx.a.test" in told
+    assert "after the pause, now" in told
     await world.post(f"{QUEUE}/move", move="retry", all="1", domain="a.test")
     assert watch.look_at("mx.a.test").pause_seconds == 0
 
@@ -247,7 +248,7 @@ def test_what_came_of_a_move_is_a_sentence() -> None:
 
 
 def test_a_count_that_ended_early_says_so() -> None:
-    assert (counted(1234), counted(100_000)) == ("1,234", "100,000+")
+    assert (counted(1234), counted(10_000)) == ("1,234", "10,000+")
 
 
 def test_sites_are_told_with_what_this_node_does_there() -> None:
@@ -260,6 +261,6 @@ def test_sites_are_told_with_what_this_node_does_there() -> None:
     (site,) = site_lines(lines, lambda name: view, 0, str)
     assert (site.domains, site.words) == (2, "3 on their way over at most 4 connections")
     (site,) = site_lines(lines, lambda name: replace(view, pause_seconds=5.0, slots=1), 1_000, lambda at: f"at {at}")
-    assert site.is_paused
+    assert site.paused_until_ms == 6_000
     assert "no new try before at 6000, then with at most 1 connection" in site.words
     assert queue_views.MOST_DESTINATIONS == 100

@@ -16,19 +16,24 @@ WAITING_STATES = (
     RecipientState.IN_DOUBT,
 )
 
-_DEPTH = statement(
-    sqlite=f"""SELECT count(*) FROM (SELECT 1 FROM recipient
-               WHERE workspace_id IN (SELECT value FROM json_each(?)) AND state = ? LIMIT {MOST_COUNTED})""",
-    postgresql=f"""SELECT count(*) FROM (SELECT 1 FROM recipient
-                   WHERE workspace_id = ANY(?) AND state = ? LIMIT {MOST_COUNTED}) AS counted""",
-)
+# The state stands in the text: for a parameter PostgreSQL plans once for all states, and then looks through the
+# whole table for a state that nobody is in.
+_DEPTH = {
+    state: statement(
+        sqlite=f"""SELECT count(*) FROM (SELECT 1 FROM recipient
+                   WHERE workspace_id IN (SELECT value FROM json_each(?)) AND state = '{state.value}' LIMIT ?)""",
+        postgresql=f"""SELECT count(*) FROM (SELECT 1 FROM recipient
+                       WHERE workspace_id = ANY(?) AND state = '{state.value}' LIMIT ?) AS counted""",
+    )
+    for state in WAITING_STATES
+}
 
 
-def queue_depth(conn: Conn, workspace_ids: Sequence[int]) -> dict[str, int]:
-    """Return how many recipients are in each state that waits, each counted up to `MOST_COUNTED`."""
+def queue_depth(conn: Conn, workspace_ids: Sequence[int], most: int = MOST_COUNTED) -> dict[str, int]:
+    """Return how many recipients are in each state that waits, each counted up to `most`."""
     found = {}
     for state in WAITING_STATES:
-        row = conn.one(_DEPTH, (conn.many(workspace_ids), state.value))
+        row = conn.one(_DEPTH[state], (conn.many(workspace_ids), most))
         found[state.value] = int(row[0]) if row else 0
     return found
 

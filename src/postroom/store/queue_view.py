@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 from postroom.ledger.rows import RecipientRow
 from postroom.ledger.states import RecipientState, Stream
-from postroom.store.database import Conn, statement
+from postroom.store.database import Conn, Statement, statement
 from postroom.store.queue import lane_id
 
-MOST_LOOKED_AT = 10_000
-"""Recipients of each state that one page looks at: some ten milliseconds on both engines."""
+MOST_LOOKED_AT = 5_000
+"""Recipients of each state that one page looks at: ten to twenty milliseconds a state on both engines."""
 WINDOW = 2_000
 """Recipients of a state that are looked through at a time for those of a domain."""
 WINDOWS = 5
@@ -31,13 +31,6 @@ IN_QUEUE = (
 
 _COLUMNS = ", ".join(RecipientRow._fields)
 
-_BY_DOMAIN = statement(
-    """
-    SELECT q.domain, COUNT(*), MIN(q.id), MIN(q.due_ms)
-    FROM (SELECT id, domain, due_ms FROM recipient WHERE workspace_id = ? AND state = ? ORDER BY id LIMIT ?) q
-    GROUP BY q.domain
-    """
-)
 _OF_LANE = statement(
     f"""
     SELECT {_COLUMNS} FROM recipient
@@ -45,26 +38,45 @@ _OF_LANE = statement(
     ORDER BY due_ms, id LIMIT ?
     """
 )
-_OF_STATE = statement(
-    f"SELECT {_COLUMNS} FROM recipient WHERE workspace_id = ? AND state = ? AND id > ? ORDER BY id LIMIT ?"
-)
-# The LIMIT inside keeps both engines from reading the domain's settled recipients instead of the state's.
-_IN_WINDOW = statement(
-    f"""
-    SELECT {_COLUMNS} FROM (
-        SELECT {_COLUMNS} FROM recipient WHERE workspace_id = ? AND state = ? AND id > ? ORDER BY id LIMIT ?) looked
-    WHERE domain = ? ORDER BY id LIMIT ?
-    """
-)
-_WINDOW_END = statement(
-    "SELECT COUNT(*), MAX(id) FROM "
-    "(SELECT id FROM recipient WHERE workspace_id = ? AND state = ? AND id > ? ORDER BY id LIMIT ?) looked"
-)
 _SENDING_NODES = statement(
     "SELECT node, COUNT(*) FROM "
     "(SELECT node FROM recipient WHERE workspace_id = ? AND state = 'sending' ORDER BY id LIMIT ?) looked "
     "GROUP BY node ORDER BY node"
 )
+
+
+class _OfState(NamedTuple):
+    """What is asked of one state.
+
+    The state stands in the text: for a parameter PostgreSQL plans once for all
+    states, as if each had many recipients, and then looks through the whole
+    table for one that has few.
+    """
+
+    by_domain: Statement
+    rows: Statement
+    in_window: Statement
+    window_end: Statement
+
+
+def _of_state(state: str) -> _OfState:
+    those = f"FROM recipient WHERE workspace_id = ? AND state = '{state}'"
+    return _OfState(
+        statement(
+            "SELECT q.domain, COUNT(*), MIN(q.id), MIN(q.due_ms) "
+            f"FROM (SELECT id, domain, due_ms {those} ORDER BY id LIMIT ?) q GROUP BY q.domain"
+        ),
+        statement(f"SELECT {_COLUMNS} {those} AND id > ? ORDER BY id LIMIT ?"),
+        # The LIMIT inside keeps both engines from reading the domain's settled recipients instead of the state's.
+        statement(
+            f"SELECT {_COLUMNS} FROM (SELECT {_COLUMNS} {those} AND id > ? ORDER BY id LIMIT ?) looked "
+            "WHERE domain = ? ORDER BY id LIMIT ?"
+        ),
+        statement(f"SELECT COUNT(*), MAX(id) FROM (SELECT id {those} AND id > ? ORDER BY id LIMIT ?) looked"),
+    )
+
+
+_STATES = {state: _of_state(state.value) for state in IN_QUEUE}
 
 
 class Waiting(NamedTuple):
@@ -97,7 +109,7 @@ def destinations(conn: Conn, workspace_id: int) -> tuple[list[Waiting], bool]:
     found: list[Waiting] = []
     more = False
     for state in IN_QUEUE:
-        rows = conn.all(_BY_DOMAIN, (workspace_id, state.value, MOST_LOOKED_AT))
+        rows = conn.all(_STATES[state].by_domain, (workspace_id, MOST_LOOKED_AT))
         found += [Waiting(row[0], state.value, row[1], row[2], row[3]) for row in rows]
         more = more or sum(row[1] for row in rows) >= MOST_LOOKED_AT
     return found, more
@@ -120,18 +132,19 @@ def in_state(
 
     Of a domain that is rare among them fewer may be found than there are; then `after_id` says where to go on.
     """
+    asked = _STATES[state]
     if domain is None:
-        rows = [RecipientRow._make(row) for row in conn.all(_OF_STATE, (workspace_id, state.value, after_id, limit))]
+        rows = [RecipientRow._make(row) for row in conn.all(asked.rows, (workspace_id, after_id, limit))]
         return Found(rows, rows[-1].id if len(rows) == limit else None)
     rows = []
     for _ in range(WINDOWS):
-        asked = (workspace_id, state.value, after_id, WINDOW)
+        window = (workspace_id, after_id, WINDOW)
         missing = limit - len(rows)
-        seen = [RecipientRow._make(row) for row in conn.all(_IN_WINDOW, (*asked, domain, missing))]
+        seen = [RecipientRow._make(row) for row in conn.all(asked.in_window, (*window, domain, missing))]
         rows += seen
         if len(seen) == missing:
             return Found(rows, rows[-1].id)
-        looked, last = conn.all(_WINDOW_END, asked)[0]
+        looked, last = conn.all(asked.window_end, window)[0]
         if looked < WINDOW:
             return Found(rows, None)
         after_id = last

@@ -44,7 +44,7 @@ async def show_queue(request: PageRequest) -> Response[bytes]:
     is_direct = services.transport_of(workspace.id).kind is TransportKind.DIRECT
 
     def read(conn: Conn) -> tuple[dict[str, int], list[Waiting], bool, dict[str, str], dict[int, int], Found]:
-        depths = queue_depth(conn, [workspace.id])
+        depths = queue_depth(conn, [workspace.id], views.MOST_COUNTED)
         waiting, more = queue_view.destinations(conn, workspace.id)
         known = sites.destinations(conn, sorted({one.domain for one in waiting})[:1000]) if is_direct else {}
         in_doubt = queue_view.in_state(conn, workspace.id, RecipientState.IN_DOUBT, None, 0, _IN_DOUBT)
@@ -55,6 +55,7 @@ async def show_queue(request: PageRequest) -> Response[bytes]:
     now = services.clock.now_ms()
     watch = services.watch
     lines = views.destinations(waiting, lambda domain: watch.site_of(workspace.id, domain) or known.get(domain), now)
+    at_sites = views.site_lines(lines, watch.look_at, now, _time_of_day) if watch.delivers else ()
     return render(
         request,
         "queue.html",
@@ -67,7 +68,8 @@ async def show_queue(request: PageRequest) -> Response[bytes]:
         bars=lines[: views.MOST_BARS],
         more=more,
         most_looked_at=queue_view.MOST_LOOKED_AT,
-        sites=views.site_lines(lines, watch.look_at, now, _time_of_day) if watch.delivers else (),
+        sites=at_sites,
+        pauses={line.name: line.paused_until_ms for line in at_sites if line.paused_until_ms is not None},
         sending=sending,
         nodes=watch.nodes(),
         node=services.facts.node,

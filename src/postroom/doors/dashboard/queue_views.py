@@ -11,12 +11,13 @@ from postroom.events.moves import Move
 from postroom.ledger.rows import RecipientRow
 from postroom.ledger.states import RecipientState
 from postroom.outbound.sites import SiteView
-from postroom.store.queue_depth import MOST_COUNTED
 from postroom.store.queue_view import IN_QUEUE, Waiting
 
 MOST_DESTINATIONS = 100
 """Destinations in the table."""
 MOST_BARS = 12
+MOST_COUNTED = 10_000
+"""Recipients of each state that are counted: PostgreSQL looks at each of them."""
 _MINUTE_MS = 60_000
 
 STATE_WORDS = {
@@ -83,7 +84,8 @@ class SiteLine:
     slots: int
     limit: int
     words: str
-    is_paused: bool
+    paused_until_ms: int | None
+    """None: no pause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +143,7 @@ def site_lines(
         if line.site:
             domains[line.site] += 1
     found = [_site(look_at(name), count, now_ms, clock) for name, count in domains.items()]
-    return tuple(sorted(found, key=lambda line: (-line.in_flight, not line.is_paused, line.name)))
+    return tuple(sorted(found, key=lambda line: (line.paused_until_ms is None, -line.in_flight, line.name)))
 
 
 def recipient_line(row: RecipientRow, now_ms: int) -> RecipientLine:
@@ -217,8 +219,8 @@ def _destination(
 
 
 def _site(view: SiteView, domains: int, now_ms: int, clock: Callable[[int], str]) -> SiteLine:
-    if view.pause_seconds > 0:
-        until = now_ms + round(view.pause_seconds * 1000)
+    until = now_ms + round(view.pause_seconds * 1000) if view.pause_seconds > 0 else None
+    if until is not None:
         words = (
             "It refused connections or asked us to slow down; "
             f"no new try before {clock(until)}, then with at most {_slots(view.slots)}"
@@ -227,7 +229,7 @@ def _site(view: SiteView, domains: int, now_ms: int, clock: Callable[[int], str]
         words = f"{view.in_flight} on their way over at most {_slots(view.slots)}"
     else:
         words = f"Nothing on its way; up to {_slots(view.slots)} may be opened"
-    return SiteLine(view.name, domains, view.in_flight, view.slots, view.limit, words, view.pause_seconds > 0)
+    return SiteLine(view.name, domains, view.in_flight, view.slots, view.limit, words, until)
 
 
 def _slots(count: int) -> str:
