@@ -155,3 +155,13 @@ async def test_a_workspace_sees_its_own_numbers_and_events_only(world: World, cl
     assert "No mail yet" in mine.text
     assert re.search(r'figure-label">Outbound</span>\s*<span class="figure-value">3<', theirs.text)
     assert (await world.get("/w/three/")).status_code == 404
+
+
+async def test_while_the_database_is_away_every_page_says_so(world: World) -> None:
+    pages = ("/w/one/", "/w/one/feed", "/w/one/activity", "/w/one/activity.csv", "/w/one/recipients/rcp_aaaaaaaaaaaaa")
+    await world.services.database.close()
+
+    for path in pages:
+        page = await world.get(path)
+        assert page.status_code == 503, path
+        assert "The database cannot be reached" in page.text

@@ -133,7 +133,9 @@ def curl_of(message: MessageRow, address: str, reading: Reading | None, base_url
         value["tags"] = tags
     if metadata := metadata_of(message):
         value["metadata"] = metadata
-    body = json.dumps(value, ensure_ascii=False, indent=1).replace("'", "'\\''")
+    fields = [f"{json.dumps(name)}: {json.dumps(one, ensure_ascii=False)}" for name, one in value.items()]
+    lines = ",\n       ".join(fields)
+    body = f"{{{lines}}}".replace("'", "'\\''")
     return (
         f"curl {base_url}/api/v1/messages \\\n"
         "  -H \"Authorization: Bearer $POSTROOM_KEY\" -H 'Content-Type: application/json' \\\n"
