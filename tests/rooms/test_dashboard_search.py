@@ -60,6 +60,7 @@ def test_a_wrong_word_is_explained_with_the_words_that_exist() -> None:
     assert "transactional, bulk" in sentence_of("stream:news")
     assert "delivered, failed" in sentence_of("event:sent")
     assert "write domain:example.net" in sentence_of("to:example.net")
+    assert "human, machine, unknown" in sentence_of("label:robot")
     assert "since:2d" in sentence_of("since:yesterday")
     assert "msg_" in sentence_of("id:17")
     assert "needs a value" in sentence_of("tag:")

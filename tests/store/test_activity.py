@@ -6,6 +6,7 @@ import pytest
 from queue_rows import Queue
 
 from postroom.base.clock import ManualClock
+from postroom.events import record
 from postroom.ledger.rows import MessageRow, RecipientRow
 from postroom.store import activity
 from postroom.store.activity import NEWEST, OLDEST, ActivityFilter, FoundEvent, FoundRecipient, Position
@@ -168,6 +169,27 @@ async def test_events_are_found_by_kind_address_message_and_what_they_are_about(
     # An accepted event is about a message, not about one of its recipients.
     assert await kinds_of(ActivityFilter(address_keys=(rows[0].address_key,))) == []
     assert await kinds_of(ActivityFilter(states=("deferred",))) == []
+
+
+async def test_opens_are_found_by_whose_they_are_taken_for(house: Queue) -> None:
+    await house.workspace()
+    message, (row,) = await house.message(1)
+    labels = ("human", "machine", "unknown", "human")
+    opens = [
+        record.Fetched(
+            record.facts_of(message, row), house.ids.next(), 1, False, False,
+            {"label": label, "user_agent": 'a "label":"human" liar'},
+        )
+        for label in labels
+    ]  # fmt: skip
+    await house.database.write(lambda tx: record.record_opened(tx, opens))
+
+    async def found(*wanted: str) -> list[int]:
+        rows: list[FoundEvent] = await walk(house, ActivityFilter(kinds=("opened",), labels=wanted), events=True)
+        return [one.event.id for one in rows]
+
+    assert await found("human") == [opens[3].event_id, opens[0].event_id]
+    assert await found("machine", "unknown") == [opens[2].event_id, opens[1].event_id]
 
 
 async def test_ids_of_another_workspace_find_nothing(house: Queue) -> None:

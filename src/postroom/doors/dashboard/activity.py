@@ -14,7 +14,7 @@ from postroom.doors.dashboard.event_words import EventWords, address_of_event, w
 from postroom.doors.dashboard.first_mail import first_mail
 from postroom.doors.dashboard.page import address_of, render, workspace_of
 from postroom.doors.dashboard.reasons import Reason, reason_of
-from postroom.doors.dashboard.search import SUBJECT_DAYS, WORD, Search, Term, parse_search, span_of
+from postroom.doors.dashboard.search import OF_EVENTS, SUBJECT_DAYS, WORD, Search, Term, parse_search, span_of
 from postroom.doors.dashboard.services import PageRequest, Services, services_of
 from postroom.doors.dashboard.times import utc
 from postroom.doors.dashboard.walk import Found, walk
@@ -94,6 +94,7 @@ def filter_of(search: Search, now_ms: int) -> ActivityFilter:
         message_ids=tuple(one for text in ids if (one := parse_id("msg", text)) is not None),
         words=search.values(WORD),
         kinds=tuple(kind for kind in search.values("event") if kind != _ANY),
+        labels=search.values("label"),
         least_id=span.least_id,
         before_id=span.before_id,
     )
@@ -280,7 +281,7 @@ def _chip(term: Term) -> str:
 
 def _kinds(base: str, search: Search) -> list[tuple[str, str, bool]]:
     """Return the two lists as tabs: recipients, or events of whatever kind."""
-    recipients = Search(tuple(term for term in search.terms if term.key != "event"))
+    recipients = Search(tuple(term for term in search.terms if term.key not in OF_EVENTS))
     events = search if search.is_of_events else search.with_term("event", _ANY)
     return [
         (_address(base, recipients), "Recipients", not search.is_of_events),

@@ -147,8 +147,8 @@ _FIGURES = (
     ("Sent", "sent", "event:delivered", True),
     ("Failed", "failed", "event:failed", False),
     ("Complaints", "complaints", "", False),
-    ("Opens", "opens_human", "event:opened", True),
-    ("Clicks", "clicks_human", "event:clicked", True),
+    ("Opens", "opens_human", "event:opened label:human", True),
+    ("Clicks", "clicks_human", "event:clicked label:human", True),
     ("Unsubscribes", "unsubscribes", "event:unsubscribed", False),
     ("Inbound", "inbound", "", None),
 )
@@ -191,8 +191,8 @@ def overview_of(
     funnel = (
         ("Outbound", now["outbound"], since),
         ("Sent", now["sent"], f"event:delivered {since}"),
-        ("Opened by people", now["opens_human"], f"event:opened {since}"),
-        ("Clicked by people", now["clicks_human"], f"event:clicked {since}"),
+        ("Opened by people", now["opens_human"], f"event:opened label:human {since}"),
+        ("Clicked by people", now["clicks_human"], f"event:clicked label:human {since}"),
     )
     lines = [
         ProviderLine(provider_name(key), key, one["outbound"], one["sent"], one["failed"], one["opens_human"])

@@ -24,8 +24,10 @@ SUBJECT_DAYS = 30
 """Words of the subject are looked for in this many days, unless the search names a time itself."""
 
 WORD = "word"
+OF_EVENTS = ("event", "label")
+"""The keys that only events have."""
 _ONLY_ONE = ("since", "before", "id")
-KEYS = ("to", "domain", "state", "tag", "provider", "stream", "id", "event", "since", "before")
+KEYS = ("to", "domain", "state", "tag", "provider", "stream", "id", "event", "label", "since", "before")
 """The words before a colon, in the order in which the page lists them."""
 
 _MAX_ID = (1 << 63) - 1
@@ -33,6 +35,7 @@ _ANY_EVENT = "any"
 _STATES = tuple(state.value for state in RecipientState)
 _STREAMS = tuple(stream.value for stream in Stream)
 _EVENTS = (_ANY_EVENT, *(kind.value for kind in EventKind))
+_LABELS = ("human", "machine", "unknown")
 _SPAN = re.compile(r"(\d{1,4})([mhdw])", re.ASCII)
 _SPAN_MS = {"m": 60_000, "h": HOUR_MS, "d": DAY_MS, "w": 7 * DAY_MS}
 _TIME = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d)?(?:Z|[+-]\d\d:\d\d)?)?", re.ASCII | re.IGNORECASE)
@@ -77,7 +80,7 @@ class Search:
     @property
     def is_of_events(self) -> bool:
         """Events are asked for, not recipients."""
-        return any(term.key == "event" for term in self.terms)
+        return any(term.key in OF_EVENTS for term in self.terms)
 
     def __str__(self) -> str:
         """Return the text that is read as this search again."""
@@ -295,6 +298,7 @@ _EXAMPLES = {
     "stream": f"one of {', '.join(_STREAMS)}",
     "id": "write the id of a message (msg_…) or of a recipient (rcp_…)",
     "event": f"one of {', '.join(_EVENTS)}",
+    "label": f"one of {', '.join(_LABELS)}: whose an open or a click is taken for",
     "since": "write since:2d (m, h, d, w) or since:2026-11-20",
     "before": "write before:2d (m, h, d, w) or before:2026-11-20",
 }
@@ -307,6 +311,7 @@ _READERS: dict[str, Callable[[str], str | Problem]] = {
     "provider": str.lower,
     "id": _id,
     "event": _one_of("event", _EVENTS),
+    "label": _one_of("label", _LABELS),
     "since": _time("since"),
     "before": _time("before"),
 }
