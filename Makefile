@@ -1,5 +1,5 @@
 # One word for each thing you do here. `make` alone lists them.
-.PHONY: help run test soak peers bench lint types format docs lock upgrade setup
+.PHONY: help run test soak peers bench lint types format docs screenshots lock upgrade setup
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
 # Further words for pytest or bench: make test ARGS="-k smuggling"
@@ -40,6 +40,9 @@ format: setup ## order imports and lay out code
 
 docs: setup ## renew the tables from the code, check the links between the pages
 	$(PYTHON) -m tools.pages
+
+screenshots: setup ## take the pictures of docs/dashboard.md again (needs chromium)
+	PYTHONPATH=tests $(PYTHON) -m tools.screenshots $(ARGS)
 
 lock: setup ## renew requirements/*.txt after a change of requirements/*.in
 	@tools/lock.sh

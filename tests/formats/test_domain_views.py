@@ -35,11 +35,11 @@ def shown(row: DomainRow = ROW, *looked: CheckedRecord) -> Doctor:
     return doctor(domain_line(row, "rp.mail.example.net", "track.example.net"), row, RECORDS, looked)
 
 
-def test_a_new_domain_says_that_nobody_has_looked_and_its_mail_stays_here() -> None:
+def test_a_new_domain_says_that_nobody_has_looked_and_that_its_mail_may_not_leave() -> None:
     page = shown()
 
     assert page.domain.state_words == "Not proved"
-    assert "only the sandbox" in page.domain.meaning
+    assert "Only the sandbox" in page.domain.meaning
     assert {line.state for line in page.records} == {"unchecked"}
     assert page.told == "Nobody has looked yet: publish the 7 records, then check."
 

@@ -95,7 +95,10 @@ class Doctor:
 _STATES = {
     "proved": ("Proved", "Mail from this domain may leave by smarthost and direct delivery."),
     "vouched": ("Vouched", "The operator vouches for this domain, so its mail may leave without a proof in DNS."),
-    "unproved": ("Not proved", "Mail from this domain stays here: only the sandbox takes it until the proof is seen."),
+    "unproved": (
+        "Not proved",
+        "Only the sandbox takes mail from this domain: to leave this machine, it is refused until the proof is seen.",
+    ),
 }
 
 _PURPOSES = {
