@@ -1,4 +1,4 @@
-"""A SQLite database with all tables, as a copy of one that was migrated once in this process: migrating takes longer."""
+"""A SQLite database with all tables: a copy of one that was migrated once in this process, which takes longer."""
 
 import atexit
 import shutil
