@@ -248,7 +248,7 @@ def test_what_came_of_a_move_is_a_sentence() -> None:
 
 
 def test_a_count_that_ended_early_says_so() -> None:
-    assert (counted(1234), counted(10_000)) == ("1,234", "10,000+")
+    assert (counted(1234, 5000), counted(5000, 5000)) == ("1,234", "5,000+")
 
 
 def test_sites_are_told_with_what_this_node_does_there() -> None:

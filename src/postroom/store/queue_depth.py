@@ -21,19 +21,21 @@ WAITING_STATES = (
 _DEPTH = {
     state: statement(
         sqlite=f"""SELECT count(*) FROM (SELECT 1 FROM recipient
-                   WHERE workspace_id IN (SELECT value FROM json_each(?)) AND state = '{state.value}' LIMIT ?)""",
+                   WHERE workspace_id IN (SELECT value FROM json_each(?)) AND state = '{state.value}'
+                   LIMIT {MOST_COUNTED})""",
         postgresql=f"""SELECT count(*) FROM (SELECT 1 FROM recipient
-                       WHERE workspace_id = ANY(?) AND state = '{state.value}' LIMIT ?) AS counted""",
+                       WHERE workspace_id = ANY(?) AND state = '{state.value}'
+                       LIMIT {MOST_COUNTED}) AS counted""",
     )
     for state in WAITING_STATES
 }
 
 
-def queue_depth(conn: Conn, workspace_ids: Sequence[int], most: int = MOST_COUNTED) -> dict[str, int]:
-    """Return how many recipients are in each state that waits, each counted up to `most`."""
+def queue_depth(conn: Conn, workspace_ids: Sequence[int]) -> dict[str, int]:
+    """Return how many recipients are in each state that waits, each counted up to `MOST_COUNTED`."""
     found = {}
     for state in WAITING_STATES:
-        row = conn.one(_DEPTH[state], (conn.many(workspace_ids), most))
+        row = conn.one(_DEPTH[state], (conn.many(workspace_ids),))
         found[state.value] = int(row[0]) if row else 0
     return found
 

@@ -24,7 +24,6 @@ from postroom.mail.address import domain_key
 from postroom.outbound.transport import TransportKind
 from postroom.store import queue_view, sites
 from postroom.store.database import Conn
-from postroom.store.queue_depth import queue_depth
 from postroom.store.queue_view import Behind, Found, Waiting
 from postroom.store.recipients import RecipientFilter
 
@@ -43,15 +42,14 @@ async def show_queue(request: PageRequest) -> Response[bytes]:
     services = services_of(request)
     is_direct = services.transport_of(workspace.id).kind is TransportKind.DIRECT
 
-    def read(conn: Conn) -> tuple[dict[str, int], list[Waiting], bool, dict[str, str], dict[int, int], Found]:
-        depths = queue_depth(conn, [workspace.id], views.MOST_COUNTED)
+    def read(conn: Conn) -> tuple[list[Waiting], bool, dict[str, str], dict[int, int], Found]:
         waiting, more = queue_view.destinations(conn, workspace.id)
         known = sites.destinations(conn, sorted({one.domain for one in waiting})[:1000]) if is_direct else {}
         in_doubt = queue_view.in_state(conn, workspace.id, RecipientState.IN_DOUBT, None, 0, _IN_DOUBT)
         by_domain = {domain: row.site for domain, row in known.items()}
-        return depths, waiting, more, by_domain, queue_view.sending_nodes(conn, workspace.id), in_doubt
+        return waiting, more, by_domain, queue_view.sending_nodes(conn, workspace.id), in_doubt
 
-    depths, waiting, more, known, sending, in_doubt = await services.database.read(read)
+    waiting, more, known, sending, in_doubt = await services.database.read(read)
     now = services.clock.now_ms()
     watch = services.watch
     lines = views.destinations(waiting, lambda domain: watch.site_of(workspace.id, domain) or known.get(domain), now)
@@ -61,8 +59,8 @@ async def show_queue(request: PageRequest) -> Response[bytes]:
         "queue.html",
         title="Queue",
         at="queue",
-        figures=views.figures(depths),
-        is_empty=not any(depths.values()),
+        figures=views.figures(waiting, queue_view.MOST_LOOKED_AT),
+        is_empty=not waiting,
         destinations=lines[: views.MOST_DESTINATIONS],
         further=max(0, len(lines) - views.MOST_DESTINATIONS),
         bars=lines[: views.MOST_BARS],

@@ -1,6 +1,6 @@
 """What the queue shows: destinations with depth and age, sites in words, recipients with reason and next try. Pure."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,8 +16,6 @@ from postroom.store.queue_view import IN_QUEUE, Waiting
 MOST_DESTINATIONS = 100
 """Destinations in the table."""
 MOST_BARS = 12
-MOST_COUNTED = 10_000
-"""Recipients of each state that are counted: PostgreSQL looks at each of them."""
 _MINUTE_MS = 60_000
 
 STATE_WORDS = {
@@ -106,16 +104,17 @@ class RecipientLine:
     node: int | None
 
 
-def figures(depths: Mapping[str, int]) -> tuple[StateFigure, ...]:
-    """Return how much is in each state that waits."""
-    return tuple(
-        StateFigure(state.value, STATE_WORDS[state], counted(depths.get(state.value, 0))) for state in IN_QUEUE
-    )
+def figures(waiting: Iterable[Waiting], most: int) -> tuple[StateFigure, ...]:
+    """Return how much is in each state; of each at most so many recipients were looked at."""
+    counts: Counter[str] = Counter()
+    for one in waiting:
+        counts[one.state] += one.recipients
+    return tuple(StateFigure(state.value, STATE_WORDS[state], counted(counts[state], most)) for state in IN_QUEUE)
 
 
-def counted(count: int) -> str:
+def counted(count: int, most: int) -> str:
     """Return a count that may have ended early."""
-    return f"{count:,}+" if count >= MOST_COUNTED else f"{count:,}"
+    return f"{count:,}+" if count >= most else f"{count:,}"
 
 
 def destinations(
