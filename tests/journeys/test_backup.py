@@ -139,6 +139,11 @@ def test_a_restore_refuses_what_is_not_right(server: RunningServer, tmp_path: Pa
     with pytest.raises(PeerFailed, match="in use by process"):
         server.command("restore", str(kept), "--replace")
     assert server.stop() == 0
+    # Without a server the command copies by itself, and changes nothing.
+    before = server.rows("SELECT number, seen_ms FROM node")
+    assert backup(server, str(tmp_path / "alone"))["counts"]["workspace"] == 1
+    assert server.rows("SELECT number, seen_ms FROM node") == before
+    assert server.rows("SELECT count(*) FROM restoration") == [(0,)]
     # Put in place by hand it does not start: mail in it may have been sent since.
     database = server.folder / "data" / "postroom.db"
     whole = database.read_bytes()
@@ -156,23 +161,11 @@ def test_a_restore_refuses_what_is_not_right(server: RunningServer, tmp_path: Pa
     assert database.read_bytes() == whole
 
 
-def test_a_backup_without_a_server_changes_nothing(server: RunningServer, tmp_path: Path) -> None:
-    send(server, "one")
-    assert server.stop() == 0
-    before = server.rows("SELECT count(*) FROM node"), server.rows("SELECT max(seen_ms) FROM node")
-
-    made = backup(server, str(tmp_path / "kept"))
-
-    assert made["counts"]["message"] == 1
-    assert (server.rows("SELECT count(*) FROM node"), server.rows("SELECT max(seen_ms) FROM node")) == before
-    assert server.rows("SELECT count(*) FROM restoration") == [(0,)]
-
-
-def test_a_cut_off_backup_leaves_nothing_that_looks_like_one(server: RunningServer, tmp_path: Path) -> None:
+def test_a_cut_off_backup_leaves_nothing_that_looks_like_one(sandbox: RunningServer, tmp_path: Path) -> None:
     with pytest.raises(PeerFailed):
-        server.command("backup", str(tmp_path / "no folder" / "kept"))
+        sandbox.command("backup", str(tmp_path / "no folder" / "kept"))
     (tmp_path / "half.part").mkdir()
     with pytest.raises(PeerFailed, match="another backup is being written"):
-        server.command("backup", str(tmp_path / "half"))
+        sandbox.command("backup", str(tmp_path / "half"))
     assert not (tmp_path / "half").exists()
-    wait_until(lambda: server.fetch("GET", "/health/ready").status == 200, "it still serves", 10)
+    wait_until(lambda: sandbox.fetch("GET", "/health/ready").status == 200, "it still serves", 10)

@@ -263,9 +263,9 @@ async def test_after_thirty_simulated_days_the_file_has_stopped_growing(
     await database.write(lambda tx: keeping.set_periods(tx, short))
     sizes = []
     for day in range(30):
-        for number in range(8):
-            await house.mail(f"{day}/{number}", 5, size_bytes=90_000)
-            clock.advance(hours=3)
+        for number in range(4):
+            await house.mail(f"{day}/{number}", 4, size_bytes=180_000)
+            clock.advance(hours=6)
         await house.everything(retention)
         ((pages,),) = await house.ask("SELECT page_count FROM pragma_page_count")
         sizes.append(int(pages))

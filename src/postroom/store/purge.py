@@ -86,12 +86,17 @@ def all_workspaces(conn: Conn) -> list[int]:
     return [row[0] for row in conn.all(_WORKSPACES)]
 
 
-def drop_next_bodies(tx: Tx, workspace_id: int, limit: int) -> tuple[int, bool]:
+def drop_next_bodies(tx: Tx, workspace_id: int, now_ms: int, keep_ms: int, limit: int) -> tuple[int, bool]:
     """Delete the contents of the next `limit` messages that were examined; return how many went, and if more wait."""
     row = keeping.lock(tx, workspace_id)
     found = keeping.next_done(tx, row, "bodies", limit)
     if not found:
         return 0, False
+    for one in keeping.standing_of(tx, workspace_id, found).values():
+        look_ms = one.look_ms("bodies", now_ms, keep_ms)
+        if look_ms is not None:
+            # Examined before; but nothing may ever go that waits, whatever was thought of it then.
+            keeping.keep_until(tx, workspace_id, "bodies", one.id, bytes(one.content_key), look_ms)
     last_use_ms = _last_use_ms(row.bodies_examined_id)
     gone = tx.run(_DROP_BODIES, (b"", workspace_id, last_use_ms, last_use_ms, "bodies", tx.many(found)))
     keeping.set_done(tx, workspace_id, "bodies", found[-1] + 1)

@@ -36,7 +36,9 @@ class Retention:
         for at, periods in (await self._workspaces()).items():
             now, keep_ms = self._clock.now_ms(), periods.bodies_ms
             await self._examine(at, "bodies", now, keep_ms)
-            total += await self._repeat(partial(purge.drop_next_bodies, workspace_id=at, limit=_MESSAGES))
+            total += await self._repeat(
+                partial(purge.drop_next_bodies, workspace_id=at, now_ms=now, keep_ms=keep_ms, limit=_MESSAGES)
+            )
             total += await self._repeat(
                 partial(purge.drop_later_bodies, workspace_id=at, now_ms=now, keep_ms=keep_ms, limit=_MESSAGES)
             )
