@@ -73,7 +73,7 @@ def _fill(execute: Execute, workspace_id: int, content_key: bytes, recipients: i
 
 def _statements(values: dict[str, object], messages: int, now_ms: int) -> dict[str, str]:
     ws, key, id_of, at_of = values["ws"], values["key"], values["id"], values["at"]
-    count = f"WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < {messages - 1}) "
+    count = f"WITH RECURSIVE n(i) AS (SELECT CAST(0 AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i < {messages - 1}) "
     tens = "(SELECT 0 AS k UNION ALL " + " UNION ALL ".join(f"SELECT {k}" for k in range(1, A_MESSAGE)) + ") tens"
     place = f"((i * 3 + k) % {len(DOMAINS)})"
     last_day = now_ms - _DAY_MS
@@ -157,7 +157,7 @@ def _counters(workspace_id: int, now_ms: int) -> dict[str, str]:
     return {
         "counter": f"""
             INSERT INTO counter (workspace_id, hour, dimension, key, node, {", ".join(COUNTERS)})
-            WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < {DAYS * 24 - 1})
+            WITH RECURSIVE n(i) AS (SELECT CAST(0 AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i < {DAYS * 24 - 1})
             SELECT {workspace_id}, {hour} - i, dimension, key, 900, {amounts} FROM n CROSS JOIN ({listed}) AS listed
             ORDER BY 2, 3, 4"""
     }
