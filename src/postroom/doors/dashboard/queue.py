@@ -11,12 +11,13 @@ from litestar import Response, get, post
 from postroom.access import audit
 from postroom.base.ids import parse_id
 from postroom.doors.dashboard import queue_views as views
+from postroom.doors.dashboard.first_mail import first_mail
 from postroom.doors.dashboard.forms import Form, read_form
 from postroom.doors.dashboard.page import PageError, address_of, done, render, workspace_of
 from postroom.doors.dashboard.services import PageRequest, Services, services_of
 from postroom.doors.dashboard.session import actor_of
 from postroom.doors.dashboard.times import utc
-from postroom.doors.dashboard.ways_out import curl_line, transport_words
+from postroom.doors.dashboard.ways_out import transport_words
 from postroom.events.moves import Move, Moved, move_destination, move_selected
 from postroom.ledger.rows import RecipientRow, WorkspaceRow
 from postroom.ledger.states import RecipientState
@@ -75,7 +76,7 @@ async def show_queue(request: PageRequest) -> Response[bytes]:
         in_doubt=[views.recipient_line(row, now) for row in in_doubt.rows],
         in_doubt_more=in_doubt.after_id is not None,
         transport=transport_words(services, workspace.id),
-        curl=curl_line(services.facts),
+        curl=first_mail(services.facts).curl,
         list_of=lambda **asked: _with(address_of(workspace, "queue/recipients"), asked),
     )
 

@@ -15,11 +15,12 @@ from postroom.base.errors import TryLater
 from postroom.base.ids import parse_id, show_id
 from postroom.base.tokens import TokenKeys, TokenKind
 from postroom.doors.dashboard import mail_frame
+from postroom.doors.dashboard.first_mail import first_mail
 from postroom.doors.dashboard.page import address_of, not_found, render, workspace_of
 from postroom.doors.dashboard.sandbox_views import Links, links_of, pieces_of, signatures_of, source_of
 from postroom.doors.dashboard.services import PageRequest, Services, services_of
 from postroom.doors.dashboard.session import PUBLIC
-from postroom.doors.dashboard.ways_out import curl_line, is_sandbox, transport_words
+from postroom.doors.dashboard.ways_out import is_sandbox, transport_words
 from postroom.ledger.rows import MessageRow, RecipientRow, SandboxCopyRow, WorkspaceRow
 from postroom.mail.address import address_key
 from postroom.mail.reading import File, Reading, part_bytes, read_mail
@@ -69,7 +70,7 @@ async def show_inbox(request: PageRequest) -> Response[bytes]:
         first=_with(base, to=asked) if before_id is not None else None,
         is_sandbox=is_sandbox(services_of(request), workspace.id),
         transport=transport_words(services_of(request), workspace.id),
-        curl=curl_line(services_of(request).facts),
+        curl=first_mail(services_of(request).facts).curl,
     )
 
 

@@ -309,6 +309,6 @@ def _import_page(request: PageRequest, form: Form) -> Response[bytes]:
 def _curl(services: Services) -> str:
     return (
         f"curl {services.facts.http_url}/api/v1/suppressions \\\n"
-        "  -H 'Authorization: Bearer API_KEY' -H 'Content-Type: application/json' \\\n"
+        "  -H \"Authorization: Bearer $POSTROOM_KEY\" -H 'Content-Type: application/json' \\\n"
         '  -d \'{"address": "ada@example.net", "scope": "bulk", "reason": "asked by phone"}\''
     )
