@@ -20,6 +20,7 @@ from postroom.store.database import Tx
 from postroom.store.hits import HitFacts, mark_first
 from postroom.tracking.firsts import firsts_of, marks_of
 from postroom.tracking.hit import Labelled
+from postroom.tracking.network import network_of
 
 _PLAIN = re.compile(r"[Hh][Tt][Tt][Pp][Ss]?://[!-~]+")
 _HTTP = re.compile(r"([Hh][Tt][Tt][Pp][Ss]?:[/\\]{2}(?:[^/?#\\]*@)?)([^/?#\\:@]*)(.*)", re.DOTALL)
@@ -59,6 +60,8 @@ def record_clicks(tx: Tx, clicks: Sequence[Labelled], facts: Mapping[int, HitFac
             "target": hit.target,
             "user_agent": row.user_agent,
         }
+        if network := network_of(row.address):
+            detail["network"] = network
         fetched.append(Fetched(hit.facts, hit.event_id, row.at_ms, mark.is_first, mark.is_first_human, detail))
     record_clicked(tx, fetched)
 

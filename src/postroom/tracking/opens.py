@@ -7,6 +7,7 @@ from postroom.store.database import Tx
 from postroom.store.hits import HitFacts, mark_first
 from postroom.tracking.firsts import firsts_of, marks_of
 from postroom.tracking.hit import Labelled
+from postroom.tracking.network import network_of
 
 
 def record_opens(tx: Tx, opens: Sequence[Labelled], facts: Mapping[int, HitFacts]) -> None:
@@ -18,5 +19,7 @@ def record_opens(tx: Tx, opens: Sequence[Labelled], facts: Mapping[int, HitFacts
         row = hit.row
         tx.add(row)
         detail = {"label": row.label, "first": mark.is_first, "user_agent": row.user_agent}
+        if network := network_of(row.address):
+            detail["network"] = network
         fetched.append(Fetched(hit.facts, hit.event_id, row.at_ms, mark.is_first, mark.is_first_human, detail))
     record_opened(tx, fetched)
