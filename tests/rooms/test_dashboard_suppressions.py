@@ -229,6 +229,18 @@ async def test_a_broken_list_adds_nothing_and_names_its_lines(world: World, cont
     assert [one for one in await standing(world) if one[0] != "a@a.test"] == []
 
 
+async def test_imports_are_listed_for_whoever_was_cut_off(world: World) -> None:
+    await upload(world, b"a@a.test\nnobody\n")
+    told = words(await world.get(f"{LIST}/import"))
+    assert "list.csv" in told
+    assert "running" not in told
+    assert "list.csv" not in words(await world.get("/w/two/suppressions/import"))
+    workspace = await world.workspace("one")
+    ((key, result),) = world.services.imports.of(workspace.id)
+    result.is_running = True
+    assert "It is running" in words(await world.get(f"{LIST}/imports/{key}"))
+
+
 async def test_no_file_is_said_beside_its_field(world: World) -> None:
     answer = await world.post(f"{LIST}/import", scope="all")
     assert answer.status_code == 422

@@ -39,6 +39,8 @@ class Imported:
     """The first of them."""
     stopped: str = ""
     """Why it ended before the file did; empty where it did not."""
+    is_running: bool = True
+    """Who was cut off by a proxy that waits no longer finds it on the page of imports."""
 
 
 class Results:
@@ -52,6 +54,10 @@ class Results:
         self._results[key] = result
         if len(self._results) > _KEPT:
             self._results.popitem(last=False)
+
+    def of(self, workspace_id: int) -> list[tuple[str, Imported]]:
+        """Return the results of a workspace with their keys, the last first."""
+        return [(key, one) for key, one in reversed(self._results.items()) if one.workspace_id == workspace_id]
 
     def get(self, workspace_id: int, key: str) -> Imported | None:
         """Return a result of this workspace."""
@@ -68,26 +74,29 @@ class Importer:
         self._clock = clock
         self._slow = slow
 
-    async def run(self, workspace_id: int, name: str, file: IO[bytes], scope: str, reason: str) -> Imported:
-        """Suppress the addresses of a list; `scope` and `reason` are for rows that name none."""
-        result = Imported(workspace_id, name)
+    async def run(self, result: Imported, file: IO[bytes], scope: str, reason: str) -> None:
+        """Suppress the addresses of a list, and say in `result` what came of it so far.
+
+        `scope` and `reason` are for rows that name none.
+        """
         try:
             reader = await self._slow.run(lambda: ListReader(file, scope, reason, self._clock.now_ms()))
             while (found := await self._slow.run(lambda: reader.next_slice(SLICE))) is not None:
                 result.wrong_count += len(found.wrong)
                 result.wrong += found.wrong[: MOST_WRONG - len(result.wrong)]
-                await self._write(workspace_id, found.entries, result)
+                await self._write(found.entries, result)
         except TryLater as error:
             result.stopped = str(error)
-        return result
+        finally:
+            result.is_running = False
 
-    async def _write(self, workspace_id: int, entries: list[Entry], result: Imported) -> None:
+    async def _write(self, entries: list[Entry], result: Imported) -> None:
         now = self._clock.now_ms()
         # Of an address that stands twice in a slice the last row counts, as it would in two.
         unique = {(entry.address_key, entry.scope): entry for entry in entries}
         rows = [
             SuppressionRow(
-                self._ids.next(), workspace_id, entry.address_key, entry.scope, entry.reason, SOURCE, "",
+                self._ids.next(), result.workspace_id, entry.address_key, entry.scope, entry.reason, SOURCE, "",
                 entry.expires_ms, now,
             )
             for entry in unique.values()

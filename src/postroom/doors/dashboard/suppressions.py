@@ -26,7 +26,7 @@ from postroom.doors.dashboard.page import (
 )
 from postroom.doors.dashboard.services import PageRequest, Services, services_of
 from postroom.doors.dashboard.session import actor_of
-from postroom.doors.dashboard.suppression_import import SLICE, Importer
+from postroom.doors.dashboard.suppression_import import SLICE, Imported, Importer
 from postroom.doors.dashboard.suppression_views import (
     SCOPE_CHOICES,
     addresses_of,
@@ -147,8 +147,8 @@ async def remove(request: PageRequest) -> Response[bytes]:
 @get("/w/{workspace:str}/suppressions/import")
 async def show_import(request: PageRequest) -> Response[bytes]:
     """Show the form that takes a list."""
-    await workspace_of(request)
-    return _import_page(request, Form({"scope": "all"}))
+    workspace = await workspace_of(request)
+    return _import_page(request, workspace, Form({"scope": "all"}))
 
 
 @post("/w/{workspace:str}/suppressions/import", request_max_body_size=_LARGEST_LIST)
@@ -164,12 +164,12 @@ async def import_list(request: PageRequest) -> Response[bytes]:
         form.errors["scope"] = "Choose which mail is stopped."
     reason = form.text("reason", most=lists.MOST_REASON)
     if not form.ok or not isinstance(file, UploadFile):
-        return _import_page(request, form)
+        return _import_page(request, workspace, form)
+    result, key = Imported(workspace.id, file.filename[:200]), secrets.token_urlsafe(12)
+    services.imports.put(key, result)
     importer = Importer(services.database, services.ids, services.clock, services.slow)
     try:
-        result = await importer.run(
-            workspace.id, file.filename[:200], cast(IO[bytes], file.file), form.get("scope"), reason
-        )
+        await importer.run(result, cast(IO[bytes], file.file), form.get("scope"), reason)
     finally:
         await file.close()
     note_id, now, by = services.ids.next(), services.clock.now_ms(), actor_of(request)
@@ -177,8 +177,6 @@ async def import_list(request: PageRequest) -> Response[bytes]:
     await services.database.write(
         lambda tx: audit.note(tx, note_id, now, by, "suppression.import", detail=detail, workspace_id=workspace.id)
     )
-    key = secrets.token_urlsafe(12)
-    services.imports.put(key, result)
     return see_other(address_of(workspace, f"suppressions/imports/{key}"))
 
 
@@ -294,7 +292,7 @@ def _add_page(request: PageRequest, form: Form) -> Response[bytes]:
     )
 
 
-def _import_page(request: PageRequest, form: Form) -> Response[bytes]:
+def _import_page(request: PageRequest, workspace: WorkspaceRow, form: Form) -> Response[bytes]:
     return render(
         request,
         "suppressions_import.html",
@@ -303,6 +301,7 @@ def _import_page(request: PageRequest, form: Form) -> Response[bytes]:
         at="suppressions",
         form=form,
         scopes=SCOPE_CHOICES,
+        imports=services_of(request).imports.of(workspace.id),
     )
 
 
