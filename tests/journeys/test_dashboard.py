@@ -317,7 +317,8 @@ def shape(path: str) -> str:
     """Return what pages of one kind have in common."""
     parts = urlsplit(path)
     view = re.search(r"\bview=\w+", parts.query)
-    return _ID.sub(r"\1_…", parts.path) + (f"?{view[0]}" if view else "")
+    name = re.sub(r"^/w/[^/]+", "/w/…", _ID.sub(r"\1_…", parts.path))
+    return name + (f"?{view[0]}" if view else "")
 
 
 def pages(client: Client) -> tuple[dict[str, str], list[str]]:
