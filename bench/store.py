@@ -24,7 +24,7 @@ from postroom.ledger.claimed import Claimed
 from postroom.ledger.outcomes import Outcome, OutcomeKind
 from postroom.mail.envelope import Envelope, EnvelopeRecipient
 from postroom.mail.smtp_reply import SmtpReply
-from postroom.outbound.accept import Prepared
+from postroom.outbound.prepared import Prepared
 from postroom.outbound.retry import RetrySchedule
 from postroom.outbound.settle import Tried, decide, write
 from postroom.outbound.submission import Submission

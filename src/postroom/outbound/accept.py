@@ -9,7 +9,6 @@ the settlement that it tells of).
 import asyncio
 import hashlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -20,7 +19,6 @@ from postroom.base.ids import IdSource
 from postroom.base.metrics import Metrics
 from postroom.base.threads import Threads
 from postroom.base.tokens import TokenKeys
-from postroom.events import record
 from postroom.ledger.rows import ContentRow, DomainRow, LaneRow, MessageRow, RecipientRow
 from postroom.ledger.states import RecipientState, Stream
 from postroom.mail.address import address_key, domain_key, domain_of
@@ -34,21 +32,19 @@ from postroom.outbound.contents import Contents, PackedContent
 from postroom.outbound.links import pack_targets
 from postroom.outbound.messages import Messages
 from postroom.outbound.own_names import Names, return_path_host, tracking_url
+from postroom.outbound.prepared import Prepared
 from postroom.outbound.submission import (
     MAX_RECIPIENTS,
     MAX_TAGS,
     Accepted,
-    AcceptedRecipient,
     Refused,
     StagedContent,
     Submission,
     too_far_ahead,
 )
 from postroom.store import content as store_content
-from postroom.store import messages as store_messages
 from postroom.store.database import Database, Tx
 from postroom.store.queue import DueLane, lane_id
-from postroom.store.suppressions import suppressed
 
 _encode = msgspec.json.Encoder().encode
 _BIG_BYTES = 256 * 1024
@@ -70,63 +66,6 @@ class Senders(Protocol):
     async def sender(self, workspace_id: int, name: str) -> DomainRow | None:
         """Return a workspace's row of a From domain, proved or not, or None. Raises TryLater."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A submission that is ready to be written."""
-
-    message: MessageRow
-    content: ContentRow
-    """The body is missing and the links are as they are: `write` compresses both."""
-    packed: PackedContent
-    recipients: tuple[RecipientRow, ...]
-    lanes: tuple[LaneRow, ...]
-    event_id: int
-    suppressed_event_ids: tuple[int, ...]
-    hidden: tuple[str, ...]
-    """The keyed hash of each recipient's address: who was erased stays suppressed by it."""
-
-    @property
-    def due_lanes(self) -> list[DueLane]:
-        """The lanes that get mail, for the worker."""
-        due = self.recipients[0].due_ms
-        lanes = {row.lane_id: row.domain for row in self.recipients}
-        message = self.message
-        return [DueLane(lane, message.workspace_id, message.stream, domain, due) for lane, domain in lanes.items()]
-
-    @property
-    def written_bytes(self) -> int:
-        """About how much `write` writes; the pieces of a large content are stored already."""
-        return 0 if self.content.upload_id is not None else len(self.packed.raw)
-
-    def write(self, tx: Tx) -> Accepted:
-        """Store everything; recipients whose address is suppressed are stored as suppressed."""
-        message = self.message
-        tx.add(self._stored_content())
-        store_messages.add(tx, message)
-        for lane in self.lanes:
-            tx.add(lane)
-        record.record_accepted(tx, message, [row.provider for row in self.recipients], self.event_id)
-        asked = [(row.address_key, message.stream) for row in self.recipients]
-        stopped = suppressed(tx, message.workspace_id, asked, message.created_ms, self.hidden)
-        accepted = []
-        for row, event_id in zip(self.recipients, self.suppressed_event_ids, strict=True):
-            why = stopped.get((row.address_key, message.stream))
-            if why is not None:
-                row = _suppressed(row, why, message.created_ms)
-                facts = record.facts_of(message, row)
-                record.record_suppressed(tx, facts, event_id, message.created_ms, *why)
-            tx.add(row)
-            accepted.append(AcceptedRecipient(row.id, row.address, RecipientState(row.state)))
-        return Accepted(message.id, tuple(accepted))
-
-    def _stored_content(self) -> ContentRow:
-        # Compressed here, on the store's thread: each call lets the interpreter go, and on the
-        # loop's thread that means waiting for it in the middle of every mail.
-        row = self.content
-        body = store_content.pack(self.packed.raw) if row.upload_id is None else None
-        return row._replace(body=body, links=store_content.pack(row.links))
 
 
 class Acceptance:
@@ -392,12 +331,3 @@ def _unproved(domain: str, *, known: bool) -> SmtpReply:
     what = "is not proved yet" if known else "is not a domain of this workspace"
     how = "publish its TXT record, then" if known else f"run `postroom domain create {domain}`, publish its records,"
     return SmtpReply(550, "5.7.1", f"the From domain {domain} {what}: {how} run `postroom domain check {domain}`")
-
-
-def _suppressed(row: RecipientRow, why: tuple[str, str], now_ms: int) -> RecipientRow:
-    scope, reason = why
-    return row._replace(
-        state=RecipientState.SUPPRESSED.value,
-        reason=f"suppressed for {scope} mail: {reason}",
-        settled_ms=now_ms,
-    )

@@ -17,10 +17,11 @@ from postroom.ledger.rows import WorkspaceRow
 from postroom.ledger.states import Stream
 from postroom.mail.dsn import Action
 from postroom.mail.envelope import Notify
-from postroom.outbound.accept import OWN_SOURCE, Acceptance, Prepared
+from postroom.outbound.accept import OWN_SOURCE, Acceptance
 from postroom.outbound.attempt import ContentGone
 from postroom.outbound.contents import Contents
 from postroom.outbound.notify import Notification, compose_notification, due_notification
+from postroom.outbound.prepared import Prepared
 from postroom.outbound.retry import RetrySchedule
 from postroom.outbound.settle import Decision
 from postroom.outbound.submission import Submission, Track
