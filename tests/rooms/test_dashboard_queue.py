@@ -17,6 +17,7 @@ from postroom.doors.dashboard.queue_views import age_of, counted, destinations, 
 from postroom.events.moves import Move
 from postroom.ledger.states import Stream
 from postroom.outbound.sites import SiteView
+from postroom.outbound.transport import TransportKind, TransportSetting
 from postroom.store import queue_view
 from postroom.store.queue_view import Waiting
 
@@ -214,6 +215,8 @@ async def test_a_retry_of_a_destination_ends_the_pause_of_its_site(
     world: World, mail: Mail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     watch = world.services.watch
+    direct = TransportSetting(TransportKind.DIRECT)
+    monkeypatch.setattr(type(world.services), "transport_of", lambda self, workspace_id: direct)
     monkeypatch.setattr(type(watch), "site_of", lambda self, workspace_id, domain: "mx.a.test")
     monkeypatch.setattr(type(watch), "delivers", True)
     watch._sites.take("mx.a.test", Stream.BULK, 1)

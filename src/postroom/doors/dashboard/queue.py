@@ -41,11 +41,15 @@ async def show_queue(request: PageRequest) -> Response[bytes]:
     """Show what waits by destination."""
     workspace = await workspace_of(request)
     services = services_of(request)
-    is_direct = services.transport_of(workspace.id).kind is TransportKind.DIRECT
+    kind = services.transport_of(workspace.id).kind
 
     def read(conn: Conn) -> tuple[list[Waiting], bool, dict[str, str], dict[int, int], Found]:
         waiting, more = queue_view.destinations(conn, workspace.id)
-        known = sites.destinations(conn, sorted({one.domain for one in waiting})[:1000]) if is_direct else {}
+        known = (
+            sites.destinations(conn, sorted({one.domain for one in waiting})[:1000])
+            if kind is TransportKind.DIRECT
+            else {}
+        )
         in_doubt = queue_view.in_state(conn, workspace.id, RecipientState.IN_DOUBT, None, 0, _IN_DOUBT)
         by_domain = {domain: row.site for domain, row in known.items()}
         return waiting, more, by_domain, queue_view.sending_nodes(conn, workspace.id), in_doubt
@@ -53,7 +57,14 @@ async def show_queue(request: PageRequest) -> Response[bytes]:
     waiting, more, known, sending, in_doubt = await services.database.read(read)
     now = services.clock.now_ms()
     watch = services.watch
-    lines = views.destinations(waiting, lambda domain: watch.site_of(workspace.id, domain) or known.get(domain), now)
+
+    def site_of(domain: str) -> str | None:
+        # The sandbox takes everything at once: there is no site to wait for.
+        if kind is TransportKind.SANDBOX:
+            return None
+        return watch.site_of(workspace.id, domain) or known.get(domain)
+
+    lines = views.destinations(waiting, site_of, now)
     at_sites = views.site_lines(lines, watch.look_at, now, _time_of_day) if watch.delivers else ()
     return render(
         request,
