@@ -5,12 +5,14 @@ the conditions stand in the statements themselves, in the transaction of the
 deletion.
 """
 
+from collections.abc import Sequence
+
 from postroom.base.clock import DAY_MS, HOUR_MS
 from postroom.base.ids import first_id_at, made_at_ms
 from postroom.ledger.keeping_rows import KeepingRow
 from postroom.ledger.states import SETTLED
 from postroom.store import keeping
-from postroom.store.database import Conn, Tx, statement
+from postroom.store.database import Conn, Statement, Tx, statement
 
 _SETTLED = ", ".join(f"'{state.value}'" for state in SETTLED)
 
@@ -44,37 +46,49 @@ _LOOSE_EVENTS = statement(
     "ORDER BY id LIMIT ?) RETURNING id"
 )
 
-_OF_MESSAGE = (
-    statement(
-        "DELETE FROM event WHERE id IN (SELECT id FROM event WHERE message_id = ? ORDER BY id LIMIT ?) RETURNING id"
-    ),
-    statement(
+
+def _among(text: str) -> Statement:
+    """A statement about messages whose ids are given as one list, where its text says {ids}."""
+    return statement(
+        sqlite=text.format(ids="IN (SELECT value FROM json_each(?))"), postgresql=text.format(ids="= ANY(?)")
+    )
+
+
+_OF_MESSAGES = (
+    _among("DELETE FROM event WHERE id IN (SELECT id FROM event WHERE message_id {ids} LIMIT ?) RETURNING id"),
+    _among(
         "DELETE FROM hit WHERE id IN (SELECT h.id FROM recipient r JOIN hit h ON h.recipient_id = r.id "
-        "WHERE r.message_id = ? LIMIT ?) RETURNING id"
+        "WHERE r.message_id {ids} LIMIT ?) RETURNING id"
     ),
-    statement(
+    _among(
         "DELETE FROM sandbox_copy WHERE recipient_id IN (SELECT c.recipient_id FROM recipient r "
-        "JOIN sandbox_copy c ON c.recipient_id = r.id WHERE r.message_id = ? LIMIT ?) RETURNING recipient_id"
+        "JOIN sandbox_copy c ON c.recipient_id = r.id WHERE r.message_id {ids} LIMIT ?) RETURNING recipient_id"
     ),
-    statement(
+    _among(
         "DELETE FROM sandbox_showing WHERE recipient_id IN (SELECT c.recipient_id FROM recipient r "
-        "JOIN sandbox_showing c ON c.recipient_id = r.id WHERE r.message_id = ? LIMIT ?) RETURNING recipient_id"
+        "JOIN sandbox_showing c ON c.recipient_id = r.id WHERE r.message_id {ids} LIMIT ?) RETURNING recipient_id"
     ),
-    statement(
-        f"DELETE FROM recipient WHERE id IN (SELECT id FROM recipient WHERE message_id = ? LIMIT ?) "
+    _among(
+        f"DELETE FROM recipient WHERE id IN (SELECT id FROM recipient WHERE message_id {{ids}} LIMIT ?) "
         f"AND state IN ({_SETTLED}) RETURNING id"
     ),
 )
-"""All that hangs on a message, in the order in which it goes."""
+"""All that hangs on messages, in the order in which it goes."""
 
+_EMPTY = "NOT EXISTS (SELECT 1 FROM recipient r WHERE r.message_id = m.id)"
 _DROP_TAGS = statement(
-    sqlite="DELETE FROM message_tag WHERE workspace_id = ? AND message_id = ? "
-    "AND tag IN (SELECT value FROM json_each((SELECT tags FROM message WHERE id = ?)))",
-    postgresql="DELETE FROM message_tag WHERE workspace_id = ? AND message_id = ? "
-    "AND tag IN (SELECT json_array_elements_text((SELECT tags FROM message WHERE id = ?)::json))",
+    sqlite="DELETE FROM message_tag WHERE (workspace_id, tag, message_id) IN (SELECT m.workspace_id, t.value, m.id "
+    f"FROM message m, json_each(m.tags) t WHERE m.id IN (SELECT value FROM json_each(?)) AND {_EMPTY})",
+    postgresql="DELETE FROM message_tag USING (SELECT m.workspace_id, t.value, m.id "
+    f"FROM message m, json_array_elements_text(m.tags::json) t WHERE m.id = ANY(?) AND {_EMPTY}) AS gone "
+    "WHERE message_tag.workspace_id = gone.workspace_id AND message_tag.tag = gone.value "
+    "AND message_tag.message_id = gone.id",
 )
-_DROP_MESSAGE = statement(
-    "DELETE FROM message WHERE id = ? AND workspace_id = ? "
+_DROP_CONTENTS = _among(
+    f"DELETE FROM content WHERE {_UNUSED}key IN (SELECT m.content_key FROM message m WHERE m.id {{ids}} AND {_EMPTY})"
+)
+_DROP_MESSAGES = _among(
+    "DELETE FROM message WHERE workspace_id = ? AND id {ids} "
     "AND NOT EXISTS (SELECT 1 FROM recipient r WHERE r.message_id = message.id) RETURNING id"
 )
 
@@ -125,55 +139,54 @@ def drop_later_bodies(tx: Tx, workspace_id: int, now_ms: int, keep_ms: int, limi
 
 
 def drop_next_messages(tx: Tx, workspace_id: int, now_ms: int, keep_ms: int, limit: int, rows: int) -> tuple[int, bool]:
-    """Delete the next examined messages with all their rows, at most about `rows`; returns as `drop_next_bodies`.
+    """Delete the next examined messages with all their rows; returns as `drop_next_bodies`.
 
-    What is half deleted when the rows are used up goes on with the next call.
+    Where one kind of their rows is more than `rows`, so many go, and the next call goes on with the same messages.
     """
     row = keeping.lock(tx, workspace_id)
     found = keeping.next_done(tx, row, "ledger", limit)
-    standing = keeping.standing_of(tx, workspace_id, found)
+    if not found:
+        return 0, False
     keeping.seal(tx, workspace_id, (now_ms - keep_ms) // HOUR_MS + 1)
-    count = 0
-    for message_id in found:
-        one = standing[message_id]
+    old = []
+    for one in keeping.standing_of(tx, workspace_id, found).values():
         look_ms = one.look_ms("ledger", now_ms, keep_ms)
-        if look_ms is not None:
+        if look_ms is None:
+            old.append(one)
+        else:
             # Examined, and then something happened to it.
-            keeping.keep_until(tx, workspace_id, "ledger", message_id, bytes(one.content_key), look_ms)
-            continue
-        rows -= _drop_message(tx, row, message_id, bytes(one.content_key), rows, now_ms)
-        if rows <= 0:
-            keeping.set_done(tx, workspace_id, "ledger", message_id)
-            return count, True
-        count += 1
-    if found:
-        keeping.set_done(tx, workspace_id, "ledger", found[-1] + 1)
-    return count, len(found) == limit
+            keeping.keep_until(tx, workspace_id, "ledger", one.id, bytes(one.content_key), look_ms)
+    if not _drop_messages(tx, row, [(one.id, bytes(one.content_key)) for one in old], rows, now_ms):
+        return 0, True
+    keeping.set_done(tx, workspace_id, "ledger", found[-1] + 1)
+    return len(old), len(found) == limit
 
 
 def drop_later_messages(
     tx: Tx, workspace_id: int, now_ms: int, keep_ms: int, limit: int, rows: int
 ) -> tuple[int, bool]:
-    """Look again at messages that had to stay; delete those whose time has come. Returns as `drop_next_bodies`."""
+    """Look again at messages that had to stay; delete those whose time has come. Returns as `drop_next_messages`."""
     row = keeping.lock(tx, workspace_id)
     due = keeping.due_later(tx, workspace_id, "ledger", now_ms, limit)
+    if not due:
+        return 0, False
     standing = keeping.standing_of(tx, workspace_id, [one.message_id for one in due])
     keeping.seal(tx, workspace_id, (now_ms - keep_ms) // HOUR_MS + 1)
-    count = 0
+    old = []
     for one in due:
         found = standing.get(one.message_id)
         look_ms = found.look_ms("ledger", now_ms, keep_ms) if found is not None else None
         if look_ms is not None:
             keeping.keep_until(tx, workspace_id, "ledger", one.message_id, one.content_key, look_ms)
             continue
-        # Out of the list first: the content goes only where nobody is left in it. It comes back where rows ran out.
+        # Out of the list first: the content goes only where nobody is left in it. They come back where rows ran out.
         keeping.forget(tx, workspace_id, "ledger", one.message_id)
-        rows -= _drop_message(tx, row, one.message_id, one.content_key, rows, now_ms)
-        if rows <= 0:
-            keeping.keep_until(tx, workspace_id, "ledger", one.message_id, one.content_key, now_ms)
-            return count, True
-        count += 1
-    return count, len(due) == limit
+        old.append((one.message_id, one.content_key))
+    if _drop_messages(tx, row, old, rows, now_ms):
+        return len(old), len(due) == limit
+    for message_id, content_key in old:
+        keeping.keep_until(tx, workspace_id, "ledger", message_id, content_key, now_ms)
+    return 0, True
 
 
 def drop_hits(tx: Tx, workspace_id: int, before_ms: int, limit: int) -> int:
@@ -186,20 +199,23 @@ def drop_loose_events(tx: Tx, workspace_id: int, before_ms: int, limit: int) -> 
     return len(tx.run(_LOOSE_EVENTS, (workspace_id, first_id_at(before_ms), limit)))
 
 
-def _drop_message(tx: Tx, row: KeepingRow, message_id: int, content_key: bytes, rows: int, now_ms: int) -> int:
-    """Delete a message with its rows as far as `rows` go; return how many that were: `rows` or more if not all."""
-    used = 0
-    for delete in _OF_MESSAGE:
-        used += len(tx.run(delete, (message_id, rows - used)))
-        if used >= rows:
-            return used
-    tx.run(_DROP_TAGS, (row.workspace_id, message_id, message_id))
-    if tx.run(_DROP_MESSAGE, (message_id, row.workspace_id)):
-        _drop_content(tx, row.workspace_id, content_key, row.ledger_examined_id)
-    else:
-        # One of its recipients is tried again: on PostgreSQL that may happen while this runs.
-        keeping.keep_until(tx, row.workspace_id, "ledger", message_id, content_key, now_ms + DAY_MS)
-    return used + 1
+def _drop_messages(tx: Tx, row: KeepingRow, old: Sequence[tuple[int, bytes]], rows: int, now_ms: int) -> bool:
+    """Delete messages, given with the keys of their contents; False where `rows` ran out before."""
+    if not old:
+        return True
+    ids = tx.many([message_id for message_id, _ in old])
+    for delete in _OF_MESSAGES:
+        if len(tx.run(delete, (ids, rows))) >= rows:
+            return False
+    tx.run(_DROP_TAGS, (ids,))
+    last_use_ms = _last_use_ms(row.ledger_examined_id)
+    tx.run(_DROP_CONTENTS, (row.workspace_id, last_use_ms, last_use_ms, "ledger", ids))
+    gone = {one[0] for one in tx.run(_DROP_MESSAGES, (row.workspace_id, ids))}
+    for message_id, content_key in old:
+        if message_id not in gone:
+            # One of its recipients is tried again: on PostgreSQL that may happen while this runs.
+            keeping.keep_until(tx, row.workspace_id, "ledger", message_id, content_key, now_ms + DAY_MS)
+    return True
 
 
 def _drop_content(tx: Tx, workspace_id: int, content_key: bytes, examined_id: int) -> None:
