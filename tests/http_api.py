@@ -219,6 +219,9 @@ class TableErasure:
 
     erasing: Erasing
 
+    def hidden(self, address: str) -> str:
+        return self.erasing.hidden(address)
+
     async def erase(self, address: str, workspace_ids: Iterable[int], by: Actor, *, as_author: bool = False) -> Erased:
         return await self.erasing.erase(address, workspace_ids, everywhere=False, as_author=as_author)
 

@@ -47,3 +47,13 @@ async def test_an_author_is_erased_only_when_that_is_said(api: Api) -> None:
     refused = await api.client.post("/api/v1/erase", json={"address": "ada@example.com"})
     assert refused.status_code == 422
     assert "as_author" in refused.text
+
+
+async def test_who_was_erased_can_be_taken_off_the_list_again(api: Api) -> None:
+    await api.client.post("/api/v1/suppressions", json={"address": "ada@example.net", "scope": "bulk"})
+    await api.client.post("/api/v1/erase", json={"address": "ada@example.net"})
+    (found,) = (await api.client.get("/api/v1/suppressions/ada@example.net")).json()["items"]
+    assert found["address"].startswith("erased:")
+    assert (await api.client.get("/api/v1/suppressions?address=Ada@example.net")).json()["items"] == [found]
+    assert (await api.client.delete("/api/v1/suppressions/ada@example.net")).status_code == 204
+    assert (await api.client.get("/api/v1/suppressions/ada@example.net")).status_code == 404

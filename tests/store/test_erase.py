@@ -32,7 +32,7 @@ from postroom.ledger.webhook_rows import WebhookAttemptRow
 from postroom.mail.address import address_key
 from postroom.outbound.links import pack_targets, unpack_targets
 from postroom.store import content, counters, suppressions
-from postroom.store.database import Database, Tx, statement
+from postroom.store.database import Database, StoreLost, Tx, statement
 from postroom.upkeep.erase import Erased, Erasing
 
 ADA = "Ada.Lovelace@Example.net"
@@ -251,6 +251,33 @@ async def test_a_content_that_others_still_wait_for_stays_and_is_told(house: Hou
         ("cancelled",),
         ("failed",),
     ]
+
+
+@pytest.mark.parametrize("writes", [2, 4, 7, 11, 16])
+async def test_an_erasure_that_was_cut_off_is_finished_by_the_next(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writes: int
+) -> None:
+    await house.send(mail(ADA, "only for you"), ADA, subject=f"for {ADA}")
+    await house.send(mail(f"{ADA}, {BOB}", "for both"), ADA, BOB)
+    await house.send(mail(ADA, "waits"), ADA, state="held")
+    await house.elsewhere(ADA)
+    done, write = 0, house.database.write
+
+    async def cut_off(*given: Any, **more: Any) -> Any:
+        nonlocal done
+        done += 1
+        if done > writes:
+            raise StoreLost("pulled the plug")
+        return await write(*given, **more)
+
+    monkeypatch.setattr(house.database, "write", cut_off)
+    with pytest.raises(StoreLost):
+        await erase(house)
+    monkeypatch.undo()
+
+    assert (await erase(house)).left == []
+    assert occurrences(await everything(house, tmp_path)) == []
+    assert await house.recount() == []
 
 
 async def test_mail_of_an_author_goes_only_when_that_is_said(house: House, tmp_path: Path) -> None:

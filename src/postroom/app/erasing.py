@@ -27,6 +27,10 @@ class Erasure:
         self._services = services
         self._erasing = Erasing(services.database, services.ids, services.clock, services.token_keys, services.slow)
 
+    def hidden(self, address: str) -> str:
+        """Return the keyed hash by which suppressions of an erased address hold on."""
+        return self._erasing.hidden(address)
+
     async def erase(
         self,
         address: str,
@@ -48,7 +52,7 @@ class Erasure:
             await self._clean_file(Mention(address), erased, compact=compact)
         row_id, now = services.ids.next(), services.clock.now_ms()
         told = f"{erased.recipients} recipients, {erased.contents} contents, {len(erased.left)} left"
-        hidden = self._erasing.hidden(address)
+        hidden = self.hidden(address)
 
         def note(tx: Tx) -> None:
             at = among[0] if len(among) == 1 else None

@@ -121,6 +121,10 @@ class Domains(Protocol):
 class Erasure(Protocol):
     """Erases people (`app.erasing.Erasure`)."""
 
+    def hidden(self, address: str) -> str:
+        """Return the keyed hash by which suppressions of an erased address hold on."""
+        ...
+
     async def erase(self, address: str, workspace_ids: Iterable[int], by: Actor, *, as_author: bool = False) -> Erased:
         """Erase an address in these workspaces. Raises WrongInput and TryLater."""
         ...

@@ -20,6 +20,7 @@ from postroom.ledger.rows import SuppressionRow
 from postroom.ledger.states import SuppressionScope
 from postroom.mail.address import address_key, check_address
 from postroom.store import suppressions
+from postroom.store.database import Conn, Tx
 
 _MAX_ID = (1 << 63) - 1
 
@@ -82,8 +83,7 @@ async def list_suppressions(request: ApiRequest) -> Response[bytes]:
     services, workspace_id = services_of(request), request.user.id
     before_id = id_or_none("sup", query.cursor) or _MAX_ID
     if query.address is not None:
-        key = address_key(query.address)
-        rows = await services.database.read(lambda conn: suppressions.of_address(conn, workspace_id, key))
+        rows = await _of_address(request, address_key(query.address))
         rows = sorted((row for row in rows if row.id < before_id), key=lambda row: -row.id)[: query.limit + 1]
     else:
         rows = await services.database.read(
@@ -128,12 +128,10 @@ async def add_suppression(request: ApiRequest) -> Response[bytes]:
 @get("/suppressions/{address:str}", opt=described(Operation("Show an address", answers=SuppressionPage)))
 async def get_suppression(request: ApiRequest) -> Response[bytes]:
     """Return the suppressions of an address, one a scope. 404 where it has none."""
-    services, workspace_id = services_of(request), request.user.id
-    key = _path_key(request)
-    rows = await services.database.read(lambda conn: suppressions.of_address(conn, workspace_id, key))
+    rows = await _of_address(request, _path_key(request))
     if not rows:
         raise not_found("suppression")
-    now_ms = services.clock.now_ms()
+    now_ms = services_of(request).clock.now_ms()
     return answer(SuppressionPage([_view(row, now_ms) for row in rows], None))
 
 
@@ -147,14 +145,31 @@ async def remove_suppression(request: ApiRequest) -> Response[None]:
     query = read_query(request.scope["query_string"], ScopeQuery)
     services, workspace_id = services_of(request), request.user.id
     key = _path_key(request)
-    event_id, now_ms = services.ids.next(), services.clock.now_ms()
+    event_ids, now_ms = (services.ids.next(), services.ids.next()), services.clock.now_ms()
     scope = None if query.scope is None else query.scope.value
-    gone = await services.database.write(
-        lambda tx: suppression.remove(tx, workspace_id, key, scope, event_id, now_ms, "api")
-    )
-    if not gone:
+    keys = (key, services.erasure.hidden(key))
+
+    def write(tx: Tx) -> bool:
+        gone = [
+            suppression.remove(tx, workspace_id, one, scope, event_id, now_ms, "api")
+            for one, event_id in zip(keys, event_ids, strict=True)
+        ]
+        return any(gone)
+
+    if not await services.database.write(write):
         raise not_found("suppression")
     return Response(None, status_code=204)
+
+
+async def _of_address(request: ApiRequest, key: str) -> list[SuppressionRow]:
+    """Return the suppressions of an address, those that hold on by its keyed hash among them."""
+    services, workspace_id = services_of(request), request.user.id
+    hidden = services.erasure.hidden(key)
+
+    def read(conn: Conn) -> list[SuppressionRow]:
+        return [row for one in (key, hidden) for row in suppressions.of_address(conn, workspace_id, one)]
+
+    return await services.database.read(read)
 
 
 def _path_key(request: ApiRequest) -> str:
