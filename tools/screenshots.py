@@ -60,19 +60,30 @@ def scene() -> Iterator[Scene]:
         print(server.command("demo"))
         key = server.command("key", "create", "--name", "shop", "--workspace", "demo").strip()
         server.api = Api(server.http_port, key)
+        # First, so that the letter is signed.
+        domain = _domain(server, client, dns)
+        letter = _letters(server)
         pages = {
             "overview": "/w/demo/?period=7d",
             "activity": "/w/demo/activity",
             **_stories(server),
             "sandbox": "/w/demo/sandbox",
-            "sandbox-copy": f"/w/demo/sandbox/{_letters(server)}",
+            "sandbox-copy": f"/w/demo/sandbox/{letter}",
+            "sandbox-links": f"/w/demo/sandbox/{letter}?view=links",
             "queue": "/w/demo/queue",
+            "queue-destination": "/w/demo/queue/recipients?domain=outlook.com",
             "suppressions": "/w/demo/suppressions",
+            "suppressions-add": "/w/demo/suppressions/add",
+            "suppressions-import": "/w/demo/suppressions/import",
             **_webhooks(server, client, receiver, dns),
             "domains": "/w/demo/domains",
-            "domain": _domain(server, client, dns),
+            "domain": domain,
             "keys": "/w/demo/keys",
+            "workspaces": "/workspaces",
             "settings": "/settings",
+            "operators": "/settings/operators",
+            "account": "/settings/account",
+            "audit": "/settings/audit",
         }
         yield Scene(server, client, pages)
 
