@@ -54,3 +54,14 @@ def test_an_erased_person_is_nowhere_in_the_file(sandbox: RunningServer) -> None
     assert again["state"] == "suppressed"
     (noted,) = sandbox.rows("SELECT subject, action FROM audit WHERE action = 'person.erase' ORDER BY id DESC LIMIT 1")
     assert re.fullmatch("erased:[a-z2-7]{26}", noted[0])
+
+
+def test_an_operator_says_how_long_a_workspace_keeps_what(sandbox: RunningServer) -> None:
+    sandbox.command("workspace", "create", "short")
+    set_ = json.loads(sandbox.command("workspace", "keep", "short", "--bodies", "36h", "--ledger", "90d", "--json"))
+    assert set_ == {"workspace": "short", "bodies": "36h", "hits": "30d", "ledger": "90d", "sandbox": "30d"}
+    assert "bodies   36h" in sandbox.command("workspace", "keep", "short")
+    with pytest.raises(PeerFailed, match="1d to 3650d"):
+        sandbox.command("workspace", "keep", "short", "--hits", "5m")
+    with pytest.raises(PeerFailed, match="lengthen --ledger"):
+        sandbox.command("workspace", "keep", "short", "--bodies", "100d")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from postroom.app.find_in_file import count_in
 from postroom.base.clock import ManualClock
 from postroom.base.errors import TryLater
 from postroom.ledger.rows import ContentChunkRow
@@ -117,3 +118,26 @@ async def test_the_wal_is_emptied_and_postgresql_has_tools_of_its_own(database: 
     else:
         with pytest.raises(WrongEngine, match="pg_dump"):
             await database.copy(tmp_path / "copy", lambda done, whole: None)
+
+
+async def test_the_file_is_written_anew_without_its_unused_parts(sqlite_url: str, tmp_path: Path) -> None:
+    database = await open_database(sqlite_url, clock=ManualClock())
+    await fill(database, range(1, 30))
+    await database.write(lambda tx: tx.run(statement("DELETE FROM content_chunk WHERE upload_id > ?"), (5,)))
+    await database.empty_wal()
+    before = (tmp_path / "postroom.db").stat().st_size
+    await database.compact()
+    await database.empty_wal()
+    after = (tmp_path / "postroom.db").stat().st_size
+    left = await database.read(lambda conn: conn.all(statement("SELECT count(*) FROM content_chunk")))
+    await database.close()
+    assert after < before / 3
+    assert left == [(5,)]
+
+
+@pytest.mark.parametrize("size", [0, 1, 30, (4 << 20) - 10, (4 << 20) - 3, 4 << 20, (8 << 20) - 2])
+def test_a_text_is_counted_wherever_it_stands_in_a_file(tmp_path: Path, size: int) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"\0" * size + b"Ada@Example.net" + b"x" * 100 + b"ada@example.net")
+    assert count_in(path, [b"ada@example.net", b"ada%40example.net"]) == 2
+    assert count_in(path, [b"bob@example.net"]) == 0
