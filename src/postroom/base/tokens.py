@@ -57,7 +57,8 @@ class TokenKeys:
         if any(not 0 <= key_id <= 255 or len(key) < 16 for key_id, key in keys.items()):
             raise ValueError("token keys need an id of 0..255 and at least 16 bytes")
         self._keys = dict(keys)
-        self._pads = {(key_id, kind): _pads(key, kind) for key_id, key in keys.items() for kind in TokenKind}
+        self._pads = {(key_id, kind): _pads(key, kind.value) for key_id, key in keys.items() for kind in TokenKind}
+        self._hiding = _pads(keys[min(keys)], b"hidden ")
 
     @property
     def newest_id(self) -> int:
@@ -73,7 +74,7 @@ class TokenKeys:
 
         `erased:` and 26 letters of base32. The oldest key makes it, which is never taken away.
         """
-        digest = hmac.digest(self._keys[min(self._keys)], b"hidden " + text.encode(), "sha256")
+        digest = _finished(self._hiding, text.encode())
         return f"{HIDDEN}{base32(int.from_bytes(digest[:17], 'big') >> 6, 26)}"
 
     def sign(self, kind: TokenKind, key_id: int, recipient_id: int, position: int = 0) -> bytes:
@@ -121,14 +122,7 @@ class TokenKeys:
         return self.check(kind, raw)
 
     def _mac(self, kind: TokenKind, head: bytes) -> bytes:
-        # RFC 2104 2 with the padded key hashed once: `hmac.digest` lets the interpreter go for each
-        # token, and the loop's thread then waits for the store's to get it back.
-        inner, outer = self._pads[head[0], kind]
-        first = inner.copy()
-        first.update(head)
-        second = outer.copy()
-        second.update(first.digest())
-        return second.digest()[:_MAC_BYTES]
+        return _finished(self._pads[head[0], kind], head)[:_MAC_BYTES]
 
 
 def url_text_length(position: int = 0) -> int:
@@ -136,12 +130,26 @@ def url_text_length(position: int = 0) -> int:
     return -(-(9 + len(_varint(position)) + _MAC_BYTES) * 4 // 3)
 
 
-def _pads(key: bytes, kind: TokenKind) -> tuple["hashlib._Hash", "hashlib._Hash"]:
-    """Return SHA-256 fed with the inner pad and the kind, and with the outer pad."""
+_Pads = tuple["hashlib._Hash", "hashlib._Hash"]
+
+
+def _pads(key: bytes, purpose: bytes) -> _Pads:
+    """Return SHA-256 fed with the inner pad and the purpose, and with the outer pad (RFC 2104 2)."""
     block = (hashlib.sha256(key).digest() if len(key) > _BLOCK_BYTES else key).ljust(_BLOCK_BYTES, b"\0")
     inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block))
-    inner.update(kind.value)
+    inner.update(purpose)
     return inner, hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
+
+
+def _finished(pads: _Pads, data: bytes) -> bytes:
+    """Return the HMAC-SHA-256 of purpose and data."""
+    # The padded key is hashed once: `hmac.digest` lets the interpreter go for each token, and the
+    # loop's thread then waits for the store's to get it back.
+    first = pads[0].copy()
+    first.update(data)
+    second = pads[1].copy()
+    second.update(first.digest())
+    return second.digest()
 
 
 def _varint(number: int) -> bytes:
