@@ -78,7 +78,9 @@ def test_a_check_of_the_running_server_looks_at_everything(world: World) -> None
     assert found(findings, "server", "ok") == ["it runs"]
     assert len(found(findings, "ports", "ok")) == 3
     assert "192.0.2.25 is called mail.postroom.test (PTR)" in found(findings, "dns", "ok")
-    assert found(findings, "domains", "ok") == ["2 of 2 domains looked up, 2 lack records"]
+    # The server is that of the other tests too, which add domains.
+    [told] = found(findings, "domains", "ok")
+    assert re.fullmatch(r"(\d+) of \1 domains looked up, \d+ lack records", told)
     assert found(findings, "key", "ok")[-1] == "the master key opens what this database has sealed"
     assert {one["area"] for one in findings} == {
         *("server", "settings", "folder", "key", "disk", "clock", "tls", "ports", "database", "queue", "nodes"),
