@@ -9,6 +9,7 @@ from postroom.access.audit import Actor
 from postroom.base.errors import WrongInput
 from postroom.doors.http.fields import Errors, read_object
 from postroom.doors.http.operation import Operation, described
+from postroom.doors.http.problems import Problem
 from postroom.doors.http.requests import answer, body_of
 from postroom.doors.http.services import ApiRequest, services_of
 from postroom.mail.address import check_address
@@ -43,9 +44,16 @@ class EraseOut(Struct, frozen=True):
     """What still names the address, why, and what to do. Empty: nothing in this workspace does."""
 
 
-@post("/erase", status_code=200, opt=described(Operation("Erase a person", answers=EraseOut, body=EraseIn)))
+@post(
+    "/erase",
+    status_code=200,
+    opt=described(Operation("Erase a person", answers=EraseOut, body=EraseIn, conflicts=True)),
+)
 async def erase_person(request: ApiRequest) -> Response[bytes]:
-    """Erase an address: mail to it that waits is cancelled, contents, hits and copies go, counters stay."""
+    """Erase an address: mail to it that waits is cancelled, contents, hits and copies go, counters stay.
+
+    409 where the address is the author of mail and `as_author` does not say that this mail goes too.
+    """
     services, errors = services_of(request), Errors()
     async with body_of(request) as body:
         given = read_object(await body.json(), EraseIn, errors)
@@ -57,7 +65,11 @@ async def erase_person(request: ApiRequest) -> Response[bytes]:
             errors.add("address", "invalid_address", str(error))
     errors.end()
     by = Actor(None, f"API of {request.user.name}")
-    erased = await services.erasure.erase(address, [request.user.id], by, as_author=given.as_author)
+    try:
+        erased = await services.erasure.erase(address, [request.user.id], by, as_author=given.as_author)
+    except WrongInput as error:
+        # Nothing is wrong with the address itself: mail of which it is the author is in the way.
+        raise Problem(409, "address-is-author", str(error)) from error
     return answer(
         EraseOut(
             erased.recipients,
