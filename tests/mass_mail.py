@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from collections.abc import Callable
 
 from peers.counting_sink import CountingSink
 from peers.process import wait_until
@@ -46,7 +47,7 @@ def settled(server: RunningServer) -> bool:
     return not server.rows("SELECT 1 FROM recipient WHERE state IN ('queued', 'sending', 'deferred') LIMIT 1")
 
 
-def flowing(sink: CountingSink, mails: int = 20) -> None:
-    """Return once so many more mails have come."""
+def flowing(sink: CountingSink, mails: int = 20, *, ended: Callable[[], bool] = lambda: False) -> None:
+    """Return once so many more mails have come, or everything has `ended`."""
     before = len(sink.arrivals)
-    wait_until(lambda: len(sink.arrivals) >= before + mails, "mail is flowing", 60)
+    wait_until(lambda: len(sink.arrivals) >= before + mails or ended(), "mail is flowing", 60)
