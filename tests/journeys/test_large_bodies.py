@@ -95,6 +95,7 @@ def come_together(server: RunningServer, path: str, mails: int, size_bytes: int)
     return measure(server, post_small, is_working, begin)
 
 
+@pytest.mark.soak
 def test_large_bodies_are_not_held_in_memory() -> None:
     with RunningServer() as server:
         assert come_together(server, "/messages", 4, 9_000_000).growth_mb < 60
