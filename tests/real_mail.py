@@ -51,9 +51,10 @@ class Given:
     """The leaves of each copy without their transfer encoding."""
 
 
-def hand_in_everything(server: RunningServer, corpora: Path) -> list[Given]:
+def hand_in_everything(server: RunningServer, corpora: Path, doors: str = "smtp,api") -> list[Given]:
     """Hand in every newsletter by SMTP and by API, every template as a mail by SMTP and composed by the API."""
-    return [*_by_smtp(server, corpora), *_by_api(server, corpora)]
+    hands = {"smtp": _by_smtp, "api": _by_api}
+    return [given for door in doors.split(",") for given in hands[door](server, corpora)]
 
 
 def author_domains(corpora: Path) -> set[str]:

@@ -17,7 +17,7 @@ def survive(kills: int, seed: int) -> None:
     chance = random.Random(seed)
     # Never three helpers in a row: who is in flight at all of them waits for five minutes.
     victims = ["owner" if turn % 3 == 0 else "helper" for turn in range(kills)]
-    sink = CountingSink(delay_seconds=0.07)
+    sink = CountingSink(delay_seconds=0.05)
     with sink, RunningServer(vouched=["example.com"], transport=f"smtp://{sink.address}", helpers="2") as server:
         hand_in(server, 8, 500, "bulk")
         for turn, victim in enumerate(victims):

@@ -19,7 +19,11 @@ EXAMPLES = 2
 # The second engine sees the doors through the store only, and all edges of 44 operations take a minute.
 @pytest.mark.parametrize(
     ("engine", "phases"),
-    [("sqlite", "fuzzing"), ("postgresql", "fuzzing"), pytest.param("sqlite", "coverage", marks=pytest.mark.soak)],
+    [
+        ("sqlite", "fuzzing"),
+        pytest.param("postgresql", "fuzzing", marks=pytest.mark.soak),
+        pytest.param("sqlite", "coverage", marks=pytest.mark.soak),
+    ],
 )
 def test_schemathesis_finds_nothing(
     engine: str, phases: str, request: pytest.FixtureRequest, tmp_path: Path, dns_server: DnsServer
