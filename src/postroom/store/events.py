@@ -5,11 +5,13 @@ from postroom.store.database import Conn, statement
 
 _COLUMNS = ", ".join(EventRow._fields)
 
+# The workspace is added to nothing, so that its index cannot drive: it gives the order too, and SQLite would go
+# through all events of the workspace.
 _OF_MESSAGE = statement(
-    f"SELECT {_COLUMNS} FROM event WHERE message_id = ? AND workspace_id = ? AND id > ? ORDER BY id LIMIT ?"
+    f"SELECT {_COLUMNS} FROM event WHERE message_id = ? AND workspace_id + 0 = ? AND id > ? ORDER BY id LIMIT ?"
 )
 _OF_RECIPIENT = statement(
-    f"SELECT {_COLUMNS} FROM event WHERE recipient_id = ? AND workspace_id = ? AND id > ? ORDER BY id LIMIT ?"
+    f"SELECT {_COLUMNS} FROM event WHERE recipient_id = ? AND workspace_id + 0 = ? AND id > ? ORDER BY id LIMIT ?"
 )
 _FEED = statement(f"SELECT {_COLUMNS} FROM event WHERE workspace_id = ? AND id > ? ORDER BY id LIMIT ?")
 _FEED_OF_KIND = statement(
