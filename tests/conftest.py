@@ -15,6 +15,7 @@ from typing import Any
 
 import hypothesis
 import loopback
+import migrated
 import pytest
 from peers.dns_server import DnsServer
 from peers.postgres import Databases, PostgresServer, own_server, remove_shared, shared_server
@@ -33,6 +34,12 @@ hypothesis.settings.load_profile("house")
 
 
 # Fixtures
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """The URL of a migrated SQLite file of this test's own."""
+    return migrated.sqlite_url(tmp_path)
 
 
 @pytest.fixture(scope="session")

@@ -1,31 +1,13 @@
 """A fresh database for each test, on both engines: copies of one that was migrated once."""
 
-import shutil
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
 from peers.postgres import Databases
 
 from postroom.base.clock import ManualClock
-from postroom.store import postgresql_source, sqlite_source
+from postroom.store import postgresql_source
 from postroom.store.database import Database, open_database
-
-
-@pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated SQLite file to copy."""
-    path = tmp_path_factory.mktemp("template") / "postroom.db"
-    sqlite_source.migrate_sqlite(path)
-    return path
-
-
-@pytest.fixture
-def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
-    """The URL of a migrated SQLite file of this test's own."""
-    path = tmp_path / "postroom.db"
-    shutil.copy(sqlite_template, path)
-    return f"sqlite:///{path}"
 
 
 @pytest.fixture

@@ -1,13 +1,13 @@
 """The counters always equal a recount from the ledger."""
 
 import asyncio
-import shutil
 import tempfile
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from migrated import sqlite_url
 
 from postroom.base.clock import HOUR_MS, ManualClock
 from postroom.base.ids import IdSource
@@ -133,9 +133,9 @@ async def live(story: Story, steps: list[tuple]) -> None:  # type: ignore[type-a
 
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
-def test_counters_equal_a_recount_after_any_story(sqlite_template: Path, steps: list[tuple]) -> None:  # type: ignore[type-arg]
-    async def check(path: Path) -> None:
-        database = await open_database(f"sqlite:///{path}", clock=ManualClock())
+def test_counters_equal_a_recount_after_any_story(steps: list[tuple]) -> None:  # type: ignore[type-arg]
+    async def check(url: str) -> None:
+        database = await open_database(url, clock=ManualClock())
         try:
             await live(Story(database), steps)
             compared, found = await database.read(
@@ -147,9 +147,7 @@ def test_counters_equal_a_recount_after_any_story(sqlite_template: Path, steps: 
         assert compared
 
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "postroom.db"
-        shutil.copy(sqlite_template, path)
-        asyncio.run(check(path))
+        asyncio.run(check(sqlite_url(Path(folder))))
 
 
 FULL = [("happens", number, kind) for number in (0, 1) for kind in (*KINDS, "deliver", "open human", "fail")]

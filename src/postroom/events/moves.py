@@ -157,7 +157,7 @@ def move_page(
     by_state: defaultdict[str, list[int]] = defaultdict(list)
     for row, event_id in zip(rows, event_ids, strict=False):
         by_state[row.state].append(row.id)
-        facts = _facts(workspace_id, row)
+        facts = facts_of_movable(workspace_id, row)
         if row.state == RecipientState.FAILED.value and row.settled_ms is not None:
             record_taken_from_failed(tx, facts, row.settled_ms)
         record_moved(tx, facts, event_id, rule.event, now_ms, row.state, by)
@@ -173,7 +173,8 @@ def move_page(
     return len(moved)
 
 
-def _facts(workspace_id: int, row: Movable) -> Facts:
+def facts_of_movable(workspace_id: int, row: Movable) -> Facts:
+    """Return what recording needs of a recipient that is about to be moved."""
     return Facts(
         workspace_id,
         row.message_id,

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from postroom.events.record import Facts, record_in_doubt, record_moved, tags_of
+from postroom.events.moves import facts_of_movable
+from postroom.events.record import record_in_doubt, record_moved
 from postroom.ledger.event_kinds import EventKind
 from postroom.ledger.states import RecipientState, may_move
 from postroom.store import recipients, restorations
 from postroom.store.database import Tx
-from postroom.store.recipients import Movable
 
 _S = RecipientState
 _WAITING = (_S.QUEUED, _S.DEFERRED)
@@ -33,20 +33,8 @@ def hold_back(
         recipients.set_state(tx, [row.id for row in sending], _S.IN_DOUBT.value, told, None)
     restorations.raise_epochs(tx, [row.id for row in rows])
     for row in waiting:
-        record_moved(tx, _facts(workspace_id, row), next(given), EventKind.HELD, now_ms, row.state, BY, reason)
+        facts = facts_of_movable(workspace_id, row)
+        record_moved(tx, facts, next(given), EventKind.HELD, now_ms, row.state, BY, reason)
     for row in sending:
-        record_in_doubt(tx, _facts(workspace_id, row), next(given), now_ms, reason)
+        record_in_doubt(tx, facts_of_movable(workspace_id, row), next(given), now_ms, reason)
     return len(waiting), len(sending)
-
-
-def _facts(workspace_id: int, row: Movable) -> Facts:
-    return Facts(
-        workspace_id,
-        row.message_id,
-        row.id,
-        row.address_key,
-        row.stream,
-        row.author_domain,
-        tags_of(row.tags),
-        row.provider,
-    )
