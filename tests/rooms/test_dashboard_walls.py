@@ -98,6 +98,23 @@ async def test_the_policy_of_pages_allows_nothing_inline_and_no_frame_around_the
     assert "<script>" not in answer.text
 
 
+async def test_two_changes_before_the_next_page_are_both_told(world: World) -> None:
+    for name in ("build", "shop"):
+        await world.post("/w/one/keys", name=name)
+
+    shown, again = [(await world.get("/w/one/keys")).text for _ in range(2)]
+
+    assert shown.count('class="flash done"') == 2
+    assert shown.count("API key") > again.count("API key")
+    assert "flash done" not in again
+
+
+async def test_the_settings_keep_the_workspace_that_was_looked_at_last(world: World) -> None:
+    for name in ("two", "one"):
+        await world.get(f"/w/{name}/keys")
+        assert f'href="/w/{name}/queue"' in (await world.get("/settings")).text
+
+
 async def test_a_workspace_that_is_not_there_is_not_found(world: World) -> None:
     paths = [(path, "GET") for path, _ in routes(world.app, "GET") if path.startswith("/w/")]
     paths += [(path, "POST") for path, _ in routes(world.app, "POST") if path.startswith("/w/")]

@@ -17,7 +17,8 @@ async def create(request: PageRequest) -> Response[bytes]:
 import base64
 import binascii
 import json
-from collections.abc import Mapping
+import secrets
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,8 @@ _TEMPLATES = Path(__file__).parent / "templates"
 _MESSAGE_SECONDS = 60
 _LONGEST_MESSAGE = 500
 """A browser drops a cookie of more than 4 kB, and with it the secrets that the message carries."""
+_MOST_MESSAGES = 5
+"""Of changes that were made one right after the other, and whose pages were not shown yet."""
 _WORKSPACE_SECONDS = 365 * 86400
 
 
@@ -106,15 +109,16 @@ def render(request: PageRequest, template: str, *, status: int = 200, **values: 
     """Return a page.
 
     Every template has: `operator` (or None), `workspace` (or None), `workspaces`,
-    `sections`, `token`, `message`, `now_ms`, `facts`, `url(path)` (an address below
-    the workspace). Give `title`; `at` names the section of the navigation. `form`
-    is empty where none is given.
+    `home` (the workspace of the navigation), `sections`, `token`, `messages`, `now_ms`,
+    `facts`, `url(path)` (an address below the workspace). Give `title`; `at` names
+    the section of the navigation. `form` is empty where none is given.
     """
     pages = pages_of(request)
     visit = visit_of(request)
     services = services_of(request)
     workspace: WorkspaceRow | None = request.state.get("workspace")
-    message = _take_message(request)
+    cookies = cookies_of(request.scope)
+    carried = sorted(name for name in cookies if name.startswith(pages.names.message))
     now = services.clock.now_ms()
     context: dict[str, Any] = {
         "operator": visit.operator,
@@ -122,7 +126,8 @@ def render(request: PageRequest, template: str, *, status: int = 200, **values: 
         "workspaces": sorted(services.workspaces.rows.values(), key=lambda row: row.name.casefold()),
         "sections": SECTIONS,
         "token": visit.token,
-        "message": message,
+        "home": workspace or last_workspace(request),
+        "messages": _messages(request, [cookies[name] for name in carried]),
         "now_ms": now,
         "facts": services.facts,
         "url": lambda path="": address_of(workspace, path) if workspace else "/",
@@ -136,9 +141,8 @@ def render(request: PageRequest, template: str, *, status: int = 200, **values: 
     }
     body = pages.environment.get_template(template).render(context).encode()
     response = Response(body, status_code=status, media_type=HTML, headers={"Cache-Control": "no-store"})
-    if message is not None:
-        response.cookies.append(pages.names.cookie(pages.names.message, "", 0))
-    if workspace is not None and cookies_of(request.scope).get(pages.names.workspace) != str(workspace.id):
+    response.cookies += [pages.names.cookie(name, "", 0) for name in carried]
+    if workspace is not None and cookies.get(pages.names.workspace) != str(workspace.id):
         response.cookies.append(pages.names.cookie(pages.names.workspace, str(workspace.id), _WORKSPACE_SECONDS))
     return response
 
@@ -165,7 +169,9 @@ def done(
     ).encode()
     sealed = services_of(request).sealer.seal(value, _message_row(bound_to))
     encoded = base64.urlsafe_b64encode(sealed).decode()
-    response.cookies.append(pages.names.cookie(pages.names.message, encoded, _MESSAGE_SECONDS))
+    # A cookie of its own: two changes at once, in two windows, keep what each has to say. The name orders them.
+    name = f"{pages.names.message}_{services_of(request).clock.now_ms():013d}{secrets.token_hex(3)}"
+    response.cookies.append(pages.names.cookie(name, encoded, _MESSAGE_SECONDS))
     return response
 
 
@@ -189,6 +195,14 @@ async def workspace_of(request: PageRequest) -> WorkspaceRow:
     return found
 
 
+def last_workspace(request: PageRequest) -> WorkspaceRow | None:
+    """Return the workspace that this browser looked at last, else the first; None where there is none."""
+    rows = services_of(request).workspaces.rows
+    last = cookies_of(request.scope).get(pages_of(request).names.workspace, "")
+    row = rows.get(int(last)) if last.isascii() and last.isdecimal() and len(last) < 20 else None
+    return row or next(iter(rows.values()), None)
+
+
 def address_of(workspace: WorkspaceRow, path: str = "") -> str:
     """Return the address of a page of a workspace."""
     return f"/w/{quote(workspace.name, safe='')}/{path}"
@@ -207,16 +221,15 @@ def pages_of(request: PageRequest) -> Pages:
     return pages
 
 
-def _take_message(request: PageRequest) -> Message | None:
-    encoded = cookies_of(request.scope).get(pages_of(request).names.message)
-    if not encoded:
-        return None
-    try:
-        sealed = base64.urlsafe_b64decode(encoded)
-        value = services_of(request).sealer.open(sealed, _message_row(visit_of(request).cookie))
-        return Message(*json.loads(value))
-    except (binascii.Error, CannotOpen, ValueError, TypeError):
-        return Message("")
+def _messages(request: PageRequest, carried: Sequence[str]) -> list[Message]:
+    row, sealer, found = _message_row(visit_of(request).cookie), services_of(request).sealer, []
+    for encoded in carried[-_MOST_MESSAGES:]:
+        try:
+            found.append(Message(*json.loads(sealer.open(base64.urlsafe_b64decode(encoded), row))))
+        except (binascii.Error, CannotOpen, ValueError, TypeError):
+            # Of another session, or nobody's.
+            continue
+    return found
 
 
 def _message_row(cookie: str) -> str:
