@@ -106,7 +106,7 @@ def part_bytes(raw: bytes, number: int) -> tuple[File, bytes] | None:
     parts = walk(raw, read_header(raw, 0, len(raw)))
     if not 0 <= number < len(parts) or not parts[number].is_leaf:
         return None
-    return _file(raw, parts, number), _decoded(raw, parts[number])
+    return _file(raw, parts, number), decoded(raw, parts[number])
 
 
 def decode_text(content: bytes, label: bytes, *, is_html: bool = False) -> tuple[str, str]:
@@ -130,6 +130,17 @@ def decode_text(content: bytes, label: bytes, *, is_html: bool = False) -> tuple
         return content.decode("utf-8"), "utf-8"
     except UnicodeDecodeError:
         return content.decode("cp1252", "replace"), "windows-1252"
+
+
+def decoded(raw: bytes, part: Part) -> bytes:
+    """Return what a leaf holds, its transfer encoding taken off; base64 that is broken as far as it can be read."""
+    body = raw[part.start : part.end]
+    if part.encoding == b"quoted-printable":
+        return read_quoted_printable(body).content
+    if part.encoding == b"base64":
+        exact = read_base64(body)
+        return exact if exact is not None else _read_broken_base64(body)
+    return body
 
 
 def _codec(label: bytes) -> str:
@@ -161,21 +172,11 @@ def _best(raw: bytes, parts: Sequence[Part], media_type: bytes) -> int:
 
 def _text(raw: bytes, part: Part) -> Text:
     is_html = part.media_type == b"text/html"
-    text, its_charset = decode_text(_decoded(raw, part), part.parameters.get(b"charset", b""), is_html=is_html)
+    text, its_charset = decode_text(decoded(raw, part), part.parameters.get(b"charset", b""), is_html=is_html)
     # PostgreSQL is not asked here, but NUL is nothing that a page can show.
     return Text(
         text.replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "\ufffd"), its_charset, text_of(part.encoding)
     )
-
-
-def _decoded(raw: bytes, part: Part) -> bytes:
-    body = raw[part.start : part.end]
-    if part.encoding == b"quoted-printable":
-        return read_quoted_printable(body).content
-    if part.encoding == b"base64":
-        exact = read_base64(body)
-        return exact if exact is not None else _read_broken_base64(body)
-    return body
 
 
 def _read_broken_base64(body: bytes) -> bytes:
@@ -190,7 +191,7 @@ def _file(raw: bytes, parts: Sequence[Part], number: int) -> File:
     header = read_header(raw, part.header_start, part.header_end)
     disposition = _first(raw, header.fields, b"content-disposition")
     media_type = text_of(part.media_type)
-    size_bytes = len(_decoded(raw, part))
+    size_bytes = len(decoded(raw, part))
     content_id = decode_words(_first(raw, header.fields, b"content-id")).strip().strip("<>")
     word, parameters = split_value(disposition)
     name = _file_name(parameters.get(b"filename") or part.parameters.get(b"name", b""))

@@ -1,0 +1,1 @@
+"""How bounces name the recipients that they are about: reports for programs, and the texts that mail servers write."""
