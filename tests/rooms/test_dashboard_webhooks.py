@@ -11,6 +11,7 @@ from peers.http_receiver import HttpReceiver, answer
 from selectolax.lexbor import LexborHTMLParser
 from webhook_world import Literals
 
+from postroom.access import audit
 from postroom.base.clock import HOUR_MS, ManualClock
 from postroom.base.ids import IdSource, show_id
 from postroom.base.secrets import Sealer
@@ -19,6 +20,7 @@ from postroom.ledger.rows import EventRow
 from postroom.ledger.webhook_rows import WebhookAttemptRow, WebhookEndpointRow, WebhookProgressRow
 from postroom.net.http_client import HttpClient
 from postroom.store.database import Tx, open_database, statement
+from postroom.store.faults import StoreBusy
 from postroom.store.webhooks import MOST_COUNTED, EndpointHealth
 from postroom.webhooks.endpoints import Webhooks
 
@@ -264,6 +266,22 @@ async def test_deleting_an_endpoint_is_noted(room: Room) -> None:
     asked = statement("SELECT action FROM audit WHERE action LIKE 'webhook%' ORDER BY id")
     noted = await room.world.services.database.read(lambda conn: conn.all(asked, ()))
     assert noted == [("webhook.create",), ("webhook.delete",)]
+
+
+async def test_a_change_that_cannot_be_noted_is_not_made(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = await room.made()
+
+    def fails(*_: object, **__: object) -> None:
+        raise StoreBusy("the disk is full")
+
+    monkeypatch.setattr(audit, "note", fails)
+    answers = [(await room.world.post(f"{page}/{what}")).status_code for what in ("pause", "rotate", "delete")]
+    answers.append((await room.world.post(f"{page}/edit", url=room.receiver.url("/new"), batch="1")).status_code)
+    (health,) = await room.world.services.webhooks.list((await room.world.workspace("one")).id)
+
+    assert answers == [503] * 4
+    assert (health.endpoint.state, health.endpoint.old_secret) == ("active", None)
+    assert health.endpoint.url == room.receiver.url("/hook")
 
 
 def test_health_is_told_in_words() -> None:

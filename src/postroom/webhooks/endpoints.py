@@ -1,6 +1,6 @@
 """What people do with webhook endpoints: make, change, pause, resume, test, replay, delete."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -76,8 +76,15 @@ class Disabled(WrongInput):
         super().__init__("state", "this endpoint is disabled; resume it first", code="disabled")
 
 
+def _nothing_else(tx: Tx) -> None:
+    """Do nothing more in a transaction."""
+
+
 class Webhooks:
-    """The endpoints of all workspaces."""
+    """The endpoints of all workspaces.
+
+    `in_transaction` of a change runs in its transaction, where there is something to change.
+    """
 
     def __init__(
         self,
@@ -132,7 +139,9 @@ class Webhooks:
 
     # Changing
 
-    async def create(self, workspace_id: int, asked: Asked) -> tuple[EndpointHealth, str]:
+    async def create(
+        self, workspace_id: int, asked: Asked, *, in_transaction: Callable[[Tx], None] = _nothing_else
+    ) -> tuple[EndpointHealth, str]:
         """Make an endpoint; return it with its secret, which is shown this once.
 
         Raises WrongInput, and of these TooManyEndpoints.
@@ -160,11 +169,14 @@ class Webhooks:
             if webhooks.count_endpoints(tx, workspace_id) >= MOST_ENDPOINTS:
                 raise TooManyEndpoints
             webhooks.create(tx, row)
+            in_transaction(tx)
 
         await self._database.write(write)
         return EndpointHealth(row, WebhookProgressRow(endpoint_id), 0, None), secret
 
-    async def update(self, row: WebhookEndpointRow, asked: Asked) -> bool:
+    async def update(
+        self, row: WebhookEndpointRow, asked: Asked, *, in_transaction: Callable[[Tx], None] = _nothing_else
+    ) -> bool:
         """Write what an endpoint is told, and where; tell whether it is still there. Raises WrongInput.
 
         At a new address everything that waits is tried at once.
@@ -182,16 +194,22 @@ class Webhooks:
         def write(tx: Tx) -> bool:
             if after.url != row.url:
                 webhooks.begin_again(tx, row.id, now_ms)
-            return webhooks.update(tx, after)
+            return _and(webhooks.update(tx, after), tx, in_transaction)
 
         found = await self._database.write(write)
         if found and after.url != row.url:
             await self._hasten(row.id)
         return found
 
-    async def delete(self, workspace_id: int, endpoint_id: int) -> bool:
+    async def delete(
+        self, workspace_id: int, endpoint_id: int, *, in_transaction: Callable[[Tx], None] = _nothing_else
+    ) -> bool:
         """Delete an endpoint with what it was still to be told; tell whether there was one."""
-        if not await self._database.write(lambda tx: webhooks.delete(tx, workspace_id, endpoint_id)):
+
+        def write(tx: Tx) -> bool:
+            return _and(webhooks.delete(tx, workspace_id, endpoint_id), tx, in_transaction)
+
+        if not await self._database.write(write):
             return False
         for _ in range(_PAGES_OF_DELETE):
             # What is left after this goes by upkeep.
@@ -199,7 +217,13 @@ class Webhooks:
                 break
         return True
 
-    async def rotate(self, row: WebhookEndpointRow, overlap_hours: int = OVERLAP_HOURS) -> str | None:
+    async def rotate(
+        self,
+        row: WebhookEndpointRow,
+        overlap_hours: int = OVERLAP_HOURS,
+        *,
+        in_transaction: Callable[[Tx], None] = _nothing_else,
+    ) -> str | None:
         """Give an endpoint a new secret and return it; None where it is gone meanwhile.
 
         Requests are signed with the old one too for `overlap_hours`, 0: not at all.
@@ -213,19 +237,26 @@ class Webhooks:
             old_secret=old,
             old_secret_until_ms=now_ms + overlap_hours * HOUR_MS if overlap_hours else None,
         )
-        return secret if await self._database.write(lambda tx: webhooks.set_secrets(tx, after)) else None
 
-    async def pause(self, row: WebhookEndpointRow, by: str) -> None:
+        def write(tx: Tx) -> bool:
+            return _and(webhooks.set_secrets(tx, after), tx, in_transaction)
+
+        return secret if await self._database.write(write) else None
+
+    async def pause(
+        self, row: WebhookEndpointRow, by: str, *, in_transaction: Callable[[Tx], None] = _nothing_else
+    ) -> None:
         """Tell an endpoint nothing until it is resumed; its events wait. `by`: `the API`, an operator's name."""
         now_ms = self._clock.now_ms()
         why = f"Paused by {by}."
-        await self._database.write(
-            lambda tx: webhooks.set_state(
-                tx, row.id, EndpointState.ACTIVE.value, EndpointState.PAUSED.value, why, now_ms
-            )
-        )
 
-    async def resume(self, row: WebhookEndpointRow) -> None:
+        def write(tx: Tx) -> None:
+            webhooks.set_state(tx, row.id, EndpointState.ACTIVE.value, EndpointState.PAUSED.value, why, now_ms)
+            in_transaction(tx)
+
+        await self._database.write(write)
+
+    async def resume(self, row: WebhookEndpointRow, *, in_transaction: Callable[[Tx], None] = _nothing_else) -> None:
         """Tell an endpoint everything that waits for it, at once, and what comes."""
         now_ms = self._clock.now_ms()
 
@@ -233,6 +264,7 @@ class Webhooks:
             for before in (EndpointState.PAUSED, EndpointState.DISABLED):
                 webhooks.set_state(tx, row.id, before.value, EndpointState.ACTIVE.value, "", now_ms)
             webhooks.begin_again(tx, row.id, now_ms)
+            in_transaction(tx)
 
         await self._database.write(write)
         await self._hasten(row.id)
@@ -326,6 +358,12 @@ class Webhooks:
 
     def _open(self, row: WebhookEndpointRow) -> str:
         return self._sealer.open(row.secret, f"webhook_endpoint/{row.id}/secret").decode()
+
+
+def _and(is_done: bool, tx: Tx, more: Callable[[Tx], None]) -> bool:
+    if is_done:
+        more(tx)
+    return is_done
 
 
 def asked_of(row: WebhookEndpointRow) -> Asked:

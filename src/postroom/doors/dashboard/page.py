@@ -17,7 +17,6 @@ async def create(request: PageRequest) -> Response[bytes]:
 import base64
 import binascii
 import json
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,7 +117,7 @@ def render(request: PageRequest, template: str, *, status: int = 200, **values: 
     services = services_of(request)
     workspace: WorkspaceRow | None = request.state.get("workspace")
     cookies = cookies_of(request.scope)
-    carried = sorted(name for name in cookies if name.startswith(pages.names.message))
+    carried = sorted((name for name in cookies if name.startswith(pages.names.message)), reverse=True)
     now = services.clock.now_ms()
     context: dict[str, Any] = {
         "operator": visit.operator,
@@ -170,7 +169,7 @@ def done(
     sealed = services_of(request).sealer.seal(value, _message_row(bound_to))
     encoded = base64.urlsafe_b64encode(sealed).decode()
     # A cookie of its own: two changes at once, in two windows, keep what each has to say. The name orders them.
-    name = f"{pages.names.message}_{services_of(request).clock.now_ms():013d}{secrets.token_hex(3)}"
+    name = f"{pages.names.message}_{services_of(request).ids.next():019d}"
     response.cookies.append(pages.names.cookie(name, encoded, _MESSAGE_SECONDS))
     return response
 
@@ -222,8 +221,9 @@ def pages_of(request: PageRequest) -> Pages:
 
 
 def _messages(request: PageRequest, carried: Sequence[str]) -> list[Message]:
+    """Open what cookies carry, the newest first."""
     row, sealer, found = _message_row(visit_of(request).cookie), services_of(request).sealer, []
-    for encoded in carried[-_MOST_MESSAGES:]:
+    for encoded in carried[:_MOST_MESSAGES]:
         try:
             found.append(Message(*json.loads(sealer.open(base64.urlsafe_b64decode(encoded), row))))
         except (binascii.Error, CannotOpen, ValueError, TypeError):

@@ -1,6 +1,7 @@
 """`/w/NAME/webhooks`: the endpoints of a workspace, the log of requests to one, and telling again."""
 
 import json
+from collections.abc import Callable
 from urllib.parse import urlencode
 
 from litestar import Response, get, post
@@ -71,11 +72,11 @@ async def create_endpoint(request: PageRequest) -> Response[bytes]:
     asked = read_endpoint(form)
     if form.ok:
         try:
-            health, secret = await services.webhooks.create(workspace.id, asked)
+            note = _note(request, workspace, "webhook.create", asked.url)
+            health, secret = await services.webhooks.create(workspace.id, asked, in_transaction=note)
         except WrongInput as error:
             form.wrong(error, known=_FIELDS)
         else:
-            await _note(request, workspace, "webhook.create", health.endpoint)
             return done(
                 request,
                 _address(workspace, health.endpoint),
@@ -138,12 +139,12 @@ async def change_endpoint(request: PageRequest) -> Response[bytes]:
     asked = read_endpoint(form)
     if form.ok:
         try:
-            if not await services_of(request).webhooks.update(row, asked):
+            note = _note(request, workspace, "webhook.update", asked.url)
+            if not await services_of(request).webhooks.update(row, asked, in_transaction=note):
                 raise not_found("endpoint")
         except WrongInput as error:
             form.wrong(error, known=_FIELDS)
         else:
-            await _note(request, workspace, "webhook.update", row._replace(url=asked.url))
             return done(request, _address(workspace, row), "The endpoint is changed.")
     return _form_page(request, workspace, form, row, status=422)
 
@@ -153,8 +154,8 @@ async def pause_endpoint(request: PageRequest) -> Response[bytes]:
     """Tell an endpoint nothing until it is resumed."""
     workspace = await workspace_of(request)
     row = (await _existing(request, workspace)).endpoint
-    await services_of(request).webhooks.pause(row, actor_of(request).name)
-    await _note(request, workspace, "webhook.pause", row)
+    note = _note(request, workspace, "webhook.pause", row.url)
+    await services_of(request).webhooks.pause(row, actor_of(request).name, in_transaction=note)
     return done(
         request, _address(workspace, row), "The endpoint is paused. What it asks for waits until you resume it."
     )
@@ -165,8 +166,8 @@ async def resume_endpoint(request: PageRequest) -> Response[bytes]:
     """Tell an endpoint everything that waits, and what comes."""
     workspace = await workspace_of(request)
     row = (await _existing(request, workspace)).endpoint
-    await services_of(request).webhooks.resume(row)
-    await _note(request, workspace, "webhook.resume", row)
+    note = _note(request, workspace, "webhook.resume", row.url)
+    await services_of(request).webhooks.resume(row, in_transaction=note)
     return done(request, _address(workspace, row), "The endpoint is resumed. What waited is told now.")
 
 
@@ -187,10 +188,10 @@ async def rotate_secret(request: PageRequest) -> Response[bytes]:
     """Make a new secret and show it once."""
     workspace = await workspace_of(request)
     row = (await _existing(request, workspace)).endpoint
-    secret = await services_of(request).webhooks.rotate(row)
+    note = _note(request, workspace, "webhook.rotate", row.url)
+    secret = await services_of(request).webhooks.rotate(row, in_transaction=note)
     if secret is None:
         raise not_found("endpoint")
-    await _note(request, workspace, "webhook.rotate", row)
     told = f"There is a new secret. For {OVERLAP_HOURS} hours requests are signed with the old one too."
     return done(request, _address(workspace, row), told, once={"Signing secret": secret})
 
@@ -200,9 +201,9 @@ async def delete_endpoint(request: PageRequest) -> Response[bytes]:
     """Delete an endpoint."""
     workspace = await workspace_of(request)
     row = (await _existing(request, workspace)).endpoint
-    if not await services_of(request).webhooks.delete(workspace.id, row.id):
+    note = _note(request, workspace, "webhook.delete", row.url)
+    if not await services_of(request).webhooks.delete(workspace.id, row.id, in_transaction=note):
         raise not_found("endpoint")
-    await _note(request, workspace, "webhook.delete", row)
     return done(request, address_of(workspace, "webhooks"), f"The endpoint {row.url} is deleted.")
 
 
@@ -279,7 +280,10 @@ async def tell_again(request: PageRequest) -> Response[bytes]:
             events, is_all = found.events, found.next_id is None
     except WrongInput as error:
         return done(request, address, sentence(str(error)), problem=True)
-    await _note(request, workspace, "webhook.replay", row, detail=f"{events} events")
+    # Of many transactions: the note says what came of them all.
+    await services_of(request).database.write(
+        _note(request, workspace, "webhook.replay", row.url, detail=f"{events} events")
+    )
     if not events:
         return done(request, address, "There was nothing to tell.")
     more = "" if is_all else " There are more in this time: ask again from where these end."
@@ -376,13 +380,14 @@ def _address(workspace: WorkspaceRow, row: WebhookEndpointRow) -> str:
     return address_of(workspace, f"webhooks/{show_id('whk', row.id)}")
 
 
-async def _note(
-    request: PageRequest, workspace: WorkspaceRow, action: str, row: WebhookEndpointRow, detail: str = ""
-) -> None:
+def _note(
+    request: PageRequest, workspace: WorkspaceRow, action: str, url: str, detail: str = ""
+) -> Callable[[Tx], None]:
+    """Return what puts a change into the audit log, for the transaction that makes it."""
     services = services_of(request)
     row_id, now, by = services.ids.next(), services.clock.now_ms(), actor_of(request)
 
-    def write(tx: Tx) -> None:
-        audit.note(tx, row_id, now, by, action, subject=row.url, detail=detail, workspace_id=workspace.id)
+    def note(tx: Tx) -> None:
+        audit.note(tx, row_id, now, by, action, subject=url, detail=detail, workspace_id=workspace.id)
 
-    await services.database.write(write)
+    return note
