@@ -13,6 +13,7 @@ from postroom.base.clock import ManualClock
 from postroom.base.errors import WrongInput
 from postroom.ledger.operator_rows import OperatorRow
 from postroom.store.database import Database
+from postroom.upkeep.chores import Sweeps
 
 
 @pytest.fixture
@@ -140,3 +141,16 @@ async def test_sessions_and_links_that_are_over_go(room: Room, ada: OperatorRow,
     assert await room.sessions.purge() == 1
     assert await room.sessions.check(kept.cookie) is not None
     assert await room.sessions.purge() == 0
+
+
+async def test_the_audit_log_keeps_400_days(room: Room, ada: OperatorRow) -> None:
+    await room.password(password="wrong one")
+    room.clock.advance(hours=24 * 300)
+    await room.password(password="wrong one")
+    sweeps = Sweeps(room.database, room.clock)
+
+    assert await sweeps.audit() == 0
+    room.clock.advance(hours=24 * 101)
+
+    assert await sweeps.audit() == 2
+    assert await room.actions() == ["login.failed"]

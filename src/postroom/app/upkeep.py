@@ -24,6 +24,7 @@ def make_upkeep(services: Services, outbound: Outbound) -> Upkeep:
         Chore("orphan uploads", _SWEEP_SECONDS, sweeps.uploads),
         Chore("expired idempotency keys", _SWEEP_SECONDS, sweeps.idempotency_keys),
         Chore("sessions that are over", _SWEEP_SECONDS, services.sessions.purge),
+        Chore("old lines of the audit log", _SWEEP_SECONDS, sweeps.audit),
         Chore("old destinations", _SWEEP_SECONDS, sweeps.destinations),
         Chore("old sandbox copies", _SWEEP_SECONDS, retention.sandbox_copies),
         Chore("old contents", _SWEEP_SECONDS, retention.bodies),

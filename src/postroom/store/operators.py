@@ -54,6 +54,9 @@ _PURGE_LINKS = statement("DELETE FROM first_link WHERE expires_ms <= ? RETURNING
 _FORGET_LINK = statement("DELETE FROM first_link WHERE hash = ?")
 _TAKE_FIRST_LINKS = statement("DELETE FROM first_link RETURNING hash, created_ms, expires_ms")
 
+_PURGE_AUDIT = statement(
+    "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE id < ? ORDER BY id LIMIT ?) RETURNING id"
+)
 _AUDIT_PAGE = statement(f"SELECT {_AUDIT} FROM audit WHERE id < ? ORDER BY id DESC LIMIT ?")
 
 
@@ -214,6 +217,11 @@ def take_first_links(tx: Tx) -> list[FirstLinkRow]:
 def audit_page(conn: Conn, before_id: int, limit: int) -> list[AuditRow]:
     """Return what was done before an id, newest first."""
     return [AuditRow(*row) for row in conn.all(_AUDIT_PAGE, (before_id, limit))]
+
+
+def purge_audit(tx: Tx, before_id: int, limit: int) -> int:
+    """Delete up to `limit` lines of the audit log with ids below `before_id`; return how many."""
+    return len(tx.run(_PURGE_AUDIT, (before_id, limit)))
 
 
 def _rows(reader: Conn | Tx, query: Statement, value: object) -> list[tuple[Any, ...]]:

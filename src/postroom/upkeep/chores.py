@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import structlog
 
-from postroom.base.clock import HOUR_MS, Clock
+from postroom.base.clock import DAY_MS, HOUR_MS, Clock
 from postroom.base.errors import TryLater
-from postroom.store import idempotency, sites
+from postroom.base.ids import first_id_at
+from postroom.store import idempotency, operators, sites
 from postroom.store.content import sweep_orphans
 from postroom.store.database import Database, Tx
 
@@ -16,6 +17,8 @@ _log = structlog.get_logger(__name__)
 
 LONGEST_UPLOAD_MS = 6 * HOUR_MS
 """No mail takes this long to come in: an older upload that no content links never will be linked."""
+AUDIT_MS = 400 * DAY_MS
+"""A year and a month, so that the same week of last year can be looked at: as long as the ledger."""
 _PAGE = 500
 _JITTER = 0.2
 
@@ -50,6 +53,11 @@ class Sweeps:
         """Delete what was known of domains that nobody has written to for long. Raises TryLater."""
         now = self._clock.now_ms()
         return await self._in_pages(lambda tx: sites.purge_destinations(tx, now, _PAGE))
+
+    async def audit(self) -> int:
+        """Delete lines of the audit log that are older than 400 days. Raises TryLater."""
+        before_id = first_id_at(self._clock.now_ms() - AUDIT_MS)
+        return await self._in_pages(lambda tx: operators.purge_audit(tx, before_id, _PAGE))
 
     async def _in_pages(self, delete: Callable[[Tx], int]) -> int:
         total = 0
