@@ -14,6 +14,7 @@ from postroom.base.ids import IdSource
 from postroom.events import record
 from postroom.ledger.outcomes import Outcome, OutcomeKind
 from postroom.ledger.rows import CounterKey, MessageRow, RecipientRow
+from postroom.mail.reasons import Reason
 from postroom.mail.smtp_reply import SmtpReply
 from postroom.store import counters
 from postroom.store.database import Database, Tx, open_database, statement
@@ -24,7 +25,7 @@ START_HOUR = 490_000
 
 _SET = "UPDATE recipient SET {} WHERE id = ?"
 _DELIVERED = statement(_SET.format("state = 'delivered', settled_ms = ?, sent_hour = ?"))
-_FAILED = statement(_SET.format("state = 'failed', settled_ms = ?, sent_hour = NULL"))
+_FAILED = statement(_SET.format("state = 'failed', settled_ms = ?, sent_hour = NULL, cause = ?"))
 _QUEUED = statement(_SET.format("state = 'queued', settled_ms = NULL"))
 _FIRST = {
     name: statement(
@@ -81,14 +82,18 @@ class Story:
                 tx.run(_DELIVERED, (now, record.hour_of(now), number))
                 record.record_delivered(tx, facts, event_id, now, OK, 1)
                 return "delivered", record.hour_of(now)
-            if what == "fail" and state in ("queued", "delivered"):
-                tx.run(_FAILED, (now, number))
-                record.record_failed(tx, facts, event_id, now, REFUSED, 1, sent_hour=at)
+            if what == "fail" and state == "queued":
+                tx.run(_FAILED, (now, "policy", number))
+                record.record_failed(tx, facts, event_id, now, REFUSED, 1, Reason.POLICY)
+                return "failed", None
+            if what == "bounce" and state in ("queued", "delivered"):
+                tx.run(_FAILED, (now, "mailbox_full", number))
+                record.record_bounced(tx, facts, event_id, now, Reason.MAILBOX_FULL, {}, sent_hour=at)
                 return "failed", None
             if what == "retry" and state == "failed":
-                settled = tx.run(statement("SELECT settled_ms FROM recipient WHERE id = ?"), (number,))[0][0]
+                settled, cause = tx.run(statement("SELECT settled_ms, cause FROM recipient WHERE id = ?"), (number,))[0]
                 tx.run(_QUEUED, (number,))
-                record.record_taken_from_failed(tx, facts, settled)
+                record.record_taken_from_failed(tx, facts, settled, cause)
                 return "queued", None
             if what.startswith("open"):
                 once, human = first(tx, "opened_ms"), label == "human" and first(tx, "human_opened_ms")
@@ -104,7 +109,17 @@ class Story:
         self._recipients[which] = (message, recipient, state, at)
 
 
-KINDS = ["deliver", "fail", "retry", "open human", "open machine", "click human", "click machine", "unsubscribe"]
+KINDS = [
+    "deliver",
+    "fail",
+    "bounce",
+    "retry",
+    "open human",
+    "open machine",
+    "click human",
+    "click machine",
+    "unsubscribe",
+]
 STEPS = st.lists(
     st.one_of(
         st.tuples(

@@ -9,6 +9,7 @@ from postroom.events import record
 from postroom.events.moves import Move, Moved, move_selected
 from postroom.ledger.outcomes import Outcome, OutcomeKind
 from postroom.ledger.rows import DestinationRow, LaneRow, MessageRow, RecipientRow
+from postroom.mail.reasons import Reason
 from postroom.mail.smtp_reply import SmtpReply
 from postroom.store import events, messages, recipients, stats
 from postroom.store.database import Database
@@ -203,17 +204,21 @@ async def test_a_retried_failure_begins_its_schedule_anew_and_is_no_failure_any_
 ) -> None:
     house = House(database, clock)
     now = clock.now_ms()
-    message, (recipient,) = await house.message("failed", tries=9, first_tried_ms=now, settled_ms=now)
+    fields = {"tries": 9, "first_tried_ms": now, "settled_ms": now, "cause": "no_such_user"}
+    message, (recipient,) = await house.message("failed", **fields)
     facts = record.facts_of(message, recipient)
     event_id = house.ids.next()
-    await database.write(lambda tx: record.record_failed(tx, facts, event_id, now, NO, 9))
-    assert (await house.counters())["failed"] == 1
+    await database.write(lambda tx: record.record_failed(tx, facts, event_id, now, NO, 9, Reason.NO_SUCH_USER))
+    for dimension, key in (("total", ""), ("reason", "no_such_user"), ("provider_reason", "google no_such_user")):
+        assert (await house.counters(dimension, key))["failed"] == 1
     clock.advance(hours=30)
     await house.move(Move.RETRY, RecipientFilter())
     row = await house.row(recipient.id)
     assert (row.state, row.tries, row.first_tried_ms, row.settled_ms) == ("queued", 0, None, None)
     assert row.due_ms == clock.now_ms()
+    assert row.cause == ""
     assert await house.counters() == {"outbound": 1}
+    assert await house.counters("reason", "no_such_user") == {}
 
 
 async def test_thousand_recipients_move_in_pages_without_a_double_event(database: Database, clock: ManualClock) -> None:
@@ -247,7 +252,8 @@ async def test_a_bounce_moves_one_from_sent_to_failed_in_their_own_hours(
     clock.advance(hours=2)
     hour = record.hour_of(sent_ms)
     bounced_ms = clock.now_ms()
-    await database.write(lambda tx: record.record_failed(tx, facts, ids[1], bounced_ms, NO, 1, sent_hour=hour))
+    full = Reason.MAILBOX_FULL
+    await database.write(lambda tx: record.record_bounced(tx, facts, ids[1], bounced_ms, full, {}, sent_hour=hour))
     rows = await database.read(lambda conn: stats.series(conn, 1, "total", hour, hour + 3, 1, limit=10, offset=0))
     assert [(row.hour, row.amounts["sent"], row.amounts["failed"]) for row in rows] == [(hour, 0, 0), (hour + 2, 0, 1)]
 

@@ -159,7 +159,7 @@ def move_page(
         by_state[row.state].append(row.id)
         facts = facts_of_movable(workspace_id, row)
         if row.state == RecipientState.FAILED.value and row.settled_ms is not None:
-            record_taken_from_failed(tx, facts, row.settled_ms)
+            record_taken_from_failed(tx, facts, row.settled_ms, row.cause)
         record_moved(tx, facts, event_id, rule.event, now_ms, row.state, by)
     if move is Move.RETRY:
         recipients.set_due(tx, moved, now_ms)

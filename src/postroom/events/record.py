@@ -9,7 +9,7 @@ The rule by which `postroom recount` must come to the same numbers:
 
 - outbound: every recipient, in the hour of its message's `created_ms`;
 - sent: recipients in state delivered, in their `sent_hour`;
-- failed: recipients in state failed, in the hour of their `settled_ms`;
+- failed: recipients in state failed, in the hour of their `settled_ms`, also by `cause`;
 - opens and clicks: total from the events, unique from `opened_ms` and
   `clicked_ms`, human from `human_opened_ms` and `human_clicked_ms`;
 - unsubscribes: from `unsubscribed_ms`.
@@ -32,6 +32,7 @@ from postroom.ledger.event_kinds import EventKind
 from postroom.ledger.outcomes import Outcome
 from postroom.ledger.rows import CounterKey, EventRow, MessageRow, RecipientRow, SuppressionRow
 from postroom.ledger.states import SuppressionScope
+from postroom.mail.reasons import Reason
 from postroom.store.database import Tx
 
 _encode = msgspec.json.Encoder().encode
@@ -77,21 +78,28 @@ def hour_of(at_ms: int) -> int:
 
 
 @lru_cache(maxsize=4096)
-def counted_under(stream: str, author_domain: str, tags: tuple[str, ...], provider: str) -> tuple[tuple[str, str], ...]:
-    """Return the dimensions and keys that one recipient is counted under. A tag that stands twice counts once."""
+def counted_under(
+    stream: str, author_domain: str, tags: tuple[str, ...], provider: str, cause: str = ""
+) -> tuple[tuple[str, str], ...]:
+    """Return the dimensions and keys that one recipient is counted under. A tag that stands twice counts once.
+
+    `cause` is that of a failed one: failures are counted by reason and by provider and reason too.
+    """
+    reasons = (("reason", cause), ("provider_reason", f"{provider} {cause}")) if cause else ()
     return (
         ("total", ""),
         ("domain", author_domain),
         ("stream", stream),
         ("provider", provider),
         *(("tag", tag) for tag in dict.fromkeys(tags)),
+        *reasons,
     )
 
 
-def count(tx: Tx, facts: Facts, hour: int, counter: str, amount: int = 1) -> None:
-    """Add `amount` to one counter under all dimensions of a recipient."""
+def count(tx: Tx, facts: Facts, hour: int, counter: str, amount: int = 1, cause: str = "") -> None:
+    """Add `amount` to one counter under all dimensions of a recipient; `cause` for the counter of failures only."""
     workspace_id = facts.workspace_id
-    for dimension, key in counted_under(facts.stream, facts.author_domain, facts.tags, facts.provider):
+    for dimension, key in counted_under(facts.stream, facts.author_domain, facts.tags, facts.provider, cause):
         tx.count(CounterKey(workspace_id, hour, dimension, key), counter, amount)
 
 
@@ -131,19 +139,23 @@ def record_delivered(tx: Tx, facts: Facts, event_id: int, at_ms: int, outcome: O
 
 
 def record_failed(
-    tx: Tx, facts: Facts, event_id: int, at_ms: int, outcome: Outcome, tries: int, *, sent_hour: int | None = None
+    tx: Tx,
+    facts: Facts,
+    event_id: int,
+    at_ms: int,
+    outcome: Outcome,
+    tries: int,
+    reason: Reason = Reason.UNDETERMINED,
 ) -> None:
-    """A permanent failure, or given up: counts as failed.
+    """A permanent failure, or given up: counts as failed, also by its reason.
 
-    `sent_hour` is `recipient.sent_hour` of a recipient that was delivered
-    until now (a bounce): it is taken from sent in that hour. Where
-    `suppresses` says that the reply condemns the address, the address is
-    suppressed for all mail. The caller sets `recipient.settled_ms` to `at_ms`.
+    Where `suppresses` says that the reply condemns the address, the address
+    is suppressed for all mail. The caller sets `recipient.settled_ms` to
+    `at_ms` and `recipient.cause` to the reason.
     """
-    if sent_hour is not None:
-        count(tx, facts, sent_hour, "sent", -1)
-    count(tx, facts, hour_of(at_ms), "failed")
+    count(tx, facts, hour_of(at_ms), "failed", cause=reason.value)
     detail = _told(outcome, tries)
+    detail["reason"] = reason.value
     if suppresses(outcome.reply):
         detail["suppressed"] = SuppressionScope.ALL.value
         suppress(
@@ -161,6 +173,26 @@ def record_failed(
             ),
         )
     _append(tx, facts, event_id, EventKind.FAILED, at_ms, detail)
+
+
+def record_bounced(
+    tx: Tx,
+    facts: Facts,
+    event_id: int,
+    at_ms: int,
+    reason: Reason,
+    detail: Mapping[str, object],
+    *,
+    sent_hour: int | None,
+) -> None:
+    """A bounce came back: counts as failed, by its reason too, and no longer as sent in `sent_hour`, where it was.
+
+    The caller sets `recipient.settled_ms` to `at_ms` and `recipient.cause` to the reason.
+    """
+    if sent_hour is not None:
+        count(tx, facts, sent_hour, "sent", -1)
+    count(tx, facts, hour_of(at_ms), "failed", cause=reason.value)
+    _append(tx, facts, event_id, EventKind.BOUNCED, at_ms, detail)
 
 
 def record_deferred(
@@ -182,9 +214,9 @@ def record_suppressed(tx: Tx, facts: Facts, event_id: int, at_ms: int, scope: st
     _append(tx, facts, event_id, EventKind.SUPPRESSED, at_ms, {"scope": scope, "reason": reason})
 
 
-def record_taken_from_failed(tx: Tx, facts: Facts, settled_ms: int) -> None:
-    """Take one from failed in the hour of `settled_ms`, because a failed recipient is tried again."""
-    count(tx, facts, hour_of(settled_ms), "failed", -1)
+def record_taken_from_failed(tx: Tx, facts: Facts, settled_ms: int, cause: str) -> None:
+    """Take one from failed in the hour of `settled_ms`, because a recipient that failed by `cause` is tried again."""
+    count(tx, facts, hour_of(settled_ms), "failed", -1, cause)
 
 
 def record_moved(

@@ -233,6 +233,8 @@ class RecipientRow(NamedTuple):
     human_clicked_ms: int | None = None
     unsubscribed_ms: int | None = None
     complained_ms: int | None = None
+    cause: str = ""
+    """Why it failed, a word of `mail.reasons.Reason`; empty unless it failed."""
 
 
 class EventRow(NamedTuple):
@@ -333,9 +335,9 @@ class CounterKey(NamedTuple):
     hour: int
     """Hours since the epoch, UTC."""
     dimension: str
-    """`total`, `domain`, `stream`, `tag`, `provider`, `campaign`."""
+    """`total`, `domain`, `stream`, `tag`, `provider`, `campaign`; of failed also `reason`, `provider_reason`."""
     key: str
-    """Which domain, stream, …; empty for `total`."""
+    """Which domain, stream, …; empty for `total`; provider and reason with a space between for `provider_reason`."""
 
 
 COUNTERS = (

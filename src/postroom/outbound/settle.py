@@ -12,9 +12,10 @@ from postroom.ledger.claimed import Claimed
 from postroom.ledger.outcomes import Outcome, OutcomeKind
 from postroom.ledger.rows import MessageRow, SandboxCopyRow
 from postroom.ledger.states import RecipientState, Stream
+from postroom.mail.reasons import Reason
 from postroom.mail.smtp_reply import SmtpReply
 from postroom.outbound.retry import RetrySchedule, next_attempt_ms
-from postroom.store import queue
+from postroom.store import causes, queue
 from postroom.store.database import Tx
 from postroom.store.queue import Settlement
 
@@ -47,6 +48,8 @@ class Decision:
     settlement: Settlement
     outcome: Outcome
     """That of the attempt, or a failure where a deferred recipient is given up."""
+    reason: Reason = Reason.UNDETERMINED
+    """Why it failed, where it did."""
 
     @property
     def state(self) -> RecipientState:
@@ -86,6 +89,14 @@ def write(tx: Tx, decisions: Sequence[Decision], report: Callable[[Tx, int], Non
     `report` is called for each of these, to store what is owed to its author.
     """
     ours = queue.settle(tx, [decision.settlement for decision in decisions])
+    causes.stamp(
+        tx,
+        [
+            causes.Cause(decision.tried.claimed.id, decision.reason.value)
+            for decision in decisions
+            if decision.state is RecipientState.FAILED and decision.tried.claimed.id in ours
+        ],
+    )
     for decision in decisions:
         if decision.tried.claimed.id in ours:
             _tell(tx, decision)
@@ -104,7 +115,7 @@ def _tell(tx: Tx, decision: Decision) -> None:
             if tried.kept is not None:
                 tx.add(tried.kept)
         case OutcomeKind.FAILED:
-            record.record_failed(tx, facts, event_id, at_ms, outcome, tries)
+            record.record_failed(tx, facts, event_id, at_ms, outcome, tries, decision.reason)
         case OutcomeKind.DEFERRED:
             record.record_deferred(tx, facts, event_id, at_ms, outcome, tries, settlement.due_ms)
         case OutcomeKind.IN_DOUBT:

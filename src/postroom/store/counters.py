@@ -20,8 +20,8 @@ from postroom.ledger.rows import COUNTERS, CounterKey
 from postroom.ledger.states import RecipientState
 from postroom.store.database import Conn, Statement, Tx, statement
 
-Dimensions = Callable[[str, str, tuple[str, ...], str], Iterable[tuple[str, str]]]
-"""`events.record.counted_under`: stream, author domain, tags and provider to dimensions and keys."""
+Dimensions = Callable[[str, str, tuple[str, ...], str, str], Iterable[tuple[str, str]]]
+"""`events.record.counted_under`: stream, author domain, tags, provider, cause of a failure → dimensions and keys."""
 
 Amounts = dict[tuple[int, str, str, str], int]
 """Hour, dimension, key and counter to what is counted there."""
@@ -47,8 +47,11 @@ _BETWEEN = "m.workspace_id = ? AND m.id > ? AND m.id <= ?"
 
 def _recipients(messages: str) -> str:
     """How many recipients of some messages are counted alike: their hours, and what they are counted under."""
-    columns = f"m.stream, m.author_domain, m.tags, r.provider, r.state, m.created_ms / {HOUR_MS}, r.sent_hour, {_HOURS}"
-    places = ", ".join(str(place) for place in range(1, 8 + len(_TIMES) + 1))
+    columns = (
+        "m.stream, m.author_domain, m.tags, r.provider, r.cause, r.state, "
+        f"m.created_ms / {HOUR_MS}, r.sent_hour, {_HOURS}"
+    )
+    places = ", ".join(str(place) for place in range(1, 9 + len(_TIMES) + 1))
     return (
         f"SELECT {columns}, count(*) FROM message m JOIN recipient r ON r.message_id = m.id "
         f"WHERE {messages} GROUP BY {places}"
@@ -204,8 +207,8 @@ def _add(
     dimensions: Dimensions,
     counted: Amounts,
 ) -> None:
-    found: defaultdict[tuple[str, str, str, str, int, str], int] = defaultdict(int)
-    for stream, domain, tags, provider, state, created, sent, settled, *times, amount in recipients:
+    found: defaultdict[tuple[str, str, str, str, str, int, str], int] = defaultdict(int)
+    for stream, domain, tags, provider, cause, state, created, sent, settled, *times, amount in recipients:
         hours = {"outbound": created, **dict(zip(_COUNTED_BY_TIME, times, strict=True))}
         if state == RecipientState.DELIVERED.value:
             hours["sent"] = sent
@@ -213,12 +216,12 @@ def _add(
             hours["failed"] = settled
         for counter, hour in hours.items():
             if hour is not None and first_hour <= hour < end_hour:
-                found[stream, domain, tags, provider, hour, counter] += amount
+                found[stream, domain, tags, provider, cause if counter == "failed" else "", hour, counter] += amount
     for stream, domain, tags, provider, kind, hour, amount in events:
         if first_hour <= hour < end_hour:
-            found[stream, domain, tags, provider, hour, _COUNTED_BY_EVENT[kind]] += amount
-    for (stream, domain, tags, provider, hour, counter), amount in found.items():
-        for dimension, key in dimensions(stream, domain, _tags(tags), provider):
+            found[stream, domain, tags, provider, "", hour, _COUNTED_BY_EVENT[kind]] += amount
+    for (stream, domain, tags, provider, cause, hour, counter), amount in found.items():
+        for dimension, key in dimensions(stream, domain, _tags(tags), provider, cause):
             at = (hour, dimension, key, counter)
             counted[at] = counted.get(at, 0) + amount
 

@@ -39,7 +39,7 @@ _DEPTH = statement(
 )
 
 _MOVABLE = (
-    "SELECT r.id, r.message_id, r.address_key, r.provider, r.state, r.settled_ms, r.first_tried_ms, "
+    "SELECT r.id, r.message_id, r.address_key, r.provider, r.state, r.settled_ms, r.first_tried_ms, r.cause, "
     "m.stream, m.author_domain, m.tags FROM recipient r JOIN message m ON m.id = r.message_id "
 )
 # The rows of a page that may still move, locked until COMMIT so that no worker claims them meanwhile.
@@ -63,9 +63,9 @@ _DUE_NOW = statement(
 )
 # Somebody who asks for another try of a failed one gets the whole schedule again.
 _BEGIN_AGAIN = statement(
-    sqlite="UPDATE recipient SET tries = 0, first_tried_ms = NULL, sent_hour = NULL, delayed_told = 0 "
+    sqlite="UPDATE recipient SET tries = 0, first_tried_ms = NULL, sent_hour = NULL, delayed_told = 0, cause = '' "
     "WHERE id IN (SELECT value FROM json_each(?))",
-    postgresql="UPDATE recipient SET tries = 0, first_tried_ms = NULL, sent_hour = NULL, delayed_told = 0 "
+    postgresql="UPDATE recipient SET tries = 0, first_tried_ms = NULL, sent_hour = NULL, delayed_told = 0, cause = '' "
     "WHERE id = ANY(?)",
 )
 
@@ -114,6 +114,7 @@ class Movable(NamedTuple):
     state: str
     settled_ms: int | None
     first_tried_ms: int | None
+    cause: str
     stream: str
     author_domain: str
     tags: str

@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 from sqlalchemy import Table
 
-from postroom.ledger import inbound_rows, keeping_rows, operator_rows, rows, webhook_rows
-from postroom.store.schema import facts, inbound, keeping, mail, operators, tenants, webhooks
+from postroom.ledger import cause_rows, inbound_rows, keeping_rows, operator_rows, rows, webhook_rows
+from postroom.store.schema import causes, facts, inbound, keeping, mail, operators, tenants, webhooks
 from postroom.store.schema.columns import metadata
 
-__all__ = ["ROWS", "facts", "inbound", "keeping", "mail", "metadata", "operators", "tenants", "webhooks"]
+__all__ = ["ROWS", "causes", "facts", "inbound", "keeping", "mail", "metadata", "operators", "tenants", "webhooks"]
 
 ROWS: dict[type[NamedTuple], Table] = {
     rows.WorkspaceRow: tenants.workspace,
@@ -51,5 +51,6 @@ ROWS: dict[type[NamedTuple], Table] = {
     keeping_rows.RestorationRow: keeping.restoration,
     inbound_rows.InboundContentRow: inbound.inbound_content,
     inbound_rows.InboundRow: inbound.inbound,
+    cause_rows.SoftFailureRow: causes.soft_failure,
 }
 """Which table holds which row type, in the order in which a group is written."""

@@ -115,6 +115,7 @@ recipient = Table(
     big_or_null("human_clicked_ms"),
     big_or_null("unsubscribed_ms"),
     big_or_null("complained_ms"),
+    text_column("cause", default=""),
     Index(None, "message_id"),
     Index(None, "workspace_id", "address_key", "id"),
     Index(None, "workspace_id", "domain", "id"),
