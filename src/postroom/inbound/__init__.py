@@ -1,0 +1,1 @@
+"""Mail that comes in: who may send it, what it is, and what follows from it."""
