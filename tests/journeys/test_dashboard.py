@@ -293,6 +293,19 @@ def publish(dns: DnsServer, kind: str, name: str, value: str) -> None:
     dns.put(name, kind, value)
 
 
+def test_a_piece_of_a_page_that_cannot_be_had_is_told_until_it_can(house: House, client: Client, page: Page) -> None:
+    house.server.api.post("/domains", {"name": "broken.example"})
+    error = "<!doctype html><main><h1>The database cannot be reached</h1><p>Nothing was changed.</p></main>"
+    page.goto("/w/default/domains/broken.example")
+    page.route("**/check", lambda route: route.fulfill(status=503, content_type="text/html", body=error), times=1)
+
+    page.get_by_role("button", name="Check the records").click()
+    expect(page.get_by_role("alert")).to_have_text("The database cannot be reached. Nothing was changed.")
+
+    page.get_by_role("button", name="Check the records").click()
+    expect(page.get_by_role("alert")).to_have_count(0)
+
+
 # Every page
 
 

@@ -37,6 +37,32 @@
     strip.scrollLeft = here.offsetLeft + here.offsetWidth / 2 - strip.clientWidth / 2;
   }
 
+  // A piece of a page that could not be had: its error page's own words, above the content, until it can be had again.
+  const PROBLEM = "piece-problem";
+  const tell = (title, text) => {
+    const told = document.getElementById(PROBLEM) || document.createElement("div");
+    told.id = PROBLEM;
+    told.className = "flash problem";
+    told.setAttribute("role", "alert");
+    const line = document.createElement("p");
+    line.textContent = `${title}. ${text}`;
+    told.replaceChildren(line);
+    document.getElementById("content").prepend(told);
+  };
+  document.addEventListener("htmx:responseError", (event) => {
+    const answer = new DOMParser().parseFromString(event.detail.xhr.response, "text/html");
+    const title = answer.querySelector("main h1");
+    const text = answer.querySelector("main p");
+    tell(title ? title.textContent : "The server could not do this", text ? text.textContent : "Load the page again.");
+  });
+  for (const name of ["htmx:sendError", "htmx:timeout"]) {
+    document.addEventListener(name, () => tell("The server cannot be reached", "What this page shows may be old."));
+  }
+  document.addEventListener("htmx:afterSwap", () => {
+    const told = document.getElementById(PROBLEM);
+    if (told) told.remove();
+  });
+
   arm(document);
   document.addEventListener("htmx:afterSwap", (event) => arm(event.target));
 })();
