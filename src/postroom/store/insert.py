@@ -8,6 +8,7 @@ from sqlalchemy import LargeBinary, Table, Text
 
 from postroom.base.clock import HOUR_MS
 from postroom.ledger import rows
+from postroom.ledger.route_rows import RouteOutboxRow
 from postroom.ledger.webhook_rows import WebhookOutboxRow
 from postroom.store import schema
 from postroom.store.statement import ColumnKind
@@ -19,6 +20,7 @@ _IGNORED = (
     rows.SandboxCopyRow,
     rows.SandboxShowingRow,
     WebhookOutboxRow,
+    RouteOutboxRow,
 )
 """A row whose key exists is left as it is: it tells the same."""
 

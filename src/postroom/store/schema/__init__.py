@@ -11,11 +11,23 @@ from typing import NamedTuple
 
 from sqlalchemy import Table
 
-from postroom.ledger import cause_rows, inbound_rows, keeping_rows, operator_rows, rows, webhook_rows
-from postroom.store.schema import causes, facts, inbound, keeping, mail, operators, tenants, webhooks
+from postroom.ledger import cause_rows, inbound_rows, keeping_rows, operator_rows, route_rows, rows, webhook_rows
+from postroom.store.schema import causes, facts, inbound, keeping, mail, operators, routes, tenants, webhooks
 from postroom.store.schema.columns import metadata
 
-__all__ = ["ROWS", "causes", "facts", "inbound", "keeping", "mail", "metadata", "operators", "tenants", "webhooks"]
+__all__ = [
+    "ROWS",
+    "causes",
+    "facts",
+    "inbound",
+    "keeping",
+    "mail",
+    "metadata",
+    "operators",
+    "routes",
+    "tenants",
+    "webhooks",
+]
 
 ROWS: dict[type[NamedTuple], Table] = {
     rows.WorkspaceRow: tenants.workspace,
@@ -51,6 +63,9 @@ ROWS: dict[type[NamedTuple], Table] = {
     keeping_rows.RestorationRow: keeping.restoration,
     inbound_rows.InboundContentRow: inbound.inbound_content,
     inbound_rows.InboundRow: inbound.inbound,
+    route_rows.RouteRow: routes.route,
+    route_rows.RouteOutboxRow: routes.route_outbox,
+    route_rows.RouteAttemptRow: routes.route_attempt,
     cause_rows.SoftFailureRow: causes.soft_failure,
 }
 """Which table holds which row type, in the order in which a group is written."""
