@@ -63,5 +63,5 @@ def test_an_operator_says_how_long_a_workspace_keeps_what(sandbox: RunningServer
     assert "bodies   36h" in sandbox.command("workspace", "keep", "short")
     with pytest.raises(PeerFailed, match="1d to 3650d"):
         sandbox.command("workspace", "keep", "short", "--hits", "5m")
-    with pytest.raises(PeerFailed, match="lengthen --ledger"):
+    with pytest.raises(PeerFailed, match="lengthen the ledger"):
         sandbox.command("workspace", "keep", "short", "--bodies", "100d")

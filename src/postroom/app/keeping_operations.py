@@ -9,14 +9,11 @@ from postroom.access.audit import COMMAND
 from postroom.app.control import Operation
 from postroom.app.erasing import Erasure
 from postroom.app.services import Services
-from postroom.ledger.keeping_rows import KeepingRow
 from postroom.mail.address import check_address
-from postroom.store import keeping
-from postroom.store.database import Tx
-from postroom.upkeep.periods import check_periods, periods_of, read_period, show_period
+from postroom.upkeep.keeping import KEPT, change_periods, keeping_periods
+from postroom.upkeep.periods import show_period
 
 Arguments = Mapping[str, Any]
-_PERIODS = ("bodies", "hits", "ledger", "sandbox")
 
 
 class KeepingOperations:
@@ -59,18 +56,12 @@ class KeepingOperations:
         """Set how long a workspace keeps what, where that is given; return all periods."""
         services = self._services
         workspace = await services.workspaces.named(arguments["workspace"])
-        given = {f"{name}_ms": read_period(arguments[name], name) for name in _PERIODS if arguments.get(name)}
-
-        def write(tx: Tx) -> KeepingRow:
-            row = keeping.keeping_of(tx, workspace.id)
-            if given:
-                row = row._replace(**given)
-                check_periods(periods_of(row))
-                keeping.set_periods(tx, row)
-            return row
-
-        periods = periods_of(await services.database.write(write))
+        given = {name: arguments[name] for name in KEPT if arguments.get(name)}
+        if given:
+            periods = await change_periods(services.database, workspace.id, given)
+        else:
+            periods = (await keeping_periods(services.database, [workspace.id]))[workspace.id]
         return {
             "workspace": workspace.name,
-            **{name: show_period(getattr(periods, f"{name}_ms")) for name in _PERIODS},
+            **{name: show_period(getattr(periods, f"{name}_ms")) for name in KEPT},
         }

@@ -76,5 +76,5 @@ def check_periods(periods: Periods) -> None:
             raise WrongInput(
                 field,
                 f"{field} ({show_period(period_ms)}) cannot be kept longer than their ledger "
-                f"({show_period(periods.ledger_ms)}): lengthen --ledger too",
+                f"({show_period(periods.ledger_ms)}): lengthen the ledger's time too",
             )

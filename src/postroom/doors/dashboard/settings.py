@@ -37,6 +37,7 @@ ACTIONS = {
     "smtp_login.create": "made an SMTP login",
     "smtp_login.delete": "deleted an SMTP login",
     "workspace.create": "made a workspace",
+    "workspace.keep": "changed how long a workspace keeps what",
     "domain.create": "added a domain",
     "domain.delete": "deleted a domain",
     "suppression.add": "suppressed an address",
