@@ -35,6 +35,7 @@ from postroom.access.keys import CheckedLogin
 from postroom.app.outbound import Outbound
 from postroom.app.services import Services, open_services
 from postroom.base.clock import SystemClock
+from postroom.base.packing import pack
 from postroom.base.tokens import TokenKeys
 from postroom.doors.smtp.submission import SubmissionDoor
 from postroom.ledger.claimed import Claimed
@@ -44,8 +45,8 @@ from postroom.mail.envelope import Envelope, EnvelopeRecipient
 from postroom.mail.smtp_reply import SmtpReply
 from postroom.net.smtp.server import ServerOptions, SmtpServer
 from postroom.outbound import helper_frames as frames
-from postroom.outbound.accept import content_key
 from postroom.outbound.attempt import Attempted, Tools, Work, copy_of, envelope_of
+from postroom.outbound.compilation import content_key
 from postroom.outbound.compile import CompileOptions, compile_content, from_plan
 from postroom.outbound.journal import Journal
 from postroom.outbound.local import Flight
@@ -53,7 +54,6 @@ from postroom.outbound.segments import Variant
 from postroom.outbound.sign import load_key, new_rsa_key, sign
 from postroom.outbound.submission import DEFAULT_TRACK, Accepted, Submission
 from postroom.outbound.transport import Delivery, NextHop, Rendered, TransportKind
-from postroom.store.content import pack
 
 _DELIVERED = Outcome(OutcomeKind.DELIVERED, SmtpReply(250, "2.0.0", "Ok"), "127.0.0.1:25", "", 3)
 
@@ -248,7 +248,7 @@ async def measure_store(services: Services, parts: Parts, count: int) -> tuple[f
     writing = await _many(
         count,
         40,
-        lambda number: services.database.write(prepared[number].write, size_bytes=len(prepared[number].content.body)),
+        lambda number: services.database.write(prepared[number].write, size_bytes=prepared[number].content.size_bytes),
     )
     worker = await outbound.open()
     attempts = _AtOnce()

@@ -73,7 +73,7 @@ async def measure(url: str, folder: Path, count: int) -> str:
         ready = [one async for one in _prepared(services, count)]
         messages = {one.message.id: one.message for one in ready}
         accepts, accept_cpu, _ = await _rate(
-            [lambda one=one: database.write(one.write, size_bytes=len(one.content.body or b"")) for one in ready],  # type: ignore[misc]
+            [lambda one=one: database.write(one.write, size_bytes=one.content.size_bytes) for one in ready],  # type: ignore[misc]
             200,
             count,
         )

@@ -17,16 +17,19 @@ from postroom.ledger.outcomes import Outcome, OutcomeKind
 from postroom.mail.smtp_reply import SmtpReply
 from postroom.outbound import helper_frames as frames
 from postroom.outbound.attempt import Attempted, ContentGone, Tools, Work
-from postroom.outbound.contents import PackedContent
+from postroom.outbound.compilation import PackedContent, columns_of, compilation_of
+from postroom.outbound.compile import CompileOptions
 from postroom.outbound.helpers import HelperAttempts, HelperLink
 from postroom.outbound.journal import Flights, Journal, read_folder, stamp_boot
 from postroom.outbound.local import LocalAttempts
+from postroom.outbound.submission import DEFAULT_TRACK
 from postroom.outbound.transport import Delivery, NextHop, TransportKind, TransportResult
 
 BOOT = "boot"
 HOP = NextHop(TransportKind.SMARTHOST, "mx", "other", (), 60)
 CONTENT = compiled(mail(b"Hello\r\n"))[0]
 LEASE_SECONDS = 300
+OPTIONS = CompileOptions("https://go.example.com", DEFAULT_TRACK)
 
 
 @pytest.fixture(autouse=True)
@@ -245,6 +248,18 @@ class Far:
     def end(self, row_id: int, outcome: Outcome = OK) -> None:
         self.writer.write(frames.frame(frames.Ended(row_id, Attempted(outcome))))
 
+    async def compile(self) -> bytes:
+        """Answer the Compile that was heard last, as a helper does; return its content's key."""
+        asked = (await self.hear(len(self.heard) or 1))[-1]
+        assert isinstance(asked, frames.Compile)
+        made, _ = compilation_of(asked.raw, asked.options)
+        self.writer.write(
+            frames.frame(
+                frames.Compiled(asked.number, made.key, None, made.packed.plan, made.findings, columns_of(made))
+            )
+        )
+        return made.key
+
     def die(self) -> None:
         self.writer.close()
 
@@ -427,3 +442,62 @@ async def test_leases_and_settlements_are_told_to_the_helper_that_tries(owner: O
     await owner.outcome(1)
     owner.attempts.settled([(1, 1), (8, 1)])
     assert (await owner.helpers[0].hear(4))[2:] == [frames.Renewed([(1, 1)], 99), frames.Settled([(1, 1)])]
+
+
+async def test_what_a_helper_compiled_is_the_same_as_compiled_here_and_is_not_given_to_it_again(owner: Owner) -> None:
+    raw = mail(b'<a href="https://example.org/">x</a>\r\n', b"text/html")
+    compiling = owner.attempts.compile(1, raw, OPTIONS)
+    assert compiling is not None
+    await owner.helpers[0].hear(1)
+    key = await owner.helpers[0].compile()
+    there = await compiling
+    here, _ = compilation_of(raw, OPTIONS)
+    assert (there.key, there.packed, there.findings, there.columns) == (
+        here.key,
+        here.packed,
+        here.findings,
+        columns_of(here),
+    )
+    owner.at_hand[key] = there.packed
+    owner.start(1, content_key=key)
+    heard = await owner.helpers[0].hear(2)
+    assert [type(frame).__name__ for frame in heard] == ["Compile", "DoWork"]
+    assert heard[1].content == heard[0].number  # type: ignore[union-attr]
+
+
+async def test_a_content_that_the_helper_has_already_is_kept_once(owner: Owner) -> None:
+    for _ in range(2):
+        compiling = owner.attempts.compile(1, mail(b"Hello\r\n"), OPTIONS)
+        await owner.helpers[0].hear(len(owner.helpers[0].heard) + 1)
+        await owner.helpers[0].compile()
+        assert compiling is not None
+        await compiling
+    heard = await owner.helpers[0].hear(3)
+    assert [type(frame).__name__ for frame in heard] == ["Compile", "Compile", "ForgetContent"]
+
+
+async def test_a_submission_whose_helper_dies_is_to_be_repeated_and_none_is_asked_while_there_is_none(
+    owner: Owner,
+) -> None:
+    compiling = owner.attempts.compile(1, mail(b"Hello\r\n"), OPTIONS)
+    await owner.helpers[0].hear(1)
+    owner.spawn_faults = 3
+    owner.helpers[0].die()
+    assert compiling is not None
+    with pytest.raises(TryLater):
+        await compiling
+    assert owner.attempts.compile(1, mail(b"Hello\r\n"), OPTIONS) is None
+    await owner.until(lambda: len(owner.helpers) == 2)
+
+
+async def test_a_fault_in_compiling_ends_neither_helper_nor_owner(owner: Owner) -> None:
+    compiling = owner.attempts.compile(1, mail(b"Hello\r\n"), OPTIONS)
+    (asked,) = await owner.helpers[0].hear(1)
+    owner.helpers[0].writer.write(frames.frame(frames.NotCompiled(asked.number, "ValueError")))  # type: ignore[union-attr]
+    assert compiling is not None
+    with pytest.raises(RuntimeError):
+        await compiling
+    owner.start(1)
+    await owner.helpers[0].hear(3)
+    owner.helpers[0].end(1)
+    assert (await owner.outcome(1)).kind is OutcomeKind.DELIVERED

@@ -14,13 +14,13 @@ from selectolax.lexbor import LexborHTMLParser
 
 from postroom.base.clock import ManualClock
 from postroom.base.ids import show_id
+from postroom.base.packing import pack
 from postroom.doors.dashboard.story_views import curl_of, short_address, timeline
 from postroom.events import record
 from postroom.ledger.outcomes import Outcome, OutcomeKind
 from postroom.ledger.rows import ContentRow, HitRow, MessageRow, RecipientRow, SandboxCopyRow
 from postroom.mail.reading import read_mail
 from postroom.mail.smtp_reply import SmtpReply
-from postroom.store.content import pack
 from postroom.store.database import open_database, statement
 
 HOSTILE = "\"><script>alert(1)</script>\u202e'" + "x" * 10_000

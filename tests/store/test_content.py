@@ -6,6 +6,7 @@ import pytest
 
 from postroom.base.clock import DAY_MS, ManualClock
 from postroom.base.ids import IdSource
+from postroom.base.packing import pack, unpack
 from postroom.ledger.rows import ContentRow
 from postroom.store import content
 from postroom.store.database import Database, statement
@@ -20,12 +21,12 @@ def uploads(database: Database, clock: ManualClock) -> content.Uploads:
 
 
 def row(*, upload_id: int | None = None, body: bytes | None = None, size_bytes: int = 0) -> ContentRow:
-    return ContentRow(1, KEY, size_bytes, upload_id, body, b"plan", content.pack(b"links"), 5)
+    return ContentRow(1, KEY, size_bytes, upload_id, body, b"plan", pack(b"links"), 5)
 
 
 async def test_a_small_content_comes_back_with_its_plan(database: Database) -> None:
     raw = b"Subject: x\r\n\r\nbody\r\n" * 50
-    await database.write(lambda tx: tx.add(row(body=content.pack(raw), size_bytes=len(raw))))
+    await database.write(lambda tx: tx.add(row(body=pack(raw), size_bytes=len(raw))))
 
     assert await content.load(database, 1, KEY) == (raw, b"plan")
     assert await database.read(lambda conn: content.load_links(conn, 1, KEY)) == b"links"
@@ -33,7 +34,7 @@ async def test_a_small_content_comes_back_with_its_plan(database: Database) -> N
 
 
 async def test_another_workspace_finds_nothing(database: Database) -> None:
-    await database.write(lambda tx: tx.add(row(body=content.pack(b"x"), size_bytes=1)))
+    await database.write(lambda tx: tx.add(row(body=pack(b"x"), size_bytes=1)))
 
     assert await content.load(database, 2, KEY) is None
     assert await database.read(lambda conn: content.load_links(conn, 2, KEY)) is None
@@ -108,6 +109,6 @@ async def test_the_sweep_takes_old_uploads_that_nobody_links(
 
 
 def test_what_was_packed_unpacks() -> None:
-    assert content.unpack(content.pack(b"x" * 1000)) == b"x" * 1000
+    assert unpack(pack(b"x" * 1000)) == b"x" * 1000
     with pytest.raises(zlib.error):
-        content.unpack(b"no")
+        unpack(b"no")

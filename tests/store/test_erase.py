@@ -13,6 +13,7 @@ from queue_rows import NOW, OK, Queue, message_row, recipient_row
 
 from postroom.base.clock import HOUR_MS, ManualClock
 from postroom.base.errors import WrongInput
+from postroom.base.packing import pack
 from postroom.base.threads import Threads
 from postroom.base.tokens import TokenKeys
 from postroom.events import record
@@ -31,7 +32,7 @@ from postroom.ledger.rows import (
 from postroom.ledger.webhook_rows import WebhookAttemptRow
 from postroom.mail.address import address_key
 from postroom.outbound.links import pack_targets, unpack_targets
-from postroom.store import content, counters, suppressions
+from postroom.store import counters, suppressions
 from postroom.store.database import Database, StoreLost, Tx, statement
 from postroom.upkeep.erase import Erased, Erasing
 
@@ -68,7 +69,7 @@ class House(Queue):
         event_ids = [self.ids.next() for _ in range(len(rows) * 2 + 1)]
 
         def write(tx: Tx) -> None:
-            packed = content.pack(raw), content.pack(pack_targets(links))
+            packed = pack(raw), pack(pack_targets(links))
             tx.add(ContentRow(1, key, len(raw), None, packed[0], b"plan", packed[1], NOW))
             tx.add(message)
             tx.add(LaneRow(rows[0].lane_id, 1, message.stream, "example.net"))

@@ -4,9 +4,9 @@ import pytest
 from queue_rows import Queue
 
 from postroom.base.clock import ManualClock
+from postroom.base.packing import pack
 from postroom.ledger.rows import ContentChunkRow, ContentRow, HitRow, SandboxCopyRow
 from postroom.store import story
-from postroom.store.content import pack
 from postroom.store.database import Conn, Database, Tx
 
 

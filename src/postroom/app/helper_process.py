@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 from typing import cast
 
+import structlog
 import uvloop
 
 from postroom.app.transports import make_transports, sign_here
@@ -23,10 +24,13 @@ from postroom.base.log import Form, set_up_log
 from postroom.base.tokens import TokenKeys
 from postroom.outbound import helper_frames as frames
 from postroom.outbound.attempt import Attempted, Tools, Work
+from postroom.outbound.compilation import columns_of, compilation_of
 from postroom.outbound.compile import Compiled, from_plan
 from postroom.outbound.journal import Journal
 from postroom.outbound.local import LocalAttempts
 from postroom.outbound.sign import SigningKey, load_key
+
+_log = structlog.get_logger(__name__)
 
 
 class Helper:
@@ -58,6 +62,8 @@ class Helper:
             case frames.DoWork(content=number, work=work):
                 self._running[work.claimed.id] = self._contents[number]
                 self._attempts.start(work, lambda attempted: self._ended(work, attempted))
+            case frames.Compile():
+                self._say(self._compile(frame))
             case frames.GiveContent(number=number, raw=raw, plan=plan):
                 self._contents[number] = from_plan(raw, plan)
             case frames.ForgetContent(number=number):
@@ -82,9 +88,24 @@ class Helper:
 
     def _ended(self, work: Work, attempted: Attempted) -> None:
         self._running.pop(work.claimed.id, None)
+        self._say(frames.Ended(work.claimed.id, attempted))
+
+    def _compile(self, asked: frames.Compile) -> frames.Upward:
+        try:
+            compilation, compiled = compilation_of(asked.raw, asked.options)
+            columns = columns_of(compilation)
+        except Exception as error:
+            _log.exception("a content cannot be compiled")
+            return frames.NotCompiled(asked.number, type(error).__name__)
+        self._contents[asked.number] = compiled
+        packed = compilation.packed
+        raw = None if packed.raw == asked.raw else packed.raw
+        return frames.Compiled(asked.number, compilation.key, raw, packed.plan, compilation.findings, columns)
+
+    def _say(self, value: frames.Upward) -> None:
         # Without an owner nobody listens: the journal tells the next one.
         if not self._writer.transport.is_closing():
-            self._writer.write(frames.frame(frames.Ended(work.claimed.id, attempted)))
+            self._writer.write(frames.frame(value))
 
     async def _compiled(self, work: Work) -> Compiled:
         return self._running[work.claimed.id]

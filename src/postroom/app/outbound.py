@@ -3,7 +3,7 @@
 import asyncio
 import os
 import random
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 
 from postroom.app.delivery import (
     Attempting,
@@ -17,6 +17,8 @@ from postroom.cluster.nodes import read_boot_id
 from postroom.ledger.rows import WorkspaceRow
 from postroom.net.smtp.pool import SmtpPool
 from postroom.outbound.accept import Acceptance
+from postroom.outbound.compilation import Compilation
+from postroom.outbound.compile import CompileOptions
 from postroom.outbound.destinations import Destinations
 from postroom.outbound.helpers import HelperAttempts
 from postroom.outbound.hops import LaneHops
@@ -50,6 +52,7 @@ class Outbound:
         self._pool: SmtpPool | None = None
         self._hops: LaneHops | None = None
         self._attempting: Attempting | None = None
+        self._helpers: HelperAttempts | None = None
         self._processes: HelperProcesses | None = None
         self.worker: Worker | None = None
         self.schedule = RetrySchedule(give_up_after=settings.give_up_days)
@@ -68,6 +71,7 @@ class Outbound:
             slow=services.slow,
             wake=self._wake,
             provider_of=self._destinations.provider_of,
+            compile_aside=self._compile,
             metrics=services.metrics,
         )
         notifications = Notifications(
@@ -98,15 +102,14 @@ class Outbound:
         )
         self._journal = Journal(self._journals, f"owner-{os.getpid()}", self._boot_id)
         local = LocalAttempts(local_tools(services, transports), self._journal, services.clock)
-        helpers = None
         if settings.helpers and self._sends():
             connections = -(-settings.site_connections // settings.helpers)
             processes = self._processes = HelperProcesses(services, self._journals, self._boot_id, connections)
-            helpers = HelperAttempts(
+            self._helpers = HelperAttempts(
                 processes.spawn, settings.helpers, services.contents, KeyMaterials(services), processes.flights_of
             )
-            await helpers.open()
-        self._attempting = Attempting(local, helpers)
+            await self._helpers.open()
+        self._attempting = Attempting(local, self._helpers)
         self._hops = LaneHops(
             await self._lookup(), self._transport_of, services.clock, self._look_again, self._destinations.learn
         )
@@ -196,6 +199,9 @@ class Outbound:
 
     def _delivering(self) -> list[int]:
         return [row.number for row in self._services.nodes.live if "deliver" in row.roles]
+
+    def _compile(self, workspace_id: int, raw: bytes, options: CompileOptions) -> Awaitable[Compilation] | None:
+        return self._helpers.compile(workspace_id, raw, options) if self._helpers is not None else None
 
     def _wake(self, lanes: Iterable[DueLane]) -> None:
         if self.worker is not None:

@@ -7,9 +7,8 @@ the settlement that it tells of).
 """
 
 import asyncio
-import hashlib
-from collections.abc import Callable, Iterable
-from typing import Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Protocol
 
 import msgspec
 
@@ -27,9 +26,9 @@ from postroom.mail.header import split_header
 from postroom.mail.message_id import make_message_id
 from postroom.mail.smtp_reply import SmtpReply
 from postroom.outbound.authored import author_of, kept_fields, message_id_of, subject_of
-from postroom.outbound.compile import CompileOptions, Findings, compile_content
-from postroom.outbound.contents import Contents, PackedContent
-from postroom.outbound.links import pack_targets
+from postroom.outbound.compilation import BIG_BYTES, Compilation, compilation_of
+from postroom.outbound.compile import CompileOptions
+from postroom.outbound.contents import Contents
 from postroom.outbound.messages import Messages
 from postroom.outbound.own_names import Names, return_path_host, tracking_url
 from postroom.outbound.prepared import Prepared
@@ -47,8 +46,6 @@ from postroom.store.database import Database, Tx
 from postroom.store.queue import DueLane, lane_id
 
 _encode = msgspec.json.Encoder().encode
-_BIG_BYTES = 256 * 1024
-_T = TypeVar("_T")
 _LANES_KNOWN = 100_000
 
 MOST_WAITING_BYTES = 50 * (50 << 20)
@@ -58,6 +55,10 @@ _LINE_IS_FULL = SmtpReply(452, "4.3.2", "too many large mails are waiting to be 
 
 OWN_SOURCE = "notify"
 """Source of reports that we write ourselves: they need no proved From."""
+
+
+def _nobody(workspace_id: int, raw: bytes, options: CompileOptions) -> None:
+    """There is no helper: the content is compiled here."""
 
 
 class Senders(Protocol):
@@ -86,11 +87,13 @@ class Acceptance:
         slow: Threads,
         wake: Callable[[Iterable[DueLane]], None],
         provider_of: Callable[[str], str],
+        compile_aside: Callable[[int, bytes, CompileOptions], Awaitable[Compilation] | None] = _nobody,
         metrics: Metrics | None = None,
     ) -> None:
         """`needs_proof` tells of a workspace whether its mail leaves the machine; `wake` tells the worker.
 
-        `provider_of` answers the receiving provider of a recipients' domain.
+        `provider_of` answers the receiving provider of a recipients' domain; `compile_aside`
+        has a helper compile a content of a workspace, and answers None where there is none.
         """
         self._database = database
         self._ids = ids
@@ -104,6 +107,7 @@ class Acceptance:
         self._slow = slow
         self._wake = wake
         self._provider_of = provider_of
+        self._compile_aside = compile_aside
         self._metrics = metrics if metrics is not None else Metrics()
         self._lanes: set[int] = set()
         self._one_large = asyncio.Semaphore(1)
@@ -153,7 +157,7 @@ class Acceptance:
         message = prepared.message
         self._metrics.accepted[message.source] += 1
         self._messages.put(message)
-        self._contents.put(message.workspace_id, message.content_key, prepared.packed)
+        self._contents.put(message.workspace_id, message.content_key, prepared.compilation.packed)
         if len(self._lanes) < _LANES_KNOWN:
             self._lanes.update(lane.id for lane in prepared.lanes)
         self._wake(prepared.due_lanes)
@@ -169,17 +173,16 @@ class Acceptance:
         if not may_leave and submission.source != OWN_SOURCE and self._needs_proof(submission.workspace.id):
             raise Refused(_unproved(domain_of(author), known=domain is not None))
         options = self._options(submission, domain if may_leave else None)
-        key = await self._aside(lambda: content_key(raw, options), len(raw))
-        packed, findings = await self._compiled(submission.workspace.id, key, raw, options)
-        if findings.refused is not None:
-            raise Refused(findings.refused)
-        content = await self._content_row(submission, key, packed, findings)
-        message = self._message(submission, header, author, domain, options, key, packed, findings, may_leave)
+        compilation = await self._compiled(submission.workspace.id, raw, options)
+        if compilation.findings.refused is not None:
+            raise Refused(compilation.findings.refused)
+        content = await self._content_row(submission, compilation)
+        message = self._message(submission, header, author, domain, options, compilation, may_leave)
         recipients = self._recipients(submission, message)
         return Prepared(
             message,
             content,
-            packed,
+            compilation,
             recipients,
             tuple(self._new_lanes(message, recipients)),
             self._ids.next(),
@@ -193,31 +196,26 @@ class Acceptance:
         upload_id = content.upload_id
         return await store_content.load_upload(self._database, upload_id)
 
-    async def _compiled(
-        self, workspace_id: int, key: bytes, raw: bytes, options: CompileOptions
-    ) -> tuple[PackedContent, Findings]:
-        compiled, findings = await self._aside(lambda: compile_content(raw, options), len(raw))
-        return PackedContent(compiled.raw, compiled.to_plan()), findings
+    async def _compiled(self, workspace_id: int, raw: bytes, options: CompileOptions) -> Compilation:
+        if len(raw) > BIG_BYTES:
+            return await self._slow.run(lambda: compilation_of(raw, options)[0])
+        aside = self._compile_aside(workspace_id, raw, options)
+        return compilation_of(raw, options)[0] if aside is None else await aside
 
-    async def _aside(self, function: Callable[[], _T], size_bytes: int) -> _T:
-        """Return what `function` returns, on another thread where the content is so large that it takes long."""
-        return function() if size_bytes <= _BIG_BYTES else await self._slow.run(function)
-
-    async def _content_row(
-        self, submission: Submission, key: bytes, packed: PackedContent, findings: Findings
-    ) -> ContentRow:
+    async def _content_row(self, submission: Submission, compilation: Compilation) -> ContentRow:
+        packed = compilation.packed
         upload_id = submission.content.upload_id if isinstance(submission.content, StagedContent) else None
         if upload_id is not None and len(packed.raw) != submission.content.size_bytes:  # type: ignore[union-attr]
             # Compiling took something out (Bcc behind a broken header): what is kept is what is sent.
             upload_id = await store_content.store_upload(self._database, self._ids.next(), packed.raw, self._clock)
         return ContentRow(
             submission.workspace.id,
-            key,
+            compilation.key,
             len(packed.raw),
             upload_id,
             None,
             packed.plan,
-            pack_targets(findings.links),
+            b"",
             self._clock.now_ms(),
         )
 
@@ -237,9 +235,7 @@ class Acceptance:
         author: str,
         domain: DomainRow | None,
         options: CompileOptions,
-        key: bytes,
-        packed: PackedContent,
-        findings: Findings,
+        compilation: Compilation,
         may_leave: bool,
     ) -> MessageRow:
         envelope = submission.envelope
@@ -248,7 +244,7 @@ class Acceptance:
         return MessageRow(
             id=message_id,
             workspace_id=submission.workspace.id,
-            content_key=key,
+            content_key=compilation.key,
             kind="personal" if submission.personal else "shared",
             stream=submission.stream.value,
             source=submission.source,
@@ -268,10 +264,10 @@ class Acceptance:
             smtputf8=int(envelope.smtputf8),
             ret=envelope.ret or "",
             envid=envelope.envid or "",
-            size_bytes=len(packed.raw),
+            size_bytes=len(compilation.packed.raw),
             send_at_ms=submission.send_at_ms,
             created_ms=self._clock.now_ms(),
-            unsubscribe=kept_fields(findings),
+            unsubscribe=kept_fields(compilation.findings),
         )
 
     def _recipients(self, submission: Submission, message: MessageRow) -> tuple[RecipientRow, ...]:
@@ -300,19 +296,6 @@ class Acceptance:
         # A lane stays once it is made, so each is written once a process.
         wanted = {row.lane_id: row.domain for row in recipients if row.lane_id not in self._lanes}
         return [LaneRow(lane, message.workspace_id, message.stream, domain) for lane, domain in wanted.items()]
-
-
-def content_key(raw: bytes, options: CompileOptions) -> bytes:
-    """Return the key under which a content is stored once a workspace."""
-    digest = hashlib.sha256(options.to_bytes())
-    if len(raw) > _BIG_BYTES:
-        digest.update(raw)
-    else:
-        # From 2,048 bytes on hashlib lets the interpreter go, and getting it back takes longer than the hash.
-        view = memoryview(raw)
-        for start in range(0, len(raw), 2047):
-            digest.update(view[start : start + 2047])
-    return digest.digest()[:16]
 
 
 def _check(submission: Submission, now_ms: int) -> None:

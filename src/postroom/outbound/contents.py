@@ -6,10 +6,10 @@ again for each try rather than kept.
 """
 
 from collections import OrderedDict
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from postroom.outbound.attempt import ContentGone
+from postroom.outbound.compilation import PackedContent
 from postroom.outbound.compile import Compiled, from_plan
 from postroom.store import content
 from postroom.store.database import Database
@@ -19,14 +19,6 @@ _COMPILED_BYTES = 8 << 20
 _KEPT_ONE = 4 << 20
 _OVERHEAD_BYTES = 1024
 """Of an entry beside its bytes: thousands of small contents weigh more than their text."""
-
-
-@dataclass(frozen=True, slots=True)
-class PackedContent:
-    """A content as it is stored."""
-
-    raw: bytes
-    plan: bytes
 
 
 _Key = tuple[int, bytes]

@@ -3,7 +3,8 @@
 Each frame is four bytes of length (big endian) and msgpack. The owner says
 Hello once, gives contents and keys before the first work that needs them, and
 takes a content back when it forgets it: so both know at any time what the
-helper has. Every DoWork is answered by one Ended, in any order.
+helper has. Every DoWork is answered by one Ended and every Compile by one Compiled
+or NotCompiled, in any order.
 """
 
 import asyncio
@@ -12,6 +13,9 @@ from typing import TypeVar
 import msgspec
 
 from postroom.outbound.attempt import Attempted, Work
+from postroom.outbound.compilation import Columns
+from postroom.outbound.compile import CompileOptions, Findings
+from postroom.outbound.submission import Track
 
 _LENGTH_BYTES = 4
 
@@ -49,6 +53,23 @@ class ForgetContent(msgspec.Struct, frozen=True, tag=True):
     number: int
 
 
+class Compile(msgspec.Struct, frozen=True, tag=True):
+    """Compile a content, and keep it under a number until ForgetContent."""
+
+    number: int
+    raw: bytes
+    tracking_url: str
+    track: int
+    is_bulk: bool
+    is_personal: bool
+    is_report: bool
+
+    @property
+    def options(self) -> CompileOptions:
+        """What the content's copies depend on beside its bytes."""
+        return CompileOptions(self.tracking_url, Track(self.track), self.is_bulk, self.is_personal, self.is_report)
+
+
 class DoWork(msgspec.Struct, frozen=True, tag=True):
     """Try one recipient."""
 
@@ -82,16 +103,36 @@ class Ended(msgspec.Struct, frozen=True, tag=True):
     attempted: Attempted
 
 
-Downward = Hello | GiveKeys | GiveContent | ForgetContent | DoWork | Renewed | Settled | Drain
+class Compiled(msgspec.Struct, frozen=True, tag=True):
+    """A content that was compiled."""
+
+    number: int
+    key: bytes
+    raw: bytes | None
+    """None: as it was given."""
+    plan: bytes
+    findings: Findings
+    columns: Columns
+
+
+class NotCompiled(msgspec.Struct, frozen=True, tag=True):
+    """Compiling failed on our side."""
+
+    number: int
+    why: str
+
+
+Upward = Ended | Compiled | NotCompiled
+Downward = Hello | GiveKeys | GiveContent | Compile | ForgetContent | DoWork | Renewed | Settled | Drain
 
 _encode = msgspec.msgpack.Encoder().encode
 _downward = msgspec.msgpack.Decoder(Downward)
-_upward = msgspec.msgpack.Decoder(Ended)
+_upward = msgspec.msgpack.Decoder(Upward)
 
 _T = TypeVar("_T")
 
 
-def frame(value: Downward | Ended) -> bytes:
+def frame(value: Downward | Upward) -> bytes:
     """Return a value as it goes over the socketpair."""
     body = _encode(value)
     return len(body).to_bytes(_LENGTH_BYTES, "big") + body
@@ -102,7 +143,7 @@ async def read_downward(reader: asyncio.StreamReader) -> Downward | None:
     return await _read(reader, _downward)
 
 
-async def read_upward(reader: asyncio.StreamReader) -> Ended | None:
+async def read_upward(reader: asyncio.StreamReader) -> Upward | None:
     """Return the helper's next frame, or None once the helper is gone."""
     return await _read(reader, _upward)
 

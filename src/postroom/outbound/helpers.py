@@ -1,4 +1,4 @@
-"""The owner's end of its helper processes: attempts are handed out, outcomes come back.
+"""The owner's end of its helper processes: contents are compiled there and attempts made; what came of it comes back.
 
 A helper has what an attempt needs as values: contents and keys are given to it
 before the first work that names them. Which contents it holds is decided here,
@@ -23,7 +23,9 @@ from postroom.ledger.outcomes import Outcome, OutcomeKind
 from postroom.mail.smtp_reply import SmtpReply
 from postroom.outbound import helper_frames as frames
 from postroom.outbound.attempt import Attempted, ContentGone, Work
-from postroom.outbound.contents import Contents, PackedContent
+from postroom.outbound.compilation import Compilation, PackedContent
+from postroom.outbound.compile import CompileOptions
+from postroom.outbound.contents import Contents
 from postroom.outbound.journal import Flights
 from postroom.outbound.local import GONE, REPLY_SECONDS
 from postroom.outbound.recover import NOT_BEGUN, outcome_after_crash
@@ -31,6 +33,8 @@ from postroom.outbound.recover import NOT_BEGUN, outcome_after_crash
 _log = structlog.get_logger(__name__)
 
 _CONTENT_BYTES = 4 << 20
+_AHEAD = 4
+"""How many attempts more a helper may run than another when it has the content already."""
 _GRACE_SECONDS = 5.0
 _RESPAWN_SECONDS = 1.0
 _DEATHS = 3
@@ -66,11 +70,19 @@ class _Helper:
     content_bytes: int = 0
     domains: set[int] = field(default_factory=set)
     running: dict[int, tuple[Work, Callable[[Attempted], None]]] = field(default_factory=dict)
+    compiling: dict[int, "_Compiling"] = field(default_factory=dict)
     idle: asyncio.Event = field(default_factory=asyncio.Event)
 
 
+@dataclass(slots=True, eq=False)
+class _Compiling:
+    workspace_id: int
+    raw: bytes
+    done: asyncio.Future[Compilation]
+
+
 class HelperAttempts:
-    """Hands attempts to the helper with the fewest running."""
+    """Hands work to the helper with the least of it; attempts rather to the one that has the content."""
 
     def __init__(
         self,
@@ -105,7 +117,7 @@ class HelperAttempts:
     def start(self, work: Work, done: Callable[[Attempted], None]) -> None:
         """Try one recipient in a helper; `done` is called once, whatever happens."""
         content = self._contents.packed(work.message.workspace_id, work.message.content_key)
-        helper = min(self._helpers, key=lambda one: len(one.running), default=None)
+        helper = self._helper_for(work)
         domain_id = work.message.domain_id
         if helper and content and not self._stopping and (domain_id is None or domain_id in helper.domains):
             self._hand(helper, work, content, done)
@@ -114,6 +126,31 @@ class HelperAttempts:
             task = self._fetching.start(self._fetch_and_hand(work, done, handed), str(work.claimed.id))
             # Not in the task: one that a stop cancels before its first step never runs.
             task.add_done_callback(lambda task: _not_handed(task, handed, done))
+
+    def compile(self, workspace_id: int, raw: bytes, options: CompileOptions) -> Awaitable[Compilation] | None:
+        """Compile a content in a helper, which then has it for its attempts; None: there is no helper now.
+
+        Raises TryLater where the helper dies meanwhile: compiling it here instead could end the owner too.
+        """
+        helper = min(self._helpers, key=_load, default=None)
+        if helper is None or self._stopping:
+            return None
+        self._numbers += 1
+        done = asyncio.get_running_loop().create_future()
+        helper.compiling[self._numbers] = _Compiling(workspace_id, raw, done)
+        self._say(
+            helper,
+            frames.Compile(
+                self._numbers,
+                raw,
+                options.tracking_url,
+                options.track.value,
+                options.is_bulk,
+                options.is_personal,
+                options.is_report,
+            ),
+        )
+        return done
 
     def renewed(self, keys: Sequence[tuple[int, int]], lease_ms: int) -> None:
         """Tell all helpers about longer leases."""
@@ -175,10 +212,10 @@ class HelperAttempts:
             return
         # None is there for the moment in which a dead one is replaced.
         await self._there.wait()
-        if self._stopping:
+        helper = self._helper_for(work)
+        if self._stopping or helper is None:
             return
         # From here on nothing waits: the helper that is chosen cannot die in between.
-        helper = min(self._helpers, key=lambda one: len(one.running))
         if domain_id is not None and domain_id not in helper.domains:
             self._say(helper, frames.GiveKeys(domain_id, keys))
             helper.domains.add(domain_id)
@@ -204,14 +241,21 @@ class HelperAttempts:
             return known[0]
         self._numbers += 1
         self._say(helper, frames.GiveContent(self._numbers, content.raw, content.plan))
-        helper.contents[key] = (self._numbers, len(content.raw))
-        helper.content_bytes += len(content.raw)
+        self._has_content(helper, key, self._numbers, len(content.raw))
+        return self._numbers
+
+    def _has_content(self, helper: _Helper, key: tuple[int, bytes], number: int, size: int) -> None:
+        helper.contents[key] = (number, size)
+        helper.content_bytes += size
         # A content may be forgotten as soon as its work was said: the helper holds on to it while it tries.
         while helper.content_bytes > _CONTENT_BYTES and len(helper.contents) > 1:
             _, (number, size) = helper.contents.popitem(last=False)
             helper.content_bytes -= size
             self._say(helper, frames.ForgetContent(number))
-        return self._numbers
+
+    def _helper_for(self, work: Work) -> _Helper | None:
+        key = (work.message.workspace_id, work.message.content_key)
+        return min(self._helpers, key=lambda one: _load(one) - (_AHEAD if key in one.contents else 0), default=None)
 
     def _say(self, helper: _Helper, value: frames.Downward) -> None:
         # Never waits: what is in flight is bounded by the sites' slots, and so is what stands in this buffer.
@@ -227,6 +271,10 @@ class HelperAttempts:
         if not self._helpers and not self._stopping:
             self._there.clear()
         helper.link.writer.close()
+        for asked in helper.compiling.values():
+            if not asked.done.done():
+                asked.done.set_exception(TryLater("the process that compiled this content ended"))
+        helper.compiling.clear()
         code = await helper.link.wait()
         if not self._stopping or helper.running:
             _log.error("a helper process ended", exit_code=code, running=len(helper.running))
@@ -243,13 +291,35 @@ class HelperAttempts:
                 _log.error("a helper process cannot be started", reason=str(error))
 
     async def _hear(self, helper: _Helper) -> None:
-        while (ended := await frames.read_upward(helper.link.reader)) is not None:
-            running = helper.running.pop(ended.recipient_id, None)
-            if not helper.running:
-                helper.idle.set()
-            if running is not None:
-                self._deaths.pop(ended.recipient_id, None)
-                running[1](ended.attempted)
+        while (said := await frames.read_upward(helper.link.reader)) is not None:
+            match said:
+                case frames.Ended():
+                    self._ended(helper, said)
+                case frames.Compiled(number=number):
+                    self._compiled(helper, helper.compiling.pop(number), said)
+                case frames.NotCompiled(number=number, why=why):
+                    asked = helper.compiling.pop(number)
+                    if not asked.done.done():
+                        asked.done.set_exception(RuntimeError(f"a helper could not compile a content: {why}"))
+
+    def _ended(self, helper: _Helper, ended: frames.Ended) -> None:
+        running = helper.running.pop(ended.recipient_id, None)
+        if not helper.running:
+            helper.idle.set()
+        if running is not None:
+            self._deaths.pop(ended.recipient_id, None)
+            running[1](ended.attempted)
+
+    def _compiled(self, helper: _Helper, asked: _Compiling, said: frames.Compiled) -> None:
+        raw = asked.raw if said.raw is None else said.raw
+        key = (asked.workspace_id, said.key)
+        if key in helper.contents:
+            self._say(helper, frames.ForgetContent(said.number))
+        else:
+            self._has_content(helper, key, said.number, len(raw))
+        if not asked.done.done():
+            packed = PackedContent(raw, said.plan)
+            asked.done.set_result(Compilation(said.key, packed, said.findings, said.columns))
 
     async def _settle_dead(self, helper: _Helper) -> None:
         flights = await self._flights_of(helper.link.journal_name)
@@ -265,6 +335,10 @@ class HelperAttempts:
         if len(self._deaths) > _DEATHS_KEPT:
             self._deaths.popitem(last=False)
         return deaths >= _DEATHS
+
+
+def _load(helper: _Helper) -> int:
+    return len(helper.running) + len(helper.compiling)
 
 
 def _not_handed(task: asyncio.Task[None], handed: list[Attempted | None], done: Callable[[Attempted], None]) -> None:

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from postroom.events import record
 from postroom.ledger.rows import ContentRow, LaneRow, MessageRow, RecipientRow
 from postroom.ledger.states import RecipientState
-from postroom.outbound.contents import PackedContent
+from postroom.outbound.compilation import Compilation, columns_of
 from postroom.outbound.submission import Accepted, AcceptedRecipient
-from postroom.store import content as store_content
 from postroom.store import messages as store_messages
 from postroom.store.database import Tx
 from postroom.store.queue import DueLane
@@ -24,8 +23,8 @@ class Prepared:
 
     message: MessageRow
     content: ContentRow
-    """The body is missing and the links are as they are: `write` compresses both."""
-    packed: PackedContent
+    """Body and links are missing: `write` takes them from the compilation."""
+    compilation: Compilation
     recipients: tuple[RecipientRow, ...]
     lanes: tuple[LaneRow, ...]
     event_id: int
@@ -44,7 +43,7 @@ class Prepared:
     @property
     def written_bytes(self) -> int:
         """About how much `write` writes; the pieces of a large content are stored already."""
-        return 0 if self.content.upload_id is not None else len(self.packed.raw)
+        return 0 if self.content.upload_id is not None else self.content.size_bytes
 
     def write(self, tx: Tx) -> Accepted:
         """Store everything; recipients whose address is suppressed are stored as suppressed."""
@@ -68,11 +67,11 @@ class Prepared:
         return Accepted(message.id, tuple(accepted))
 
     def _stored_content(self) -> ContentRow:
-        # Compressed here, on the store's thread: each call lets the interpreter go, and on the
-        # loop's thread that means waiting for it in the middle of every mail.
+        # What no helper has compressed is compressed here, on the store's thread: each call lets the
+        # interpreter go, and on the loop's thread that means waiting for it in the middle of every mail.
         row = self.content
-        body = store_content.pack(self.packed.raw) if row.upload_id is None else None
-        return row._replace(body=body, links=store_content.pack(row.links))
+        columns = columns_of(self.compilation)
+        return row._replace(body=columns.body if row.upload_id is None else None, links=columns.links)
 
 
 def _suppressed(row: RecipientRow, why: tuple[str, str], now_ms: int) -> RecipientRow:

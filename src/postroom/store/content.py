@@ -6,18 +6,16 @@ accept links them by `ContentRow.upload_id`, and what nobody links is swept.
 """
 
 import io
-import zlib
 from collections.abc import AsyncIterator
 from typing import NamedTuple
 
 from postroom.base.clock import Clock
 from postroom.base.ids import IdSource, first_id_at
+from postroom.base.packing import unpack
 from postroom.ledger.rows import ContentChunkRow, ContentRow
 from postroom.store.database import Conn, Database, Tx, statement
 
 CHUNK_BYTES = 256 * 1024
-
-_SMALL_WINDOW_BYTES = 8 * 1024
 
 _CHUNKS_AT_ONCE = 16
 """4 MB: one read or one delete of a large content."""
@@ -49,20 +47,6 @@ class Stored(NamedTuple):
 
     raw: bytes
     plan: bytes
-
-
-def pack(raw: bytes) -> bytes:
-    """Return bytes as the columns `content.body` and `content.links` hold them."""
-    # Level 1: half the time of level 6 for a tenth more bytes. A window and tables that fit
-    # a small content: making those of 32 kB takes longer than compressing it.
-    window, tables = (13, 5) if len(raw) <= _SMALL_WINDOW_BYTES else (zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL)
-    packing = zlib.compressobj(1, zlib.DEFLATED, window, tables)
-    return packing.compress(raw) + packing.flush()
-
-
-def unpack(packed: bytes) -> bytes:
-    """Return what `pack` was given. Raises zlib.error for anything else."""
-    return zlib.decompress(packed)
 
 
 def load_content(conn: Conn, workspace_id: int, key: bytes) -> ContentRow | None:

@@ -20,6 +20,7 @@ import msgspec
 from postroom.base.clock import Clock
 from postroom.base.errors import WrongInput
 from postroom.base.ids import IdSource, show_id
+from postroom.base.packing import pack, unpack
 from postroom.base.threads import Threads
 from postroom.base.tokens import TokenKeys
 from postroom.events.moves import Move, move_selected
@@ -187,7 +188,7 @@ class Erasing:
             shared |= await self._database.read(partial(erase.shared_among, message_ids=ids, address_key=mention.key))
         for message_id, key in own_keys.items():
             if message_id not in shared and set(found.users[key]) <= found.own_messages:
-                found.naming[key] = content.pack(pack_targets(()))
+                found.naming[key] = pack(pack_targets(()))
 
     # Erasing
 
@@ -345,7 +346,7 @@ def _naming(page: list[erase.StoredContent], mention: Mention) -> list[tuple[byt
 
 def _unpacked(body: bytes) -> bytes:
     try:
-        return content.unpack(body)
+        return unpack(body)
     except zlib.error:
         # Damaged, so nobody can read it; what is in clear in it is found all the same.
         return body
@@ -355,9 +356,9 @@ def _kept_links(links: bytes, mention: Mention) -> bytes:
     """Return a link table without the targets that name the address; the others keep their positions."""
     if not links:
         return links
-    targets = unpack_targets(content.unpack(links))
+    targets = unpack_targets(unpack(links))
     kept = tuple("" if mention.in_mail(target.encode()) else target for target in targets)
-    return links if kept == targets else content.pack(pack_targets(kept))
+    return links if kept == targets else pack(pack_targets(kept))
 
 
 def _trimmed(detail: str) -> str:

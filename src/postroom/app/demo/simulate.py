@@ -134,7 +134,7 @@ class Simulation:
         async def send() -> None:
             prepared = await self._acceptance.prepare(self._submission(letter))
             message = prepared.message
-            self._parts.contents.put(message.workspace_id, message.content_key, prepared.packed)
+            self._parts.contents.put(message.workspace_id, message.content_key, prepared.compilation.packed)
             held = [row.id for row in prepared.recipients[:hold]]
             event_ids = [self._ids.next() for _ in held]
             now = self._clock.now_ms()
