@@ -15,13 +15,14 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from postroom.base.clock import DAY_MS, HOUR_MS
 from postroom.ledger.webhook_rows import WebhookEndpointRow
+from postroom.net.webhook_request import retry_after_ms
+from postroom.net.webhook_signature import new_secret, signed_header
 from postroom.store.webhook_facts import ToldEvent
 from postroom.store.webhook_outbox import Waiting
 from postroom.webhooks import retry
 from postroom.webhooks.endpoints import asked_of
 from postroom.webhooks.payload import batch_body, event_body, request_id
 from postroom.webhooks.runner import _within_size
-from postroom.webhooks.signature import new_secret, signed_header
 
 VECTOR = {
     # From the test suites of the specification's own libraries.
@@ -128,12 +129,12 @@ def test_a_failing_endpoint_is_asked_once_a_minute_at_least() -> None:
     ],
 )  # fmt: skip
 def test_retry_after_is_read_within_bounds(value: str, ms: int | None) -> None:
-    assert retry.retry_after_ms(value, NOW_MS) == ms
+    assert retry_after_ms(value, NOW_MS) == ms
 
 
 @given(st.text(max_size=120) | st.binary(max_size=60).map(lambda data: data.decode("latin-1")))
 def test_any_retry_after_has_an_answer(value: str) -> None:
-    pause = retry.retry_after_ms(value, NOW_MS)
+    pause = retry_after_ms(value, NOW_MS)
     assert pause is None or 0 <= pause <= HOUR_MS
 
 
@@ -141,8 +142,8 @@ def test_any_retry_after_has_an_answer(value: str) -> None:
 def test_every_http_date_is_understood(at: datetime) -> None:
     told = format_datetime(at.replace(tzinfo=UTC), usegmt=True)
     wait = int(at.replace(tzinfo=UTC, microsecond=0).timestamp() * 1000) - NOW_MS
-    assert retry.retry_after_ms(told, NOW_MS) == min(max(wait, 0), HOUR_MS)
-    assert timedelta(0) <= timedelta(milliseconds=retry.retry_after_ms(told, NOW_MS) or 0)
+    assert retry_after_ms(told, NOW_MS) == min(max(wait, 0), HOUR_MS)
+    assert timedelta(0) <= timedelta(milliseconds=retry_after_ms(told, NOW_MS) or 0)
 
 
 def test_an_endpoint_is_read_as_it_was_asked_for() -> None:

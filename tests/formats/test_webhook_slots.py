@@ -4,7 +4,7 @@ import asyncio
 
 from webhook_world import until
 
-from postroom.webhooks.slots import Slots
+from postroom.net.slots import Slots
 
 
 async def test_a_request_that_lasts_gives_its_place_back_and_counts_as_late() -> None:

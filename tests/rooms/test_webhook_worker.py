@@ -19,6 +19,7 @@ from postroom.base.ids import show_id
 from postroom.ledger.event_kinds import EventKind
 from postroom.net.dns import Resolver
 from postroom.net.http_client import HttpLimits
+from postroom.net.webhook_request import LONGEST_RETRY_AFTER_MS
 from postroom.store import webhook_outbox as outbox
 from postroom.store.database import Database, open_database
 from postroom.webhooks import retry
@@ -373,7 +374,7 @@ async def test_410_disables_an_endpoint_and_nothing_more_is_kept_for_it(world: W
     assert await world.database.read(lambda conn: outbox.without_listener(conn, 5)) == [endpoint_id]
 
 
-@pytest.mark.parametrize(("asked", "waited_ms"), [("120", 120_000), ("999999999", retry.LONGEST_RETRY_AFTER_MS)])
+@pytest.mark.parametrize(("asked", "waited_ms"), [("120", 120_000), ("999999999", LONGEST_RETRY_AFTER_MS)])
 async def test_a_receiver_that_asks_for_time_gets_it_within_bounds(world: World, asked: str, waited_ms: int) -> None:
     await world.endpoint()
     world.receiver.behave("/", answer(429, retry_after=asked))

@@ -111,6 +111,20 @@ def refused_literal(url: httpx2.URL, allow_private: tuple[Network, ...]) -> bool
     return _is_address(url.host) and not allowed(url.host, allow_private)
 
 
+def url_problem(text: str, allow_private: tuple[Network, ...]) -> str | None:
+    """Return in words why an address cannot be a webhook's, or None. A name is looked up when it is dialled."""
+    try:
+        url = read_url(text)
+    except ValueError as error:
+        return str(error)
+    if refused_literal(url, allow_private):
+        return (
+            f"{url.host} is inside a network that may not be dialled: "
+            "use a public address, or have the operator open the network with POSTROOM_ALLOW_PRIVATE"
+        )
+    return None
+
+
 class GuardedBackend(httpcore2.AsyncNetworkBackend):
     """Opens connections to checked addresses only."""
 

@@ -13,14 +13,15 @@ from postroom.ledger.event_kinds import EventKind
 from postroom.ledger.states import Stream
 from postroom.ledger.webhook_rows import EndpointState, WebhookAttemptRow, WebhookEndpointRow, WebhookProgressRow
 from postroom.net.address_guard import Network
-from postroom.net.http_client import HttpClient, read_url, refused_literal
+from postroom.net.http_client import HttpClient, url_problem
+from postroom.net.webhook_request import send
+from postroom.net.webhook_signature import new_secret
 from postroom.store import webhook_facts, webhooks
 from postroom.store import webhook_outbox as outbox
 from postroom.store.database import Database, Tx
 from postroom.store.webhooks import EndpointHealth
 from postroom.webhooks.payload import batch_body, event_body, test_event_body
-from postroom.webhooks.request import attempt_row, compose, open_secrets, send
-from postroom.webhooks.signature import new_secret
+from postroom.webhooks.request import attempt_row, compose, open_secrets
 
 MOST_ENDPOINTS = 10
 """Of a workspace: each event is written once for every endpoint that asks for it."""
@@ -104,16 +105,7 @@ class Webhooks:
 
     def url_problem(self, url: str) -> str | None:
         """Return in words why an address cannot be an endpoint's, or None. A name is looked up when it is dialled."""
-        try:
-            parsed = read_url(url)
-        except ValueError as error:
-            return str(error)
-        if refused_literal(parsed, self._allow_private):
-            return (
-                f"{parsed.host} is inside a network that may not be dialled: "
-                "use a public address, or have the operator open the network with POSTROOM_ALLOW_PRIVATE"
-            )
-        return None
+        return url_problem(url, self._allow_private)
 
     # Reading
 
@@ -278,7 +270,7 @@ class Webhooks:
         if is_batch:
             body = batch_body([body])
         request = compose(secrets, show_id("evt", event_id), [event_id], body, now_ms, is_batch=is_batch, is_test=True)
-        reply = await send(self._client, self._clock, row.url, request)
+        reply = await send(self._client, self._clock, row.url, request.header, request.body)
         attempt = attempt_row(self._ids.next(), row, request, reply, "" if reply.is_success else reply.in_words())
         attempt = attempt._replace(at_ms=now_ms)
 

@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from postroom.base.spans import in_words, time_in_words
 from postroom.ledger.webhook_rows import EndpointState, WebhookAttemptRow
+from postroom.net.webhook_request import Reply
 from postroom.store import webhook_outbox as outbox
 from postroom.store import webhooks
 from postroom.store.database import Tx
 from postroom.store.webhook_outbox import Failing, Waiting
 from postroom.webhooks import retry
-from postroom.webhooks.request import GONE, Reply
+from postroom.webhooks.request import GONE
 
 _HASTENED = 500
 """Events that wait for a later try and are due at once with a success, when a receiver is back."""
@@ -85,7 +87,7 @@ def _state_after(failing: Failing, reply: Reply, now_ms: int) -> tuple[EndpointS
     if reply.status == GONE:
         return EndpointState.DISABLED, "The receiver answered 410 Gone."
     if now_ms - failing.failing_since_ms >= retry.GIVE_UP_MS:
-        since = retry.time_in_words(failing.failing_since_ms)
+        since = time_in_words(failing.failing_since_ms)
         return EndpointState.PAUSED, f"No request succeeded since {since}; the last one: {reply.in_words()}."
     return EndpointState.ACTIVE, ""
 
@@ -98,7 +100,7 @@ def _told(error: str, state: EndpointState, given_up: Sequence[Waiting], later: 
     words = [error]
     if given_up:
         count = len(given_up)
-        words.append(f"{count} event{'' if count == 1 else 's'} given up after {retry.in_words(retry.GIVE_UP_MS)}")
+        words.append(f"{count} event{'' if count == 1 else 's'} given up after {in_words(retry.GIVE_UP_MS)}")
     if later:
-        words.append(f"tried again in {retry.in_words(later[0].due_ms - now_ms)}")
+        words.append(f"tried again in {in_words(later[0].due_ms - now_ms)}")
     return "; ".join(words)

@@ -21,6 +21,8 @@ from postroom.base.nursery import Nursery
 from postroom.base.secrets import CannotOpen, Sealer
 from postroom.ledger.webhook_rows import EndpointState, WebhookEndpointRow, WebhookProgressRow
 from postroom.net.http_client import HttpClient
+from postroom.net.slots import Slots
+from postroom.net.webhook_request import Reply, send
 from postroom.store import webhook_facts
 from postroom.store import webhook_outbox as outbox
 from postroom.store.database import Conn, Database, Tx
@@ -29,8 +31,7 @@ from postroom.store.webhook_outbox import Due, Waiting
 from postroom.webhooks import retry
 from postroom.webhooks.outcome import settle_failed, settle_told
 from postroom.webhooks.payload import MOST_BODY_BYTES, batch_body, event_body, request_id
-from postroom.webhooks.request import Reply, Request, attempt_row, compose, open_secrets, send
-from postroom.webhooks.slots import Slots
+from postroom.webhooks.request import Request, attempt_row, compose, open_secrets
 
 _log = structlog.get_logger(__name__)
 _T = TypeVar("_T")
@@ -290,7 +291,7 @@ class Runner:
             request = Request(name, tuple(event_ids), (), body, is_batch)
             return request, Reply(now_ms, 0, None, str(error), {}, "", None)
         request = compose(secrets, name, event_ids, body, now_ms, is_batch=is_batch)
-        return request, await send(tools.client, tools.clock, endpoint.url, request)
+        return request, await send(tools.client, tools.clock, endpoint.url, request.header, request.body)
 
     async def _settle(self, endpoint: WebhookEndpointRow, rows: list[Waiting], request: Request, reply: Reply) -> bool:
         tools = self._tools

@@ -20,10 +20,10 @@ from postroom.base.ids import IdSource
 from postroom.base.nursery import Nursery
 from postroom.base.secrets import Sealer
 from postroom.net.http_client import HttpClient
+from postroom.net.slots import Slots
 from postroom.store import webhook_outbox as outbox
 from postroom.store.database import Database
 from postroom.webhooks.runner import Runner, Tools
-from postroom.webhooks.slots import Slots
 
 _log = structlog.get_logger(__name__)
 
