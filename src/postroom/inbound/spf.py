@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Protocol, TypeVar
 
+from postroom.mail.address import domain_key
 from postroom.mail.authentication import Result, SpfVerdict
 from postroom.mail.spf_record import (
     Directive,
@@ -76,15 +77,15 @@ async def check_spf(
     is_helo = not reverse_path
     if is_helo:
         local_part, domain = "postmaster", helo
-    domain = domain.removesuffix(".").lower()
+    domain = domain_key(domain)
+    if not _is_domain(domain):
+        return SpfVerdict(Result.NONE, "", is_helo, "there is no domain to ask")
     try:
         client = ip_address(peer_address.partition("%")[0])
     except ValueError:
         return SpfVerdict(Result.NONE, domain, is_helo, "the client has no address")
     if isinstance(client, IPv6Address) and client.ipv4_mapped:
         client = client.ipv4_mapped
-    if not _is_domain(domain):
-        return SpfVerdict(Result.NONE, domain[:253], is_helo, "there is no domain to ask")
     check = _Check(dns, client, local_part or "postmaster", domain, helo, receiver, now)
     try:
         found = await check.host(domain)

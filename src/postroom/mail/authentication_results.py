@@ -1,0 +1,134 @@
+"""The Authentication-Results field: write ours, read those of servers we trust (RFC 8601 2).
+
+What is written comes in part from strangers (HELO, domains of signatures), so
+every value is quoted where it is no plain word. Reading is tolerant: what cannot
+be understood is passed over.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from postroom.mail.authentication import DkimVerdict, Result, Verdicts
+from postroom.mail.header import field_body, field_name
+
+_FIELD_NAME = b"authentication-results"
+_WORD = re.compile(r"[A-Za-z0-9._+!#$&*~^{}|%-]+(?:@[A-Za-z0-9._-]+)?")
+_UNPRINTABLE = re.compile(r"[^ -~]")
+_LONGEST_VALUE = 255
+_MOST_OCTETS = 16_384
+"""Of a field that is read; what stands behind is not ours to understand."""
+_LEXEME = re.compile(r'"((?:[^"\\]|\\.)*)"?|([;=/()])|(\\.)|[ \t\r\n]+|([^";=/()\\ \t\r\n]+)', re.DOTALL)
+_QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class MethodResult:
+    """One result of a field: `dkim=pass header.d=example.com`."""
+
+    method: str
+    """Lower case: `spf`, `dkim`, `dmarc`, `arc`, …"""
+    result: str
+    """Lower case."""
+    properties: Mapping[str, str]
+    """By `ptype.property`, lower case; `reason` stands among them."""
+
+
+def field(verdicts: Verdicts, authserv_id: str) -> bytes:
+    """Return the whole field with its CRLF. `authserv_id` is our host name, lower-case A-labels."""
+    return b"Authentication-Results: " + field_text(verdicts, authserv_id) + b"\r\n"
+
+
+def field_text(verdicts: Verdicts, authserv_id: str) -> bytes:
+    """Return the body of the field, folded, without a line end: what ARC-Authentication-Results repeats."""
+    return ";\r\n ".join((authserv_id, *_results(verdicts))).encode("ascii", "replace")
+
+
+def authserv_id_of(raw_field: bytes) -> str:
+    """Return in lower case who wrote an Authentication-Results field; empty where that cannot be read."""
+    return next((word.lower() for kind, word in _lexemes(raw_field) if kind == "word"), "")
+
+
+def read_results(header: Iterable[bytes], authserv_id: str) -> tuple[MethodResult, ...]:
+    """Return the results that a server we trust wrote, from the top of the header down.
+
+    Whoever trusts a server has made sure that nobody else can write in its name (RFC 8601 5).
+    """
+    found: list[MethodResult] = []
+    for raw_field in header:
+        if field_name(raw_field) == _FIELD_NAME and authserv_id_of(raw_field) == authserv_id.lower():
+            found += _read(raw_field)
+    return tuple(found)
+
+
+def _results(verdicts: Verdicts) -> Iterator[str]:
+    spf = verdicts.spf
+    identity = "helo" if spf.is_helo else "mailfrom"
+    yield f"spf={spf.result}{_reason(spf.reason)}" + (f" smtp.{identity}={_value(spf.domain)}" if spf.domain else "")
+    for dkim in verdicts.dkim or (DkimVerdict(Result.NONE),):
+        named = (("d", dkim.domain), ("s", dkim.selector), ("a", dkim.algorithm), ("b", dkim.signature))
+        properties = "".join(f" header.{name}={_value(value)}" for name, value in named if value)
+        yield f"dkim={dkim.result}{_reason(dkim.reason)}{properties}"
+    dmarc = verdicts.dmarc
+    shown = f" (p={dmarc.policy} dis={dmarc.disposition})" if dmarc.result in (Result.PASS, Result.FAIL) else ""
+    author = f" header.from={_value(dmarc.domain)}" if dmarc.domain else ""
+    yield f"dmarc={dmarc.result}{shown}{_reason(dmarc.reason)}{author}"
+    arc = verdicts.arc
+    if arc.result is not Result.NONE:
+        yield f"arc={arc.result} (i={arc.instance}){_reason(arc.reason)}"
+
+
+def _reason(text: str) -> str:
+    return f" reason={_quoted(text)}" if text else ""
+
+
+def _value(text: str) -> str:
+    return text if _WORD.fullmatch(text) and len(text) <= _LONGEST_VALUE else _quoted(text)
+
+
+def _quoted(text: str) -> str:
+    plain = _UNPRINTABLE.sub("?", text[:_LONGEST_VALUE])
+    return '"' + plain.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _read(raw_field: bytes) -> Iterator[MethodResult]:
+    """Yield the results of one field: pairs of words with `=` between them, set apart by semicolons."""
+    pairs: list[tuple[str, str]] = []
+    word = name = ""
+    is_version = False
+    for kind, text in (*_lexemes(raw_field), ("mark", ";")):
+        if kind == "word" and is_version:
+            is_version = False  # `spf/1=pass`
+        elif kind == "word" and name:
+            pairs.append((name.lower(), text))
+            word = name = ""
+        elif kind == "word":
+            word = text
+        elif text == "/":
+            is_version = True
+        elif text == "=":
+            name, word = word, ""
+        else:
+            if pairs:
+                (method, result), *properties = pairs
+                yield MethodResult(method, result.lower(), dict(properties))
+            pairs, word, name, is_version = [], "", "", False
+
+
+def _lexemes(raw_field: bytes) -> Iterator[tuple[str, str]]:
+    """Yield words and the marks `;`, `=` and `/`; comments, which nest, are passed over."""
+    depth = 0
+    for match in _LEXEME.finditer(field_body(raw_field)[:_MOST_OCTETS].decode("utf-8", "replace")):
+        quoted, mark, _, word = match.groups()
+        if mark == "(":
+            depth += 1
+        elif mark == ")":
+            depth = max(depth - 1, 0)
+        elif depth:
+            continue
+        elif mark:
+            yield "mark", mark
+        elif quoted is not None:
+            yield "word", _QUOTED_PAIR.sub(r"\1", quoted)
+        elif word:
+            yield "word", word
