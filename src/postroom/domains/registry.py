@@ -3,7 +3,7 @@
 import asyncio
 import json
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import structlog
@@ -58,6 +58,7 @@ class Domains:
         self._slow = slow
         self._by_name: dict[tuple[int, str], DomainRow] = {}
         self._hosts: dict[str, int] = {}
+        self._owners: dict[str, int] = {}
         self._keys: dict[int, tuple[SigningKey, ...]] = {}
         self._read_at = float("-inf")
         self._tell: Callable[[Mapping[str, int]], None] = lambda hosts: None
@@ -66,7 +67,8 @@ class Domains:
         """Read all domains again."""
         rows = await self._database.read(domains.all_domains)
         self._by_name = {(row.workspace_id, row.name): row for row in rows}
-        self._hosts = _hosts(rows)
+        self._owners = {row.name: row.workspace_id for row in rows if may_send(row)}
+        self._hosts = _hosts(self._owners)
         self._tell(self._hosts)
         known = {row.id for row in rows}
         self._keys = {key: value for key, value in self._keys.items() if key in known}
@@ -77,6 +79,10 @@ class Domains:
         if self._clock.monotonic() - self._read_at > _KEEP_SECONDS:
             await self.refresh()
         return self._by_name.get((workspace_id, name))
+
+    def owners(self) -> Mapping[str, int]:
+        """Return the proved domains with their workspaces, as last read."""
+        return self._owners
 
     def hosts(self) -> Mapping[str, int]:
         """Return the proved `go.` and `rp.` hosts with their workspaces, as last read."""
@@ -236,9 +242,8 @@ def may_send(row: DomainRow | None) -> bool:
     return row is not None and (row.vouched == 1 or row.proved_ms is not None)
 
 
-def _hosts(rows: Sequence[DomainRow]) -> dict[str, int]:
-    proved = [row for row in rows if may_send(row)]
-    return {host: row.workspace_id for row in proved for host in (tracking_name(row.name), return_path_name(row.name))}
+def _hosts(owners: Mapping[str, int]) -> dict[str, int]:
+    return {host: owner for name, owner in owners.items() for host in (tracking_name(name), return_path_name(name))}
 
 
 def _checked_name(name: str) -> str:

@@ -30,14 +30,16 @@ _CHUNKS = statement(
 )
 _DROP_CHUNKS = statement(
     "DELETE FROM content_chunk WHERE upload_id = ? AND number >= ? AND number < ? "
-    "AND NOT EXISTS (SELECT 1 FROM content WHERE upload_id = content_chunk.upload_id)"
+    "AND NOT EXISTS (SELECT 1 FROM content WHERE upload_id = content_chunk.upload_id) "
+    "AND NOT EXISTS (SELECT 1 FROM inbound_content WHERE upload_id = content_chunk.upload_id)"
 )
 _LAST_CHUNK = statement("SELECT max(number) FROM content_chunk WHERE upload_id = ?")
 
-# Uploads that began before the second id, after the first, and that no content links.
+# Uploads that began before the second id, after the first, and that neither mail out nor mail in links.
 _ORPHANS = statement(
     "SELECT DISTINCT upload_id FROM content_chunk WHERE upload_id > ? AND upload_id < ? "
     "AND NOT EXISTS (SELECT 1 FROM content WHERE content.upload_id = content_chunk.upload_id) "
+    "AND NOT EXISTS (SELECT 1 FROM inbound_content i WHERE i.upload_id = content_chunk.upload_id) "
     "ORDER BY upload_id LIMIT ?"
 )
 
@@ -102,9 +104,8 @@ async def load(database: Database, workspace_id: int, key: bytes) -> Stored | No
     return None if row.body is None else Stored(unpack(row.body), row.plan)
 
 
-async def upload_pieces(database: Database, upload_id: int) -> AsyncIterator[bytes]:
-    """Yield the pieces of an upload in order, a few at a time in memory. Raises TryLater."""
-    first = 0
+async def upload_pieces(database: Database, upload_id: int, first: int = 0) -> AsyncIterator[bytes]:
+    """Yield the pieces of an upload in order from number `first` on, a few at a time in memory. Raises TryLater."""
     while True:
         more = await database.read(lambda conn, first=first: chunks_from(conn, upload_id, first))  # type: ignore[misc]
         for piece in more:
@@ -114,11 +115,11 @@ async def upload_pieces(database: Database, upload_id: int) -> AsyncIterator[byt
             return
 
 
-async def load_upload(database: Database, upload_id: int) -> bytes:
-    """Return the pieces of an upload joined, empty where there are none. Raises TryLater."""
+async def load_upload(database: Database, upload_id: int, first: int = 0) -> bytes:
+    """Return the pieces of an upload from number `first` on joined, empty where there are none. Raises TryLater."""
     # Not a list that is joined in the end: that would hold a large content twice.
     whole = io.BytesIO()
-    async for piece in upload_pieces(database, upload_id):
+    async for piece in upload_pieces(database, upload_id, first):
         whole.write(piece)
     return whole.getvalue()
 

@@ -61,7 +61,15 @@ inbound = Table(
     big_or_null("reviewed_ms"),
     Index(None, "workspace_id", "id"),
     Index(None, "workspace_id", "kind", "id"),
+    Index(None, "workspace_id", "recipient_key", "id"),
     Index(None, "content_id"),
+)
+# What was given up, which is rare.
+Index(
+    "inbound_failed",
+    inbound.c.id,
+    sqlite_where=text("state = 'failed'"),
+    postgresql_where=text("state = 'failed'"),
 )
 # What waits for the worker.
 Index(

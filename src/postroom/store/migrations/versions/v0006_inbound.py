@@ -78,6 +78,17 @@ def _create_inbound() -> None:
     )
     op.create_index("inbound_workspace_id_id", "inbound", ["workspace_id", "id"], unique=False)
     op.create_index("inbound_workspace_id_kind_id", "inbound", ["workspace_id", "kind", "id"], unique=False)
+    op.create_index(
+        "inbound_workspace_id_recipient_key_id", "inbound", ["workspace_id", "recipient_key", "id"], unique=False
+    )
+    op.create_index(
+        "inbound_failed",
+        "inbound",
+        ["id"],
+        unique=False,
+        sqlite_where=sa.text("state = 'failed'"),
+        postgresql_where=sa.text("state = 'failed'"),
+    )
     op.create_index("inbound_content_id", "inbound", ["content_id"], unique=False)
     op.create_index(
         "inbound_waiting",

@@ -1,0 +1,132 @@
+"""Trace fields of mail that comes in: what we write on top of it, and what its own say about loops.
+
+RFC 5321 4.4 (Return-Path, Received) and 6.3 (loops), RFC 3848, 6531 and 8314 (what Received says of the
+session), RFC 8601 5 (who may claim to be us in Authentication-Results).
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address
+
+from postroom.base.errors import WrongInput
+from postroom.mail.address import domain_to_a_labels
+from postroom.mail.date import date_text
+from postroom.mail.header import field_body, field_name
+
+MOST_HOPS = 100
+"""RFC 5321 6.3: at least 100 Received fields are no loop."""
+MOST_OWN_HOPS = 4
+"""So many of our own: mail that leaves us, comes in and is forwarded has three at most when it comes in again."""
+
+_SOFTWARE = "(Postroom)"
+_COMMENT = re.compile(r"\((?:[^()\\]|\\.)*\)", re.DOTALL)
+_OUR_HOP = re.compile(rb"\bby[ \t]+([^ \t();]+)[ \t]+\(Postroom\)", re.IGNORECASE)
+_RESULTS = b"authentication-results"
+_UNSAFE = re.compile(r"[\x00-\x20\x7f<>]")
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """How a mail came to us, as Received tells it."""
+
+    hostname: str
+    """Ours."""
+    protocol: str
+    """`SMTP`, `ESMTP`, `ESMTPS`, `UTF8SMTP`, `UTF8SMTPS`, or `LOCAL` for standard input."""
+    helo: str
+    peer: str
+    """IP address of the client; empty where there is none."""
+    tls: str
+    """Version and cipher; empty without TLS."""
+    at_ms: int
+
+
+def protocol_name(*, extended: bool, tls: bool, smtputf8: bool) -> str:
+    """Return the word of Received's `with` clause for an SMTP session (RFC 3848, RFC 6531 4.3)."""
+    if not extended:
+        return "SMTP"
+    return ("UTF8SMTP" if smtputf8 else "ESMTP") + ("S" if tls else "")
+
+
+def return_path_field(reverse_path: str) -> bytes:
+    """Return the Return-Path field (RFC 5321 4.4)."""
+    return f"Return-Path: <{_UNSAFE.sub('?', reverse_path)}>\r\n".encode("utf-8", "replace")
+
+
+def received_field(arrival: Arrival, shown_id: str, recipient: str | None) -> bytes:
+    """Return our Received field. `recipient` is the only envelope recipient; None hides several from one another."""
+    lines = []
+    if arrival.peer:
+        literal = _literal(arrival.peer)
+        lines.append(f"from {_domain(arrival.helo) or literal} ({literal})")
+    tls = f" ({_UNSAFE.sub('-', arrival.tls).replace('(', '').replace(')', '')})" if arrival.tls else ""
+    lines.append(f"by {arrival.hostname} {_SOFTWARE} with {arrival.protocol}{tls} id {shown_id}")
+    if recipient is not None:
+        lines.append(f"for <{_UNSAFE.sub('?', recipient)}>")
+    return ("Received: " + "\r\n ".join(lines) + f"; {date_text(arrival.at_ms)}\r\n").encode("utf-8", "replace")
+
+
+def is_loop(header: Sequence[bytes], hostname: str) -> bool:
+    """Tell whether a mail has been on its way too long, or too often with us."""
+    received = [field for field in header if field_name(field) == b"received"]
+    if len(received) > MOST_HOPS:
+        return True
+    name = hostname.lower().encode("ascii", "replace")
+    own = sum(1 for field in received for match in _OUR_HOP.finditer(field_body(field)) if match[1].lower() == name)
+    return own >= MOST_OWN_HOPS
+
+
+def as_received(header: Sequence[bytes], authserv_id: str) -> list[bytes]:
+    """Return the header that is stored under our trace fields.
+
+    Without Return-Path, which only the last server writes (RFC 5321 4.4), and without results that
+    somebody else wrote in our name (RFC 8601 5).
+    """
+    return [
+        field
+        for field in header
+        if (name := field_name(field)) != b"return-path" and not (name == _RESULTS and _claims(field, authserv_id))
+    ]
+
+
+def _claims(field: bytes, authserv_id: str) -> bool:
+    text = field_body(field).decode("utf-8", "replace")
+    for _ in range(10):
+        text, found = _COMMENT.subn(" ", text)
+        if not found:
+            break
+    else:
+        # Nobody nests comments like this for a good reason.
+        return authserv_id.lower() in text.lower()
+    text = text.strip()
+    if text.startswith('"'):
+        name = re.sub(r"\\(.)", r"\1", text[1:].partition('"')[0])
+    else:
+        name = re.split(r"[\s;/]", text, maxsplit=1)[0]
+    if "(" in text:
+        # A comment without an end: what a reader makes of it, nobody knows.
+        return authserv_id.lower() in text.lower()
+    return name.strip().rstrip(".").lower() == authserv_id.lower()
+
+
+def _literal(peer: str) -> str:
+    try:
+        address = ip_address(peer.partition("%")[0])
+    except ValueError:
+        return "[0.0.0.0]"
+    if isinstance(address, IPv6Address):
+        if address.ipv4_mapped is None:
+            return f"[IPv6:{address}]"
+        address = address.ipv4_mapped
+    return f"[{address}]"
+
+
+def _domain(helo: str) -> str:
+    """Return the client's name where it is a domain or an address literal, else nothing: it may be anything."""
+    if re.fullmatch(r"\[[0-9A-Fa-f:.]{2,50}\]|\[IPv6:[0-9A-Fa-f:.]{2,50}\]", helo, re.IGNORECASE):
+        return helo
+    try:
+        return helo if helo.isascii() and domain_to_a_labels(helo) else ""
+    except WrongInput:
+        return ""
