@@ -18,8 +18,9 @@ from postroom.events.moves import Move
 from postroom.ledger.states import Stream
 from postroom.outbound.sites import SiteView
 from postroom.outbound.transport import TransportKind, TransportSetting
-from postroom.store import queue_view
+from postroom.store import queue_view, restorations
 from postroom.store.queue_view import Waiting
+from postroom.upkeep import restore
 
 QUEUE = "/w/one/queue"
 EVIL = '"><script>alert(1)</script>'
@@ -228,6 +229,30 @@ async def test_a_retry_of_a_destination_ends_the_pause_of_its_site(
     assert "after the pause, now" in told
     await world.post(f"{QUEUE}/move", move="retry", all="1", domain="a.test")
     assert watch.look_at("mx.a.test").pause_seconds == 0
+
+
+async def test_what_a_restore_held_is_told_listed_and_let_go(world: World, mail: Mail) -> None:
+    reason = restore.reason_of(mail.clock.now_ms())
+    await mail.put(1, "held", domain="a.test", reason="held by operator")
+    assert "held by a restore" not in words(await world.get(QUEUE))
+    await world.services.database.write(lambda tx: restorations.mark(tx, 1, mail.clock.now_ms()))
+    await world.services.database.write(lambda tx: restorations.finish(tx, mail.clock.now_ms(), 5, 0))
+    orders = await mail.put(2, "held", domain="b.test", reason=reason)
+    letters = await mail.put(3, "held", domain="b.test", reason=reason, stream="bulk")
+
+    assert "5 recipients are held by a restore. This database came back from a backup" in words(await world.get(QUEUE))
+    listed = await world.get(f"{QUEUE}/recipients", state="restored")
+    boxes = [box.attributes["value"] for box in LexborHTMLParser(listed.text).css("tbody input[type=checkbox]")]
+    assert boxes == orders + letters
+
+    asked = {"state": "restored", "all": "1"}
+    await world.post(f"{QUEUE}/move", move="release", stream="transactional", **asked)
+    assert "3 recipients are held by a restore" in words(await world.get(QUEUE))
+    await world.post(f"{QUEUE}/move", move="cancel", **asked)
+    told = words(await world.get(QUEUE))
+    assert "3 recipients are cancelled." in told
+    assert "held by a restore" not in told
+    assert "1 held" in told
 
 
 async def test_which_node_tries_is_told(world: World, mail: Mail) -> None:

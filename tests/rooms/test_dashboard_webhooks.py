@@ -19,9 +19,11 @@ from postroom.doors.dashboard.webhook_views import endpoint_view
 from postroom.ledger.rows import EventRow
 from postroom.ledger.webhook_rows import WebhookAttemptRow, WebhookEndpointRow, WebhookProgressRow
 from postroom.net.http_client import HttpClient
+from postroom.store import restorations
 from postroom.store.database import Tx, open_database, statement
 from postroom.store.faults import StoreBusy
 from postroom.store.webhooks import MOST_COUNTED, EndpointHealth
+from postroom.upkeep.restore import reason_of
 from postroom.webhooks.endpoints import Webhooks
 
 WAITING = statement("SELECT event_id FROM webhook_outbox ORDER BY event_id")
@@ -266,6 +268,17 @@ async def test_deleting_an_endpoint_is_noted(room: Room) -> None:
     asked = statement("SELECT action FROM audit WHERE action LIKE 'webhook%' ORDER BY id")
     noted = await room.world.services.database.read(lambda conn: conn.all(asked, ()))
     assert noted == [("webhook.create",), ("webhook.delete",)]
+
+
+async def test_an_endpoint_that_a_restore_paused_says_so(room: Room) -> None:
+    page = await room.made()
+    why = f"{reason_of(room.world.clock.now_ms())}: events that were told since are told again once you resume it"
+    await room.world.services.database.write(
+        lambda tx: restorations.pause_endpoints(tx, why, room.world.clock.now_ms())
+    )
+
+    for path in (page, "/w/one/webhooks"):
+        assert "Paused just now: Restored from the backup of" in " ".join((await room.world.get(path)).text.split())
 
 
 async def test_a_change_that_cannot_be_noted_is_not_made(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:

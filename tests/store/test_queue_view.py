@@ -5,7 +5,7 @@ from queue_rows import Queue, ids_of
 
 from postroom.base.clock import ManualClock
 from postroom.ledger.states import RecipientState
-from postroom.store import queue_view
+from postroom.store import queue_view, restorations
 from postroom.store.database import Database
 from postroom.store.queue_view import Behind
 
@@ -45,6 +45,26 @@ async def test_of_a_large_queue_the_oldest_are_looked_at(queue: Queue, monkeypat
 
     assert more
     assert {(row.domain, row.recipients) for row in found} == {("old.test", 2), ("new.test", 1)}
+
+
+async def test_what_a_restore_held_is_counted_and_found_in_windows(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue_view, "WINDOW", 2)
+    reason = f"{restorations.REASON}yesterday"
+    _, first = await queue.message(1, recipient={"state": "held", "reason": reason})
+    await queue.message(3, recipient={"state": "held", "reason": "held by operator"})
+    await queue.message(1, recipient={"state": "in_doubt", "reason": reason})
+    _, rest = await queue.message(2, recipient={"state": "held", "reason": reason})
+    count = queue_view.count_restored
+
+    assert await queue.database.read(lambda conn: count(conn, 1)) == 0
+    await queue.database.write(lambda tx: restorations.mark(tx, 1, 7))
+
+    assert await queue.database.read(lambda conn: count(conn, 1)) == 3
+    found = await queue.database.read(lambda conn: queue_view.restored(conn, 1, 0, 2))
+    behind = await queue.database.read(lambda conn: queue_view.restored(conn, 1, found.after_id or 0, 2))
+    assert ids_of(found.rows) + ids_of(behind.rows) == ids_of(first) + ids_of(rest)
 
 
 async def test_what_waits_for_a_domain_comes_in_the_order_of_its_next_try_over_both_streams(queue: Queue) -> None:

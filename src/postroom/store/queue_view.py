@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from postroom.ledger.rows import RecipientRow
 from postroom.ledger.states import RecipientState, Stream
+from postroom.store import restorations
 from postroom.store.database import Conn, Statement, statement
 from postroom.store.queue import lane_id
 
@@ -37,6 +38,15 @@ _OF_LANE = statement(
     WHERE lane_id = ? AND workspace_id = ? AND state IN ('queued', 'deferred') AND (due_ms, id) > (?, ?)
     ORDER BY due_ms, id LIMIT ?
     """
+)
+# As `_OfState.in_window`: those that a restore held and nobody has moved since.
+_RESTORED = statement(
+    f"SELECT {_COLUMNS} FROM (SELECT {_COLUMNS} FROM recipient WHERE workspace_id = ? AND state = 'held' AND id > ? "
+    f"ORDER BY id LIMIT ?) looked WHERE substr(reason, 1, {len(restorations.REASON)}) = ? ORDER BY id LIMIT ?"
+)
+_COUNT_RESTORED = statement(
+    "SELECT COUNT(*) FROM (SELECT reason FROM recipient WHERE workspace_id = ? AND state = 'held' ORDER BY id LIMIT ?) "
+    f"looked WHERE substr(reason, 1, {len(restorations.REASON)}) = ?"
 )
 _SENDING_NODES = statement(
     "SELECT node, COUNT(*) FROM "
@@ -136,15 +146,35 @@ def in_state(
     if domain is None:
         rows = [RecipientRow._make(row) for row in conn.all(asked.rows, (workspace_id, after_id, limit))]
         return Found(rows, rows[-1].id if len(rows) == limit else None)
-    rows = []
+    return _in_windows(conn, workspace_id, asked.in_window, asked.window_end, domain, after_id, limit)
+
+
+def restored(conn: Conn, workspace_id: int, after_id: int, limit: int) -> Found:
+    """Return up to `limit` recipients that a restore held and nobody has moved since, as `in_state` does."""
+    end = _STATES[RecipientState.HELD].window_end
+    return _in_windows(conn, workspace_id, _RESTORED, end, restorations.REASON, after_id, limit)
+
+
+def count_restored(conn: Conn, workspace_id: int) -> int:
+    """Return how many of the `MOST_LOOKED_AT` oldest held recipients a restore held; 0 where none ever was."""
+    if restorations.last_restoration(conn) is None:
+        return 0
+    row = conn.one(_COUNT_RESTORED, (workspace_id, MOST_LOOKED_AT, restorations.REASON))
+    return row[0] if row else 0
+
+
+def _in_windows(
+    conn: Conn, workspace_id: int, in_window: Statement, window_end: Statement, value: str, after_id: int, limit: int
+) -> Found:
+    rows: list[RecipientRow] = []
     for _ in range(WINDOWS):
         window = (workspace_id, after_id, WINDOW)
         missing = limit - len(rows)
-        seen = [RecipientRow._make(row) for row in conn.all(asked.in_window, (*window, domain, missing))]
+        seen = [RecipientRow._make(row) for row in conn.all(in_window, (*window, value, missing))]
         rows += seen
         if len(seen) == missing:
             return Found(rows, rows[-1].id)
-        looked, last = conn.all(asked.window_end, window)[0]
+        looked, last = conn.all(window_end, window)[0]
         if looked < WINDOW:
             return Found(rows, None)
         after_id = last

@@ -33,6 +33,9 @@ _IN_DOUBT = 10
 """Recipients in doubt on the first page."""
 _MOST_SELECTED = 500
 _WAITING = "waiting"
+_RESTORED = "restored"
+_MOVING = {_WAITING: ("queued", "deferred"), _RESTORED: ("held",)}
+"""Filters that are no state of their own, and the states behind them."""
 _STATES = {state.value: state for state in queue_view.IN_QUEUE}
 
 
@@ -43,7 +46,7 @@ async def show_queue(request: PageRequest) -> Response[bytes]:
     services = services_of(request)
     kind = services.transport_of(workspace.id).kind
 
-    def read(conn: Conn) -> tuple[list[Waiting], bool, dict[str, str], dict[int, int], Found]:
+    def read(conn: Conn) -> tuple[list[Waiting], bool, dict[str, str], dict[int, int], Found, int]:
         waiting, more = queue_view.destinations(conn, workspace.id)
         known = (
             sites.destinations(conn, sorted({one.domain for one in waiting})[:1000])
@@ -52,9 +55,10 @@ async def show_queue(request: PageRequest) -> Response[bytes]:
         )
         in_doubt = queue_view.in_state(conn, workspace.id, RecipientState.IN_DOUBT, None, 0, _IN_DOUBT)
         by_domain = {domain: row.site for domain, row in known.items()}
-        return waiting, more, by_domain, queue_view.sending_nodes(conn, workspace.id), in_doubt
+        restored = queue_view.count_restored(conn, workspace.id)
+        return waiting, more, by_domain, queue_view.sending_nodes(conn, workspace.id), in_doubt, restored
 
-    waiting, more, known, sending, in_doubt = await services.database.read(read)
+    waiting, more, known, sending, in_doubt, restored = await services.database.read(read)
     now = services.clock.now_ms()
     watch = services.watch
 
@@ -85,6 +89,7 @@ async def show_queue(request: PageRequest) -> Response[bytes]:
         node=services.facts.node,
         delivers=watch.delivers,
         in_doubt=[views.recipient_line(row, now) for row in in_doubt.rows],
+        restored=views.counted(restored, queue_view.MOST_LOOKED_AT) if restored else "",
         in_doubt_more=in_doubt.after_id is not None,
         transport=transport_words(services, workspace.id),
         curl=first_mail(services.facts).curl,
@@ -94,7 +99,7 @@ async def show_queue(request: PageRequest) -> Response[bytes]:
 
 @get("/w/{workspace:str}/queue/recipients")
 async def show_recipients(request: PageRequest) -> Response[bytes]:
-    """Show the recipients in the queue: of a `domain`, in a `state`."""
+    """Show the recipients in the queue: of a `domain`, in a `state`; state `restored`: held by a restore."""
     workspace = await workspace_of(request)
     services = services_of(request)
     domain, state = _asked(request)
@@ -102,10 +107,12 @@ async def show_recipients(request: PageRequest) -> Response[bytes]:
     now = services.clock.now_ms()
     here = address_of(workspace, "queue/recipients")
     names = [_WAITING, "held", "sending", "in_doubt"] if domain else [one.value for one in queue_view.IN_QUEUE]
+    if state == _RESTORED:
+        names.append(_RESTORED)
     return render(
         request,
         "queue_recipients.html",
-        title=domain or views.STATE_WORDS[_STATES[state]],
+        title=domain or ("Held by a restore" if state == _RESTORED else views.STATE_WORDS[_STATES[state]]),
         at="queue",
         domain=domain,
         state=state,
@@ -114,7 +121,7 @@ async def show_recipients(request: PageRequest) -> Response[bytes]:
             (_with(here, {"domain": domain, "state": name}), name.replace("_", " ").capitalize(), name == state)
             for name in names
         ],
-        moves=views.moves_of(("queued", "deferred") if state == _WAITING else (state,)),
+        moves=views.moves_of(_MOVING.get(state, (state,))),
         older=_with(here, {"domain": domain, "state": state, "after": after}) if after else None,
         first=_with(here, {"domain": domain, "state": state}) if request.query_params.get("after") else None,
         site=services.watch.site_of(workspace.id, domain) if domain else None,
@@ -124,7 +131,7 @@ async def show_recipients(request: PageRequest) -> Response[bytes]:
 
 @post("/w/{workspace:str}/queue/move")
 async def move(request: PageRequest) -> Response[bytes]:
-    """Hold, release, cancel or retry: some recipients (`recipient`), or all that wait for a `domain`."""
+    """Hold, release, cancel or retry: some (`recipient`), or all that wait for a `domain` or are `restored`."""
     workspace = await workspace_of(request)
     services = services_of(request)
     form = await read_form(request)
@@ -142,6 +149,13 @@ async def move(request: PageRequest) -> Response[bytes]:
         if which is Move.RETRY and (site := services.watch.site_of(workspace.id, domain)) is not None:
             services.watch.resume([site])
         told = domain
+    elif form.get("all") == "1" and form.get("state") == _RESTORED:
+        stream = form.get("stream") or None
+        moved = await move_selected(
+            services.database, services.ids, services.clock, workspace.id, which,
+            RecipientFilter(restored=True, stream=stream, states=("held",)), "operator",
+        )  # fmt: skip
+        told = f"{stream or 'all'} mail that a restore held"
     elif chosen:
         asked_for = RecipientFilter(ids=tuple(chosen))
         moved = await move_selected(
@@ -162,6 +176,8 @@ def _asked(request: PageRequest) -> tuple[str, str]:
     query = request.query_params
     domain = domain_key(query.get("domain", "").strip()[:1000].replace("\x00", ""))
     state = query.get("state", "")
+    if state == _RESTORED:
+        return "", state
     if state in _STATES and not (domain and state in ("queued", "deferred")):
         return domain, state
     return domain, _WAITING if domain else RecipientState.QUEUED.value
@@ -179,6 +195,9 @@ async def _listed(
         shown = rows[:_PAGE]
         return shown, f"{shown[-1].due_ms}.{shown[-1].id}" if len(rows) > _PAGE else ""
     after_id = int(cursor) if cursor.isascii() and cursor.isdecimal() and len(cursor) < 19 else 0
+    if state == _RESTORED:
+        found = await services.database.read(lambda conn: queue_view.restored(conn, workspace.id, after_id, _PAGE))
+        return found.rows, "" if found.after_id is None else str(found.after_id)
     found = await services.database.read(
         lambda conn: queue_view.in_state(conn, workspace.id, _STATES[state], domain or None, after_id, _PAGE)
     )

@@ -165,7 +165,7 @@ def _duration(ms: int) -> str:
 
 
 def _stop(text: str) -> str:
-    return text if text.endswith((".", "!", "?")) else text + "."
+    return (text[:1].upper() + text[1:]).removesuffix(".") + "." if not text.endswith(("!", "?")) else text
 
 
 def _fields(text: str) -> tuple[tuple[str, str], ...]:
