@@ -1,6 +1,6 @@
 """Where the links of an HTML text are, and where a pixel can stand (WHATWG HTML 13.2).
 
-The one module that knows turbohtml. It works on a view (`mail.charset`): text
+With `mail.html_reply` this is what knows turbohtml. It works on a view (`mail.charset`): text
 in which CR is LF, so that the parser's offsets are offsets into the view.
 Elements that the parser cloned have no place in the text and are skipped.
 """
