@@ -1,0 +1,211 @@
+"""Why a mail was not delivered, judged from what was told about one recipient.
+
+The text comes first, since hosts write what they mean and choose codes
+carelessly; the reply code second; the enhanced status code last. Where
+nothing is known, nobody is blamed.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from postroom.mail.bounce_rules import addresses, contents, hosts, languages, machines, mailboxes, senders, weak
+from postroom.mail.bounce_rules.codes import BY_REPLY_CODE, BY_STATUS
+from postroom.mail.bounce_rules.rule import Line, Rule, Rules, line_of
+from postroom.mail.reasons import Reason
+from postroom.mail.smtp_reply import SmtpReply
+
+MOST_TEXTS = 40
+"""Texts that are looked at. A report says what it has to say in fewer."""
+
+_RULES = Rules(
+    (
+        *hosts.RULES,
+        *languages.RULES,
+        *senders.RULES,
+        *contents.RULES,
+        *mailboxes.RULES,
+        *machines.RULES,
+        *addresses.RULES,
+    )
+)
+_WEAK = Rules(weak.RULES)
+
+_EVIDENCE = 500
+_STATUS_AFTER_CODE = re.compile(r"(?<!\d)[45]\d\d[- ]['#(]{0,2}([45]\.\d{1,3}\.\d{1,3})(?!\.?\d)")
+_STATUS = re.compile(r"(?<![\d.])([45]\.\d{1,3}\.\d{1,3})(?!\.?\d)")
+_REPLY_CODE = re.compile(r"(?<![\d.])([45][0-5]\d)(?=[- ])")
+_GENERAL = re.compile(r"[45]\.0\.0")
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a failure comes from."""
+
+    reason: Reason
+    is_hard: bool
+    """The address is dead."""
+    evidence: str
+    """The line that decided, at most 500 characters; empty where nothing did."""
+    rule: str
+    """Name of the rule that decided."""
+
+
+def reason_of(
+    texts: Sequence[str], *, reply_code: int | None, status: str, host: str = "", command: str = ""
+) -> Judged:
+    """Judge why a mail to one recipient failed.
+
+    `texts` are the lines told about this recipient, the most telling first;
+    of each the first 2,000 characters count. `host` is the name of the host
+    that answered, `command` the SMTP command that it answered (`RCPT`, `DATA`,
+    `MAIL`, `CONNECT`, …); both may be empty, `command` is then looked for in
+    the texts. Codes that stand in the texts count before `reply_code` and
+    `status`, which a relay often writes for its own.
+    """
+    lines = [line for line in map(line_of, texts[:MOST_TEXTS]) if line.raw]
+    command = command.upper()[:4] or _command(lines)
+    where = " ".join((host, *(line.raw for line in lines))).lower()[:6000]
+    for rules in (_RULES, _WEAK):
+        for line in _candidates(lines):
+            told = _status(line, lines, status)
+            rule = rules.find(line.folded, where, told)
+            if rule is not None:
+                return _judged(rule, line, told, _code(line, lines, reply_code), command)
+    first = lines[0] if lines else Line("", "")
+    return _by_codes(first, _status(first, lines, status), _code(first, lines, reply_code), command)
+
+
+def reason_of_reply(reply: SmtpReply, *, host: str = "", command: str = "RCPT") -> Judged:
+    """Judge why a peer refused a recipient in the dialogue: `reply` answers RCPT unless `command` says another.
+
+    A transient reply is never hard: the peer itself says that it may change.
+    """
+    text = " ".join(part for part in (str(reply.code), reply.enhanced, reply.text) if part)
+    judged = reason_of([text], reply_code=reply.code, status=reply.status, host=host, command=command)
+    return judged if reply.is_permanent else replace(judged, is_hard=False)
+
+
+def _candidates(lines: Sequence[Line]) -> Iterable[Line]:
+    """Each line, and then all as one: a sentence may go on in the next line."""
+    yield from lines
+    if len(lines) > 1:
+        yield Line(" ".join(line.folded for line in lines), " ".join(line.raw for line in lines))
+
+
+def _judged(rule: Rule, line: Line, status: str, code: int | None, command: str) -> Judged:
+    reason = rule.reason
+    if reason.is_hard and command in _BEFORE_RECIPIENT:
+        # No recipient was named yet: what does not exist is the sender or we.
+        reason = _BEFORE_RECIPIENT[command]
+    elif reason is Reason.NO_SUCH_USER and not rule.is_sure and not _is_believed(status, command):
+        # Filters answer so after they have seen the mail: what they mean is that they do not want it.
+        reason = Reason.FILTERED
+    return Judged(reason, _is_hard(reason, status, code), line.raw[:_EVIDENCE], rule.name)
+
+
+def _is_believed(status: str, command: str) -> bool:
+    """Tell whether `no such user` is about the address, not the answer of a filter."""
+    if status[1:].startswith((".1.", ".2.1")):
+        return True
+    return command == "RCPT" and not status[1:].startswith(".7.")
+
+
+def _is_hard(reason: Reason, status: str, code: int | None) -> bool:
+    if reason in (Reason.NO_SUCH_DOMAIN, Reason.ACCEPTS_NO_MAIL):
+        # A name server may be wrong for a while. Who says so himself is taken at his word.
+        return not (status.startswith("4") or (not status and code is not None and code < 500))
+    return reason.is_hard
+
+
+def _by_codes(line: Line, status: str, code: int | None, command: str) -> Judged:
+    evidence = line.raw[:_EVIDENCE]
+    if command in _BEFORE_RECIPIENT:
+        return Judged(_BEFORE_RECIPIENT[command], False, evidence, f"command {command}")
+    reason = BY_STATUS.get(status[1:])
+    if reason is not None:
+        return Judged(reason, _is_hard(reason, status, code), evidence or status, f"status {status}")
+    reason = BY_REPLY_CODE.get(code or 0)
+    if reason is not None:
+        return Judged(reason, _is_hard(reason, status, code), evidence or str(code), f"reply code {code}")
+    if evidence or status or code is not None:
+        return Judged(Reason.ON_HOLD, False, evidence or status, "")
+    return Judged(Reason.UNDETERMINED, False, "", "")
+
+
+def _status(line: Line, lines: Sequence[Line], status: str) -> str:
+    """Return the status that belongs to a line: its own, else the given one, else one of the other lines."""
+    own = _own_status(line)
+    if own and not _GENERAL.fullmatch(own):
+        return own
+    if status:
+        return status
+    for other in lines:
+        found = _own_status(other)
+        if found and not _GENERAL.fullmatch(found):
+            return own or found
+    return own
+
+
+def _own_status(line: Line) -> str:
+    # A relay may write one of its own in front of the reply that it got.
+    found = _STATUS_AFTER_CODE.search(line.raw) or _STATUS.search(line.raw)
+    return found[1] if found else ""
+
+
+def _code(line: Line, lines: Sequence[Line], reply_code: int | None) -> int | None:
+    for each in (line, *lines):
+        found = _REPLY_CODE.search(each.raw)
+        if found:
+            return int(found[1])
+    return reply_code
+
+
+_BEFORE_RECIPIENT = {
+    "CONN": Reason.BLOCKED,
+    "EHLO": Reason.BLOCKED,
+    "HELO": Reason.BLOCKED,
+    "MAIL": Reason.SENDER_REJECTED,
+}
+_COMMANDS = (
+    ("end of data", "DATA"),
+    ("in reply to data command", "DATA"),
+    ("did not like our final data", "DATA"),
+    ("after i sent the message", "DATA"),
+    ("for text command", "DATA"),
+    ("in reply to rcpt to", "RCPT"),
+    ("after rcpt to", "RCPT"),
+    ("after rcpt command", "RCPT"),
+    ("for rcpt to", "RCPT"),
+    ("rcpt to response", "RCPT"),
+    ("like our rcpt to", "RCPT"),
+    ("does not like recipient", "RCPT"),
+    ("[rcpt_to]", "RCPT"),
+    ("smtp:rcpt", "RCPT"),
+    ("in reply to mail from", "MAIL"),
+    ("after mail from", "MAIL"),
+    ("[mail_from]", "MAIL"),
+    ("but sender was rejected", "MAIL"),
+    ("after initial connection", "CONN"),
+    ("while receiving the initial server greeting", "CONN"),
+    ("after ehlo", "EHLO"),
+    ("after helo", "HELO"),
+    ("in reply to ehlo", "EHLO"),
+    ("in reply to helo", "HELO"),
+)
+_SENT = re.compile(r">>> ?([a-z]{4})")
+
+
+def _command(lines: Sequence[Line]) -> str:
+    """Return the SMTP command that the texts say was refused, or nothing."""
+    sent = ""
+    for line in lines:
+        for words, command in _COMMANDS:
+            if words in line.folded:
+                return command
+        match = _SENT.match(line.folded)
+        if match is not None:
+            sent = match[1].upper()
+        elif line.folded.startswith("<<<") and sent:
+            return sent
+    return ""

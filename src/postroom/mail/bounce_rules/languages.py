@@ -1,0 +1,3 @@
+"""The same texts in other languages."""
+
+RULES = ()

@@ -1,0 +1,127 @@
+"""What a rule of bounces is, and how a line is held against all of them at once.
+
+A phrase is lower-case text without accents. ` * ` in it stands for up to 120
+characters, `@` for an address. It begins at the beginning of a word. Finding
+is a look into a table for every word of the line, so its time grows with the
+length of the line and of nothing else.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from postroom.mail.reasons import Reason
+
+LONGEST_LINE = 2000
+"""Characters of a line that are looked at. The longest replies of large providers have 700."""
+
+_GAP = 120
+_WORD = re.compile(r"[@\w]+")
+_ADDRESS = re.compile(r"<?[^\s<>()\[\]{}\"',;:@=]{1,64}@[a-z0-9._-]{1,255}>?", re.IGNORECASE)
+_FRAGMENT = re.compile(r"(https?://[^\s#]{0,300})#\S*", re.IGNORECASE)
+_CODE = re.compile(
+    r"(?<![\d.])[45]\d\d[- ]['#(]{0,2}(?:[45]\.\d{1,3}\.\d{1,3}(?!\.?\d)\)?)?"
+    + r"|[#(]{0,2}(?<![\d.])[45]\.\d{1,3}\.\d{1,3}(?!\.?\d)\)?"
+)
+_LOOKS = str.maketrans(
+    {"\u2019": "'", "\u2018": "'", "\u00b4": "'", "`": "'", "\u201c": '"', "\u201d": '"', "\u2011": "-"}
+)
+
+
+class Rule(NamedTuple):
+    """If one of the phrases stands in a line, the reason is this one."""
+
+    name: str
+    reason: Reason
+    phrases: tuple[str, ...]
+    hosts: tuple[str, ...] = ()
+    """The rule holds only for answers of these hosts; a part of their name each. Empty: of any."""
+    statuses: tuple[str, ...] = ()
+    """The rule holds only beside one of these enhanced status codes, written without class: `.4.1`."""
+    is_sure: bool = False
+    """Of NO_SUCH_USER only: needs no status and no SMTP command beside it to be believed."""
+
+
+def says(block: str) -> tuple[str, ...]:
+    """Return the phrases that `|` parts in a block of text."""
+    return tuple(" ".join(phrase.split()) for phrase in block.split("|"))
+
+
+class Line(NamedTuple):
+    """A line as rules see it."""
+
+    folded: str
+    """Lower case, no accents, one space between words, `@` for addresses, without reply and status codes."""
+    raw: str
+    """As it was told, on one line and cut."""
+
+
+def fold(text: str) -> str:
+    """Return `text` in lower case, without accents, with plain quotes and one space between words."""
+    if not text.isascii():
+        marked = unicodedata.normalize("NFKD", text.translate(_LOOKS))
+        text = "".join(letter for letter in marked if not unicodedata.combining(letter))
+    return " ".join(text.lower().translate(_LOOKS).split())
+
+
+def line_of(text: str) -> Line:
+    """Return what rules see of a told text, of which no more than the first `LONGEST_LINE` characters count."""
+    raw = " ".join(text[:LONGEST_LINE].split())
+    return Line(fold(_CODE.sub(" ", _FRAGMENT.sub(r"\1", _ADDRESS.sub("@", raw)))), raw)
+
+
+class Rules:
+    """A list of rules of which the first counts that fits, made ready for finding."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self._rules = tuple(rules)
+        self._by_word: dict[str, list[tuple[int, tuple[str, ...]]]] = {}
+        self._unspaced: list[tuple[int, tuple[str, ...]]] = []
+        for place, rule in enumerate(self._rules):
+            for phrase in rule.phrases:
+                pieces = tuple(fold(piece) for piece in phrase.split(" * "))
+                first = _WORD.match(pieces[0])
+                if first is None:
+                    raise ValueError(f"the phrase {phrase!r} of {rule.name} begins with no word")
+                # Words of Chinese and Japanese have no space between them.
+                if pieces[0][0] > "\u2fff":
+                    self._unspaced.append((place, pieces))
+                else:
+                    self._by_word.setdefault(first[0], []).append((place, pieces))
+
+    def __iter__(self) -> Iterator[Rule]:
+        return iter(self._rules)
+
+    def find(self, folded: str, host: str, status: str) -> Rule | None:
+        """Return the first rule of the list that fits a folded line. `host` is in lower case."""
+        best = len(self._rules)
+        for word in _WORD.finditer(folded):
+            for place, pieces in self._by_word.get(word[0], ()):
+                if place < best and _stands(folded, word.start(), pieces) and self._holds(place, host, status):
+                    best = place
+        if self._unspaced and not folded.isascii():
+            for place, pieces in self._unspaced:
+                if place < best:
+                    start = folded.find(pieces[0])
+                    if start >= 0 and _stands(folded, start, pieces) and self._holds(place, host, status):
+                        best = place
+        return self._rules[best] if best < len(self._rules) else None
+
+    def _holds(self, place: int, host: str, status: str) -> bool:
+        rule = self._rules[place]
+        if rule.hosts and not any(name in host for name in rule.hosts):
+            return False
+        return not rule.statuses or status[1:] in rule.statuses
+
+
+def _stands(folded: str, start: int, pieces: tuple[str, ...]) -> bool:
+    if not folded.startswith(pieces[0], start):
+        return False
+    end = start + len(pieces[0])
+    for piece in pieces[1:]:
+        found = folded.find(piece, end, end + _GAP + len(piece))
+        if found < 0:
+            return False
+        end = found + len(piece)
+    return True

@@ -1,0 +1,15 @@
+"""Short texts that decide only where no other text does."""
+
+from postroom.mail.bounce_rules.rule import Rule, says
+from postroom.mail.reasons import Reason
+
+RULES = (
+    Rule("spam-word", Reason.SPAM, says("spam | junk")),
+    Rule("virus-word", Reason.VIRUS, says("virus")),
+    Rule("blocked-word", Reason.BLOCKED, says("blocked | banned | blocking | block")),
+    Rule("policy-word", Reason.POLICY, says("policy | prohibited | forbidden | not allowed | not permitted")),
+    Rule("access-denied", Reason.SECURITY, says("access denied | denied")),
+    Rule(
+        "greeting", Reason.ACCEPTS_NO_MAIL, says("does not accept mail | accepts no mail"), statuses=(".1.10", ".3.2")
+    ),
+)
