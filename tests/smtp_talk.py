@@ -14,7 +14,7 @@ import uvloop
 from postroom.mail.envelope import Envelope, EnvelopeRecipient
 from postroom.mail.smtp_reply import SmtpReply
 from postroom.net.smtp import replies
-from postroom.net.smtp.door import Answer, ContentSink, Peer
+from postroom.net.smtp.door import Answer, Client, ContentSink, Peer
 from postroom.net.smtp.events import (
     AuthAttempt,
     ContentBegins,
@@ -192,7 +192,7 @@ class KeepingVisit:
         """Say yes."""
         return replies.RECIPIENT_OK
 
-    def begin_content(self, envelope: Envelope) -> ContentSink | SmtpReply:
+    def begin_content(self, envelope: Envelope, client: Client) -> ContentSink | SmtpReply:
         """Say yes."""
         return self._door.refuse_content or KeepingSink(self._door, envelope)
 

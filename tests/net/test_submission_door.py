@@ -9,9 +9,10 @@ from postroom.doors.smtp.submission import SubmissionVisit
 from postroom.ledger.states import Stream
 from postroom.mail.envelope import Envelope, EnvelopeRecipient
 from postroom.mail.smtp_reply import SmtpReply
-from postroom.net.smtp.door import Peer
+from postroom.net.smtp.door import Client, Peer
 from postroom.outbound.submission import SMALL_CONTENT_BYTES, Refused, StagedContent, Track
 
+CLIENT = Client("client.test", extended=True, tls="")
 PEER = Peer("127.0.0.1", 5, local=True)
 ENVELOPE = Envelope("a@client.test", (EnvelopeRecipient("b@server.test"),))
 SMALL = b"From: a@client.test\r\nSubject: x\r\n\r\nhello\r\n"
@@ -30,7 +31,7 @@ async def _visit(desk: Desk) -> SubmissionVisit:
 
 
 async def _hand_in(desk: Desk, *blocks: bytes) -> SmtpReply:
-    sink = (await _visit(desk)).begin_content(ENVELOPE)
+    sink = (await _visit(desk)).begin_content(ENVELOPE, CLIENT)
     assert not isinstance(sink, SmtpReply)
     for block in blocks[:-1]:
         await sink.write(block)
@@ -71,7 +72,7 @@ async def test_250_is_said_only_after_accept_returned(desk: Desk) -> None:
 
 async def test_a_disk_that_is_full_is_no_permanent_failure(desk: Desk) -> None:
     desk.upload_failure = TryLater("disk full")
-    sink = (await _visit(desk)).begin_content(ENVELOPE)
+    sink = (await _visit(desk)).begin_content(ENVELOPE, CLIENT)
     assert not isinstance(sink, SmtpReply)
 
     with pytest.raises(TryLater):
@@ -92,7 +93,7 @@ async def test_a_refusal_says_what_to_correct_and_drops_the_upload(desk: Desk, b
 
 
 async def test_an_aborted_upload_is_dropped(desk: Desk) -> None:
-    sink = (await _visit(desk)).begin_content(ENVELOPE)
+    sink = (await _visit(desk)).begin_content(ENVELOPE, CLIENT)
     assert not isinstance(sink, SmtpReply)
     await sink.write(BLOCK)
 
@@ -175,4 +176,4 @@ async def test_a_wrong_login_opens_nothing(desk: Desk) -> None:
     visit = desk.door().open(PEER)
 
     assert not await visit.authenticate("user", "wrong")
-    assert isinstance(visit.begin_content(ENVELOPE), SmtpReply)
+    assert isinstance(visit.begin_content(ENVELOPE, CLIENT), SmtpReply)

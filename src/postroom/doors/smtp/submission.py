@@ -19,7 +19,7 @@ from postroom.mail.envelope import Envelope, EnvelopeRecipient
 from postroom.mail.header import split_header
 from postroom.mail.smtp_reply import SmtpReply
 from postroom.net.smtp import replies
-from postroom.net.smtp.door import Peer
+from postroom.net.smtp.door import Client, Peer
 from postroom.outbound.submission import DEFAULT_TRACK, Accepted, Refused, StagedContent, Submission, Track
 
 SOURCE = "smtp"
@@ -112,7 +112,7 @@ class SubmissionVisit:
         """Check the address; whether it is suppressed stands in the ledger, not in the reply."""
         return _wrong_address(recipient.address, "5.1.3") or replies.RECIPIENT_OK
 
-    def begin_content(self, envelope: Envelope) -> "SubmissionSink | SmtpReply":
+    def begin_content(self, envelope: Envelope, client: Client) -> "SubmissionSink | SmtpReply":
         """Return where the content goes."""
         if self._login is None:
             return replies.AUTH_REQUIRED

@@ -5,9 +5,10 @@ RFC 4954 (AUTH), RFC 4616 (PLAIN); LOGIN has no RFC and is what old clients spea
 
 import base64
 import binascii
-import ipaddress
 from collections import OrderedDict
 from dataclasses import dataclass
+
+from postroom.net.smtp.door import network_of
 
 LONGEST_DELAY_SECONDS = 30.0
 _FORGIVE_SECONDS = 300.0
@@ -120,7 +121,7 @@ class FailureDelays:
 
         `now` is monotonic seconds. The returned time is taken: the next one comes after it.
         """
-        if (_network(address), username) in self._known_good:
+        if (network_of(address), username) in self._known_good:
             return 0.0
         waits = [self._wait(key, now) for key in _keys(address, username)]
         wait = max(waits)
@@ -135,7 +136,7 @@ class FailureDelays:
     def failed(self, address: str, username: str, now: float) -> None:
         """Note a failed attempt."""
         self.failures += 1
-        self._known_good.pop((_network(address), username), None)
+        self._known_good.pop((network_of(address), username), None)
         for key in _keys(address, username):
             record = self._records.pop(key, None) or _Record(0, now, now)
             failures = min(self._standing(record, now) + 1, _MAX_FAILURES)
@@ -147,7 +148,7 @@ class FailureDelays:
 
     def succeeded(self, address: str, username: str) -> None:
         """Note that this login works from this address."""
-        key = (_network(address), username)
+        key = (network_of(address), username)
         self._known_good[key] = None
         self._known_good.move_to_end(key)
         if len(self._known_good) > self._capacity:
@@ -167,17 +168,4 @@ class FailureDelays:
 
 
 def _keys(address: str, username: str) -> tuple[str, str]:
-    return f"a {_network(address)}", f"u {username}"
-
-
-def _network(address: str) -> str:
-    """Return the address, or the /64 of an IPv6 address: who has one of it has all."""
-    try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if isinstance(parsed, ipaddress.IPv6Address):
-        if parsed.ipv4_mapped is not None:
-            return str(parsed.ipv4_mapped)
-        return str(ipaddress.IPv6Network((parsed, 64), strict=False))
-    return str(parsed)
+    return f"a {network_of(address)}", f"u {username}"

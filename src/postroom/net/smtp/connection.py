@@ -19,7 +19,7 @@ from postroom.mail.smtp_reply import SmtpReply
 from postroom.net.smtp import replies
 from postroom.net.smtp.auth import FailureDelays
 from postroom.net.smtp.data import Blocks
-from postroom.net.smtp.door import Answer, ContentSink, Door, Peer, Visit
+from postroom.net.smtp.door import Answer, Client, ContentSink, Door, Peer, Visit
 from postroom.net.smtp.events import (
     AuthAttempt,
     ContentBegins,
@@ -86,6 +86,11 @@ class Connection(asyncio.Protocol):
         self._client_done = False
         self._paused_reading = False
         self._paused_writing = False
+
+    @property
+    def peer(self) -> Peer:
+        """The other end, once it is there."""
+        return self._peer
 
     # ── asyncio's side ────────────────────────────────────────────────────────────────────
 
@@ -274,7 +279,7 @@ class Connection(asyncio.Protocol):
 
     def _content_begins(self, session: Session, visit: Visit, event: ContentBegins) -> None:
         try:
-            sink = visit.begin_content(event.envelope)
+            sink = visit.begin_content(event.envelope, self._client(session))
         except Exception as error:
             session.answer(self._failed(error))
             return
@@ -283,6 +288,11 @@ class Connection(asyncio.Protocol):
             return
         self._sink = sink
         session.proceed()
+
+    def _client(self, session: Session) -> Client:
+        secured = self._transport.get_extra_info("ssl_object") if self._transport is not None else None
+        tls = f"{secured.version()} {secured.cipher()[0]}" if secured is not None else ""
+        return Client(session.client_name, session.extended, tls)
 
     def _content_piece(self, session: Session, event: ContentPiece) -> None:
         if self._sink is None:

@@ -3,6 +3,7 @@
 Declared by the server, which calls them; `doors.smtp` has the real ones.
 """
 
+import ipaddress
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Protocol
@@ -23,6 +24,18 @@ class Peer:
     port: int
     local: bool
     """On loopback: nobody else can listen in, so AUTH needs no TLS."""
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """What is known of the other end when content begins."""
+
+    name: str
+    """What it said in EHLO or HELO; any printable text."""
+    extended: bool
+    """It said EHLO."""
+    tls: str
+    """Version and cipher; empty without TLS."""
 
 
 class ContentSink(Protocol):
@@ -63,7 +76,7 @@ class Visit(Protocol):
         """Answer RCPT."""
         ...
 
-    def begin_content(self, envelope: Envelope) -> ContentSink | SmtpReply:
+    def begin_content(self, envelope: Envelope, client: Client) -> ContentSink | SmtpReply:
         """Return where the content goes, or the reply that refuses it. `envelope` is complete."""
         ...
 
@@ -74,3 +87,16 @@ class Door(Protocol):
     def open(self, peer: Peer) -> Visit:
         """Return the visit of a new session."""
         ...
+
+
+def network_of(address: str) -> str:
+    """Return an IP address, or the /64 of an IPv6 address: who has one of it has all."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if parsed.ipv4_mapped is not None:
+            return str(parsed.ipv4_mapped)
+        return str(ipaddress.IPv6Network((parsed, 64), strict=False))
+    return str(parsed)

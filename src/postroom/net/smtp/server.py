@@ -8,6 +8,7 @@ certificate is used by the next client.
 import asyncio
 import socket
 import ssl
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,7 @@ from postroom.mail.smtp_reply import SmtpReply
 from postroom.net.smtp import replies
 from postroom.net.smtp.auth import FailureDelays
 from postroom.net.smtp.connection import CLOSE_NOTIFY_SECONDS, HANDSHAKE_SECONDS, Connection
-from postroom.net.smtp.door import Door
+from postroom.net.smtp.door import Door, network_of
 from postroom.net.smtp.session import SessionRules
 
 _CHECK_SECONDS = 5.0
@@ -37,6 +38,8 @@ class ServerOptions:
     require_auth: bool = True
     offer_auth: bool = True
     max_sessions: int = 1000
+    max_sessions_of_address: int | None = None
+    """Of one address, or /64 of IPv6, that is not on this machine; None is no limit."""
     block_bytes: int = 256 * 1024
     """Content above this is handed to the sink in blocks of this size while it arrives."""
 
@@ -64,6 +67,8 @@ class SmtpServer:
         self.delays = delays if delays is not None else FailureDelays()
         self.tls_context = tls_context
         self._max_sessions = options.max_sessions
+        self._max_of_address = options.max_sessions_of_address
+        self._of_address: Counter[str] = Counter()
         self._connections: set[Connection] = set()
         self._listeners: list[asyncio.Server] = []
         self._watch: asyncio.Task[None] | None = None
@@ -124,14 +129,30 @@ class SmtpServer:
         """Count a connection in; a reply turns it away."""
         self._connections.add(connection)
         self.opened_sessions += 1
-        if not self._closing and len(self._connections) <= self._max_sessions:
+        address = network_of(connection.peer.address)
+        self._of_address[address] += 1
+        if self._closing:
+            reply = replies.SHUTTING_DOWN
+        elif len(self._connections) > self._max_sessions:
+            reply = replies.TOO_MANY_SESSIONS
+        elif (
+            self._max_of_address is not None
+            and not connection.peer.local
+            and self._of_address[address] > self._max_of_address
+        ):
+            reply = replies.TOO_MANY_FROM_YOU
+        else:
             return None
         self.refused_sessions += 1
-        return replies.SHUTTING_DOWN if self._closing else replies.TOO_MANY_SESSIONS
+        return reply
 
     def ended(self, connection: Connection) -> None:
         """Count a connection out."""
         self._connections.discard(connection)
+        address = network_of(connection.peer.address)
+        self._of_address[address] -= 1
+        if not self._of_address[address]:
+            del self._of_address[address]
         if not self._connections:
             self._all_gone.set()
 

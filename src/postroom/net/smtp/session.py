@@ -76,6 +76,11 @@ class Session:
         return self._state.client_name
 
     @property
+    def extended(self) -> bool:
+        """The client said EHLO."""
+        return self._state.extended
+
+    @property
     def in_content(self) -> bool:
         """Content is on its way, or its end waits for an answer."""
         state = self._state

@@ -95,6 +95,8 @@ class SessionState:
         self.authenticated = False
         self.client_name = ""
         """What the client said in EHLO or HELO."""
+        self.extended = False
+        """It said EHLO."""
         self.input = Input()
         self.phase = Phase.NEW
         self.reading = Reading.COMMAND

@@ -24,7 +24,7 @@ from postroom.net.smtp.session_state import Phase, Reading, SessionState, Step, 
 
 def ehlo(state: SessionState, argument: str) -> Step:
     """EHLO: greet, and tell what we can."""
-    if not _greeted(state, argument):
+    if not _greeted(state, argument, extended=True):
         return None
     lines = [f"{state.rules.hostname} greets you", "PIPELINING", f"SIZE {state.rules.max_size_bytes}"]
     if state.offer_tls and not state.tls:
@@ -38,7 +38,7 @@ def ehlo(state: SessionState, argument: str) -> Step:
 
 def helo(state: SessionState, argument: str) -> Step:
     """HELO: greet."""
-    if not _greeted(state, argument):
+    if not _greeted(state, argument, extended=False):
         return None
     state.say(SmtpReply(250, "", state.rules.hostname))
     return _back_to_ready(state)
@@ -211,12 +211,12 @@ VERBS: dict[bytes, Callable[[SessionState, str], Step]] = {
 }
 
 
-def _greeted(state: SessionState, argument: str) -> bool:
+def _greeted(state: SessionState, argument: str, *, extended: bool) -> bool:
     name = argument.strip()
     if not name or not name.isprintable():
         state.error(replies.NEED_NAME)
         return False
-    state.client_name = name
+    state.client_name, state.extended = name, extended
     return state.idle()
 
 
