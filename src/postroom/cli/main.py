@@ -28,6 +28,7 @@ COMMANDS = {
     "erase": ("postroom.cli.erase", "Erase a person's address and what names it."),
     "recount": ("postroom.cli.recount", "Count the counters again from the ledger."),
     "relabel": ("postroom.cli.relabel", "Label opens and clicks again by today's rules."),
+    "explain": ("postroom.cli.explain", "Say what a mail that came back is, and why."),
     "demo": ("postroom.cli.demo", "Fill a workspace with made-up mail, to see the pages full."),
 }
 """Name to module (which holds `command`) and the line of `postroom --help`."""
