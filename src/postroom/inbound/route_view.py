@@ -5,19 +5,19 @@ vouched for by the operator. The routes of a workspace are asked by position,
 and the first that takes a mail has it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import Protocol
 
 import msgspec
 
 from postroom.inbound.patterns import Pattern, read_pattern
 from postroom.ledger.route_rows import RouteAction, RouteRow
-from postroom.ledger.rows import DomainRow
 from postroom.mail.address import address_key, domain_of
 from postroom.mail.verdict import MailKind
-from postroom.store import domains, routes
-from postroom.store.database import Conn, Database
+from postroom.store import routes
+from postroom.store.database import Database
 
 _decode_kinds = msgspec.json.Decoder(list[str]).decode
 
@@ -59,9 +59,17 @@ class AtRcpt(Enum):
     TAKEN = "taken"
     """A route may take it."""
     REFUSED = "refused"
-    """Whatever comes, it would be refused: 550 5.7.1."""
+    """Whatever comes, it is refused."""
     UNKNOWN = "unknown"
-    """No route is for it: 550 5.1.1."""
+    """No route is for it."""
+
+
+class OwnDomains(Protocol):
+    """The domains of the installation's workspaces, in memory (`domains.registry`)."""
+
+    def owners(self) -> Mapping[str, int]:
+        """Return the proved domains, as lower-case A-labels, with their workspaces."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,27 +96,17 @@ class Tested:
 class RouteView:
     """The routes of all workspaces as last read. `refresh` after each change and every few seconds."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, domains: OwnDomains) -> None:
         self._database = database
-        self._owners: Mapping[str, int] = {}
+        self._domains = domains
         self._rules: Mapping[int, tuple[Rule, ...]] = {}
 
     async def refresh(self) -> None:
-        """Read routes and domains again. Raises TryLater."""
-
-        def read(conn: Conn) -> tuple[list[RouteRow], list[DomainRow]]:
-            return routes.all_routes(conn), domains.all_domains(conn)
-
-        rows, domain_rows = await self._database.read(read)
-        by_workspace: dict[int, list[Rule]] = {}
-        for row in rows:
-            by_workspace.setdefault(row.workspace_id, []).append(rule_of(row))
-        self._owners = {row.name: row.workspace_id for row in domain_rows if is_owned(row)}
-        self._rules = {workspace_id: tuple(rules) for workspace_id, rules in by_workspace.items()}
-
-    def workspace_of(self, domain: str) -> int | None:
-        """Return the workspace that owns a domain (as `mail.address.domain_key` writes it), or None."""
-        return self._owners.get(domain)
+        """Read all routes again. Raises TryLater."""
+        rules: dict[int, list[Rule]] = {}
+        for row in await self._database.read(routes.all_routes):
+            rules.setdefault(row.workspace_id, []).append(rule_of(row))
+        self._rules = {workspace_id: tuple(found) for workspace_id, found in rules.items()}
 
     def at_rcpt(self, recipient: str) -> AtRcpt:
         """Tell what becomes of mail to an address as far as that is known before its content.
@@ -127,30 +125,25 @@ class RouteView:
         # Routes that refuse some senders make no address.
         return AtRcpt.UNKNOWN
 
-    def match(self, recipient: str, sender: str | None = None, kind: MailKind | None = None) -> RouteRow | None:
-        """Return the route that takes a mail, or None.
-
-        `sender` is the author's address, empty where there is none; None: not known yet, and then
-        neither `sender` nor `kind` is asked for.
-        """
-        key, sender_key = address_key(recipient), None if sender is None else address_key(sender)
-        rules = self._asked(key)
-        return next((rule.row for rule in rules if not rule.why_not(key, sender_key, kind)), None)
+    def match(self, recipient: str, sender: str, kind: MailKind) -> RouteRow | None:
+        """Return the route that takes a mail, or None. `sender` is the author's address, empty where there is none."""
+        key, sender_key = address_key(recipient), address_key(sender)
+        return next((rule.row for rule in self._asked(key) if not rule.why_not(key, sender_key, kind)), None)
 
     def test(self, workspace_id: int, recipient: str, sender: str, kind: MailKind | None) -> Tested:
-        """Tell which route of a workspace takes a mail, and why the others do not."""
+        """Tell which route of a workspace takes a mail, and why the others do not. `kind` None: any."""
         key, sender_key = address_key(recipient), address_key(sender)
+        considered = tuple(
+            Considered(rule.row, rule.why_not(key, sender_key, kind)) for rule in self._rules.get(workspace_id, ())
+        )
         domain = domain_of(recipient)
-        owner = self._owners.get(domain)
-        rules = self._rules.get(workspace_id, ())
-        considered = tuple(Considered(rule.row, rule.why_not(key, sender_key, kind)) for rule in rules)
-        if owner != workspace_id:
+        if self._domains.owners().get(domain) != workspace_id:
             return Tested(None, AtRcpt.UNKNOWN, not_owned(domain), considered)
         taker = next((one.row for one in considered if not one.why_not), None)
         return Tested(taker, self.at_rcpt(recipient), "", considered)
 
-    def _asked(self, key: str) -> Iterable[Rule]:
-        owner = self._owners.get(key.rpartition("@")[2])
+    def _asked(self, key: str) -> Sequence[Rule]:
+        owner = self._domains.owners().get(domain_of(key))
         return () if owner is None else self._rules.get(owner, ())
 
 
@@ -159,14 +152,9 @@ def rule_of(row: RouteRow) -> Rule:
     return Rule(row, read_pattern(row.recipient), read_pattern(row.sender), frozenset(_decode_kinds(row.kinds)))
 
 
-def is_owned(row: DomainRow) -> bool:
-    """Tell whether a workspace owns a domain: proved, or vouched for."""
-    return row.vouched == 1 or row.proved_ms is not None
-
-
 def not_owned(domain: str) -> str:
     """Return in words that a domain is none of the workspace's, with the remedy."""
     return (
-        f"{domain} is no proved domain of this workspace, and routes take mail for those only: "
-        f"add it, publish its TXT record, and check it"
+        f"{domain or 'this'} is no proved domain of this workspace, and routes take mail for those only: "
+        "add it and publish its TXT record, or have the operator vouch for it"
     )
