@@ -48,6 +48,7 @@ from postroom.outbound import helper_frames as frames
 from postroom.outbound.attempt import Attempted, Tools, Work, copy_of, envelope_of
 from postroom.outbound.compilation import content_key
 from postroom.outbound.compile import CompileOptions, compile_content, from_plan
+from postroom.outbound.frame_pipe import frame
 from postroom.outbound.journal import Journal
 from postroom.outbound.local import Flight
 from postroom.outbound.segments import Variant
@@ -174,18 +175,18 @@ def measure_pure(parts: Parts, works: list[Work], count: int) -> dict[str, float
     found["signature field around RSA"] = max(
         0.0, least(lambda _: sign(copy.header, copy.body_sha256, [parts.key], 1), few) - found["RSA"]
     )
-    give, do = frames.frame(frames.GiveContent(1, parts.raw, parts.plan)), frames.frame(frames.DoWork(1, work))
-    ended = frames.frame(frames.Ended(1, Attempted(_DELIVERED)))
+    give, do = frame(frames.GiveContent(1, parts.raw, parts.plan)), frame(frames.DoWork(1, work))
+    ended = frame(frames.Ended(1, Attempted(_DELIVERED)))
 
     def owner_frames(_: int) -> None:
-        frames.frame(frames.GiveContent(1, parts.raw, parts.plan))
-        frames.frame(frames.DoWork(1, work))
-        frames._upward.decode(ended[4:])
+        frame(frames.GiveContent(1, parts.raw, parts.plan))
+        frame(frames.DoWork(1, work))
+        frames.READS_UPWARD.decode(ended[4:])
 
     def helper_frames(_: int) -> None:
-        frames._downward.decode(give[4:])
-        frames._downward.decode(do[4:])
-        frames.frame(frames.Ended(1, Attempted(_DELIVERED)))
+        frames.READS_DOWNWARD.decode(give[4:])
+        frames.READS_DOWNWARD.decode(do[4:])
+        frame(frames.Ended(1, Attempted(_DELIVERED)))
 
     found["frames, owner"] = least(owner_frames, count)
     found["frames, helper"] = least(helper_frames, count)

@@ -10,6 +10,7 @@ import structlog.testing
 from copies import compiled, mail
 from queue_rows import LATER, NO, OK, claimed, message_row
 
+from postroom.app.delivery import open_pipe
 from postroom.base.clock import ManualClock
 from postroom.base.errors import TryLater
 from postroom.base.tokens import TokenKeys
@@ -19,6 +20,7 @@ from postroom.outbound import helper_frames as frames
 from postroom.outbound.attempt import Attempted, ContentGone, Tools, Work
 from postroom.outbound.compilation import PackedContent, columns_of, compilation_of
 from postroom.outbound.compile import CompileOptions
+from postroom.outbound.frame_pipe import FramePipe
 from postroom.outbound.helpers import HelperAttempts, HelperLink
 from postroom.outbound.journal import Flights, Journal, read_folder, stamp_boot
 from postroom.outbound.local import LocalAttempts
@@ -233,35 +235,40 @@ async def test_a_reply_that_is_known_outlives_a_cut(house: House, monkeypatch: p
 class Far:
     """The helper's end of a socketpair, played by the test."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader, self.writer = reader, writer
+    def __init__(self) -> None:
         self.heard: list[frames.Downward] = []
+        self._heard_one = asyncio.Event()
+
+    async def open(self, sock: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        self.transport, self.pipe = await loop.create_connection(
+            lambda: FramePipe(frames.READS_DOWNWARD, self._take), sock=sock
+        )
 
     async def hear(self, count: int) -> list[frames.Downward]:
         async with asyncio.timeout(10):
             while len(self.heard) < count:
-                frame = await frames.read_downward(self.reader)
-                assert frame is not None
-                self.heard.append(frame)
+                self._heard_one.clear()
+                await self._heard_one.wait()
         return self.heard
 
     def end(self, row_id: int, outcome: Outcome = OK) -> None:
-        self.writer.write(frames.frame(frames.Ended(row_id, Attempted(outcome))))
+        self.pipe.say(frames.Ended(row_id, Attempted(outcome)))
 
     async def compile(self) -> bytes:
         """Answer the Compile that was heard last, as a helper does; return its content's key."""
-        asked = (await self.hear(len(self.heard) or 1))[-1]
+        asked = self.heard[-1]
         assert isinstance(asked, frames.Compile)
         made, _ = compilation_of(asked.raw, asked.options)
-        self.writer.write(
-            frames.frame(
-                frames.Compiled(asked.number, made.key, None, made.packed.plan, made.findings, columns_of(made))
-            )
-        )
+        self.pipe.say(frames.Compiled(asked.number, made.key, None, made.packed.plan, made.findings, columns_of(made)))
         return made.key
 
     def die(self) -> None:
-        self.writer.close()
+        self.pipe.close()
+
+    def _take(self, frame: frames.Downward) -> None:
+        self.heard.append(frame)
+        self._heard_one.set()
 
 
 class Owner:
@@ -283,9 +290,10 @@ class Owner:
             self.spawn_faults -= 1
             raise OSError(11, "no more processes")
         ours, theirs = socket.socketpair()
-        reader, writer = await asyncio.open_connection(sock=ours)
-        self.helpers.append(Far(*await asyncio.open_connection(sock=theirs)))
-        return HelperLink(reader, writer, f"helper-{len(self.helpers)}", self._wait)
+        far = Far()
+        await far.open(theirs)
+        self.helpers.append(far)
+        return HelperLink(await open_pipe(ours), f"helper-{len(self.helpers)}", self._wait)
 
     async def _wait(self) -> int:
         return -9
@@ -413,7 +421,7 @@ async def test_a_recipient_at_which_helpers_die_waits_longer_after_the_third_tim
 async def test_a_helper_that_speaks_nonsense_counts_as_dead(owner: Owner) -> None:
     owner.start(1)
     await owner.helpers[0].hear(2)
-    owner.helpers[0].writer.write(b"\0\0\0\1\xff")
+    owner.helpers[0].transport.write(b"\0\0\0\1\xff")
     assert (await owner.outcome(1)).kind is OutcomeKind.RETURNED
 
 
@@ -493,7 +501,7 @@ async def test_a_submission_whose_helper_dies_is_to_be_repeated_and_none_is_aske
 async def test_a_fault_in_compiling_ends_neither_helper_nor_owner(owner: Owner) -> None:
     compiling = owner.attempts.compile(1, mail(b"Hello\r\n"), OPTIONS)
     (asked,) = await owner.helpers[0].hear(1)
-    owner.helpers[0].writer.write(frames.frame(frames.NotCompiled(asked.number, "ValueError")))  # type: ignore[union-attr]
+    owner.helpers[0].pipe.say(frames.NotCompiled(asked.number, "ValueError"))  # type: ignore[union-attr]
     assert compiling is not None
     with pytest.raises(RuntimeError):
         await compiling

@@ -16,6 +16,7 @@ from postroom.mail.smtp_reply import SmtpReply
 from postroom.outbound import helper_frames as frames
 from postroom.outbound.attempt import Attempted, Tools, Work
 from postroom.outbound.compile import Compiled
+from postroom.outbound.frame_pipe import FramePipe
 from postroom.outbound.helpers import HelperAttempts, HelperLink
 from postroom.outbound.journal import Flights, Journal, read_journals
 from postroom.outbound.local import LocalAttempts
@@ -163,7 +164,7 @@ class HelperProcesses:
             self.running.discard(process.pid)
             return code
 
-        reader, writer = await asyncio.open_connection(sock=ours)
+        pipe = await open_pipe(ours)
         hello = frames.Hello(
             hostname=self._services.settings.hostname,
             token_keys=self._services.token_keys().items(),
@@ -172,12 +173,23 @@ class HelperProcesses:
             boot_id=self._boot_id,
             connections=self._connections,
         )
-        writer.write(frames.frame(hello))
-        return HelperLink(reader, writer, name, ended)
+        pipe.say(hello)
+        return HelperLink(pipe, name, ended)
 
     async def flights_of(self, journal_name: str) -> Flights:
         """Read the journals that a dead helper left."""
         return await self._services.slow.run(lambda: read_journals(self._folder, self._boot_id, journal_name))
+
+
+async def open_pipe(sock: socket.socket) -> FramePipe[frames.Upward]:
+    """Return the owner's end of a helper's socketpair."""
+
+    def nobody_listens(said: frames.Upward) -> None:
+        raise RuntimeError("a helper spoke before it was asked")
+
+    loop = asyncio.get_running_loop()
+    _, pipe = await loop.create_connection(lambda: FramePipe(frames.READS_UPWARD, nobody_listens), sock=sock)
+    return pipe
 
 
 def open_journal(folder: Path, boot_id: str) -> Journal:

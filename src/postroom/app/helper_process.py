@@ -26,6 +26,7 @@ from postroom.outbound import helper_frames as frames
 from postroom.outbound.attempt import Attempted, Tools, Work
 from postroom.outbound.compilation import columns_of, compilation_of
 from postroom.outbound.compile import Compiled, from_plan
+from postroom.outbound.frame_pipe import FramePipe
 from postroom.outbound.journal import Journal
 from postroom.outbound.local import LocalAttempts
 from postroom.outbound.sign import SigningKey, load_key
@@ -36,9 +37,9 @@ _log = structlog.get_logger(__name__)
 class Helper:
     """What a helper holds between frames."""
 
-    def __init__(self, hello: frames.Hello, writer: asyncio.StreamWriter, owner: int) -> None:
+    def __init__(self, hello: frames.Hello, pipe: FramePipe[frames.Downward], owner: int) -> None:
         clock = SystemClock()
-        self._writer = writer
+        self._pipe = pipe
         self._ring: TokenKeys = TokenKeys(dict(hello.token_keys))
         self._contents: dict[int, Compiled] = {}
         self._running: dict[int, Compiled] = {}
@@ -63,7 +64,7 @@ class Helper:
                 self._running[work.claimed.id] = self._contents[number]
                 self._attempts.start(work, lambda attempted: self._ended(work, attempted))
             case frames.Compile():
-                self._say(self._compile(frame))
+                self._pipe.say(self._compile(frame))
             case frames.GiveContent(number=number, raw=raw, plan=plan):
                 self._contents[number] = from_plan(raw, plan)
             case frames.ForgetContent(number=number):
@@ -88,7 +89,7 @@ class Helper:
 
     def _ended(self, work: Work, attempted: Attempted) -> None:
         self._running.pop(work.claimed.id, None)
-        self._say(frames.Ended(work.claimed.id, attempted))
+        self._pipe.say(frames.Ended(work.claimed.id, attempted))
 
     def _compile(self, asked: frames.Compile) -> frames.Upward:
         try:
@@ -102,11 +103,6 @@ class Helper:
         raw = None if packed.raw == asked.raw else packed.raw
         return frames.Compiled(asked.number, compilation.key, raw, packed.plan, compilation.findings, columns)
 
-    def _say(self, value: frames.Upward) -> None:
-        # Without an owner nobody listens: the journal tells the next one.
-        if not self._writer.transport.is_closing():
-            self._writer.write(frames.frame(value))
-
     async def _compiled(self, work: Work) -> Compiled:
         return self._running[work.claimed.id]
 
@@ -114,27 +110,40 @@ class Helper:
         return self._keys.get(domain_id, ())
 
 
-async def run_helper(descriptor: int, owner: int) -> None:
-    """Work for the owner at the other end of the socketpair until it closes."""
-    reader, writer = await asyncio.open_connection(sock=socket.socket(fileno=descriptor))
-    hello = await frames.read_downward(reader)
-    if not isinstance(hello, frames.Hello):
-        return
-    helper = Helper(hello, writer, owner)
-    calm_collector()
-    draining: list[asyncio.Task[None]] = []
-    while (frame := await frames.read_downward(reader)) is not None:
-        if isinstance(frame, frames.Drain):
+class HelperLife:
+    """A helper from its Hello on."""
+
+    def __init__(self, owner: int) -> None:
+        self._owner = owner
+        self._helper: Helper | None = None
+        self._draining: list[asyncio.Task[None]] = []
+
+    async def live(self, descriptor: int) -> None:
+        """Work for the owner at the other end of the socketpair until it closes."""
+        loop = asyncio.get_running_loop()
+        sock = socket.socket(fileno=descriptor)
+        _, self._pipe = await loop.create_connection(lambda: FramePipe(frames.READS_DOWNWARD, self._take), sock=sock)
+        error = await self._pipe.closed()
+        if error is not None:
+            _log.error("the owner of this helper process cannot be understood", exc_info=error)
+        # The owner is gone: what is on its way is cut, and the journal tells the next owner.
+        for task in self._draining:
+            task.cancel()
+        if self._helper is not None:
+            await self._helper.drain(0)
+            self._helper.close()
+
+    def _take(self, frame: frames.Downward) -> None:
+        if self._helper is None:
+            if not isinstance(frame, frames.Hello):
+                raise RuntimeError("the owner's first frame is no Hello")
+            self._helper = Helper(frame, self._pipe, self._owner)
+            calm_collector()
+        elif isinstance(frame, frames.Drain):
             # Settled frames still come while tries end; a second Drain hurries.
-            draining.append(asyncio.get_running_loop().create_task(helper.drain(frame.seconds)))
+            self._draining.append(asyncio.get_running_loop().create_task(self._helper.drain(frame.seconds)))
         else:
-            helper.take(frame)
-    # The owner is gone: what is on its way is cut, and the journal tells the next owner.
-    for task in draining:
-        task.cancel()
-    await helper.drain(0)
-    helper.close()
-    writer.close()
+            self._helper.take(frame)
 
 
 def main() -> None:
@@ -144,7 +153,7 @@ def main() -> None:
     descriptor, owner, level, form = sys.argv[1:]
     set_up_log(level, cast(Form, form))
     os.set_inheritable(int(descriptor), False)
-    uvloop.run(run_helper(int(descriptor), int(owner)))
+    uvloop.run(HelperLife(int(owner)).live(int(descriptor)))
 
 
 if __name__ == "__main__":

@@ -1,14 +1,11 @@
 """What owner and helper process say to each other over their socketpair.
 
-Each frame is four bytes of length (big endian) and msgpack. The owner says
+How a frame looks is `frame_pipe`'s. The owner says
 Hello once, gives contents and keys before the first work that needs them, and
 takes a content back when it forgets it: so both know at any time what the
 helper has. Every DoWork is answered by one Ended and every Compile by one Compiled
 or NotCompiled, in any order.
 """
-
-import asyncio
-from typing import TypeVar
 
 import msgspec
 
@@ -16,8 +13,6 @@ from postroom.outbound.attempt import Attempted, Work
 from postroom.outbound.compilation import Columns
 from postroom.outbound.compile import CompileOptions, Findings
 from postroom.outbound.submission import Track
-
-_LENGTH_BYTES = 4
 
 
 class Hello(msgspec.Struct, frozen=True, tag=True):
@@ -125,32 +120,5 @@ class NotCompiled(msgspec.Struct, frozen=True, tag=True):
 Upward = Ended | Compiled | NotCompiled
 Downward = Hello | GiveKeys | GiveContent | Compile | ForgetContent | DoWork | Renewed | Settled | Drain
 
-_encode = msgspec.msgpack.Encoder().encode
-_downward = msgspec.msgpack.Decoder(Downward)
-_upward = msgspec.msgpack.Decoder(Upward)
-
-_T = TypeVar("_T")
-
-
-def frame(value: Downward | Upward) -> bytes:
-    """Return a value as it goes over the socketpair."""
-    body = _encode(value)
-    return len(body).to_bytes(_LENGTH_BYTES, "big") + body
-
-
-async def read_downward(reader: asyncio.StreamReader) -> Downward | None:
-    """Return the owner's next frame, or None once the owner is gone."""
-    return await _read(reader, _downward)
-
-
-async def read_upward(reader: asyncio.StreamReader) -> Upward | None:
-    """Return the helper's next frame, or None once the helper is gone."""
-    return await _read(reader, _upward)
-
-
-async def _read(reader: asyncio.StreamReader, decoder: msgspec.msgpack.Decoder[_T]) -> _T | None:
-    try:
-        length = int.from_bytes(await reader.readexactly(_LENGTH_BYTES), "big")
-        return decoder.decode(await reader.readexactly(length))
-    except (asyncio.IncompleteReadError, ConnectionError):
-        return None
+READS_DOWNWARD = msgspec.msgpack.Decoder(Downward)
+READS_UPWARD = msgspec.msgpack.Decoder(Upward)

@@ -13,6 +13,7 @@ import contextlib
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -26,6 +27,7 @@ from postroom.outbound.attempt import Attempted, ContentGone, Work
 from postroom.outbound.compilation import Compilation, PackedContent
 from postroom.outbound.compile import CompileOptions
 from postroom.outbound.contents import Contents
+from postroom.outbound.frame_pipe import FramePipe
 from postroom.outbound.journal import Flights
 from postroom.outbound.local import GONE, REPLY_SECONDS
 from postroom.outbound.recover import NOT_BEGUN, outcome_after_crash
@@ -47,8 +49,8 @@ _LATER = Outcome(OutcomeKind.RETURNED, SmtpReply(451, "4.3.0", "what this try ne
 class HelperLink:
     """A running helper process."""
 
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
+    pipe: FramePipe[frames.Upward]
+    """What it says is heard by who is told of the helper."""
     journal_name: str
     wait: Callable[[], Awaitable[int]]
     """Returns the exit code once the process has ended."""
@@ -138,8 +140,7 @@ class HelperAttempts:
         self._numbers += 1
         done = asyncio.get_running_loop().create_future()
         helper.compiling[self._numbers] = _Compiling(workspace_id, raw, done)
-        self._say(
-            helper,
+        helper.link.pipe.say(
             frames.Compile(
                 self._numbers,
                 raw,
@@ -157,7 +158,7 @@ class HelperAttempts:
         for helper in self._helpers:
             mine = [key for key in keys if key[0] in helper.running]
             if mine:
-                self._say(helper, frames.Renewed(mine, lease_ms))
+                helper.link.pipe.say(frames.Renewed(mine, lease_ms))
 
     def settled(self, keys: Sequence[tuple[int, int]]) -> None:
         """Tell the helpers which tries their journals may forget."""
@@ -167,14 +168,14 @@ class HelperAttempts:
             if helper is not None and helper in self._helpers:
                 by_helper.setdefault(self._helpers.index(helper), []).append(key)
         for index, mine in by_helper.items():
-            self._say(self._helpers[index], frames.Settled(mine))
+            self._helpers[index].link.pipe.say(frames.Settled(mine))
 
     async def drain(self, seconds: float) -> None:
         """Have running tries end within `seconds` and the rest cut; return when all have ended."""
         self._stopping = True
         self._there.set()
         for helper in self._helpers:
-            self._say(helper, frames.Drain(seconds))
+            helper.link.pipe.say(frames.Drain(seconds))
         await self._fetching.drain(seconds)
         with contextlib.suppress(TimeoutError):
             # Behind its final dot a try is given moments for its reply, also when the rest is cut at once.
@@ -186,11 +187,12 @@ class HelperAttempts:
         """Let the helpers end; everything is settled."""
         self._stopping = True
         for helper in self._helpers:
-            helper.link.writer.close()
+            helper.link.pipe.close()
         await self._listening.drain(_GRACE_SECONDS + REPLY_SECONDS)
 
     async def _add(self) -> None:
         helper = _Helper(await self._spawn())
+        helper.link.pipe.take = partial(self._hear, helper)
         helper.idle.set()
         self._helpers.append(helper)
         self._there.set()
@@ -217,7 +219,7 @@ class HelperAttempts:
             return
         # From here on nothing waits: the helper that is chosen cannot die in between.
         if domain_id is not None and domain_id not in helper.domains:
-            self._say(helper, frames.GiveKeys(domain_id, keys))
+            helper.link.pipe.say(frames.GiveKeys(domain_id, keys))
             helper.domains.add(domain_id)
         self._hand(helper, work, content, done)
         handed.append(None)
@@ -231,7 +233,7 @@ class HelperAttempts:
         helper.running[work.claimed.id] = (work, done)
         helper.idle.clear()
         self._journals[(work.claimed.id, work.claimed.epoch)] = helper
-        self._say(helper, frames.DoWork(number, work))
+        helper.link.pipe.say(frames.DoWork(number, work))
 
     def _give_content(self, helper: _Helper, work: Work, content: PackedContent) -> int:
         key = (work.message.workspace_id, work.message.content_key)
@@ -240,7 +242,7 @@ class HelperAttempts:
             helper.contents.move_to_end(key)
             return known[0]
         self._numbers += 1
-        self._say(helper, frames.GiveContent(self._numbers, content.raw, content.plan))
+        helper.link.pipe.say(frames.GiveContent(self._numbers, content.raw, content.plan))
         self._has_content(helper, key, self._numbers, len(content.raw))
         return self._numbers
 
@@ -251,26 +253,19 @@ class HelperAttempts:
         while helper.content_bytes > _CONTENT_BYTES and len(helper.contents) > 1:
             _, (number, size) = helper.contents.popitem(last=False)
             helper.content_bytes -= size
-            self._say(helper, frames.ForgetContent(number))
+            helper.link.pipe.say(frames.ForgetContent(number))
 
     def _helper_for(self, work: Work) -> _Helper | None:
         key = (work.message.workspace_id, work.message.content_key)
         return min(self._helpers, key=lambda one: _load(one) - (_AHEAD if key in one.contents else 0), default=None)
 
-    def _say(self, helper: _Helper, value: frames.Downward) -> None:
-        # Never waits: what is in flight is bounded by the sites' slots, and so is what stands in this buffer.
-        helper.link.writer.write(frames.frame(value))
-
     async def _listen(self, helper: _Helper) -> None:
-        try:
-            await self._hear(helper)
-        except Exception:
-            # It speaks nonsense: closing its socket ends it.
-            _log.exception("a helper process cannot be understood")
+        error = await helper.link.pipe.closed()
+        if error is not None:
+            _log.error("a helper process cannot be understood", exc_info=error)
         self._helpers.remove(helper)
         if not self._helpers and not self._stopping:
             self._there.clear()
-        helper.link.writer.close()
         for asked in helper.compiling.values():
             if not asked.done.done():
                 asked.done.set_exception(TryLater("the process that compiled this content ended"))
@@ -290,17 +285,16 @@ class HelperAttempts:
             except OSError as error:
                 _log.error("a helper process cannot be started", reason=str(error))
 
-    async def _hear(self, helper: _Helper) -> None:
-        while (said := await frames.read_upward(helper.link.reader)) is not None:
-            match said:
-                case frames.Ended():
-                    self._ended(helper, said)
-                case frames.Compiled(number=number):
-                    self._compiled(helper, helper.compiling.pop(number), said)
-                case frames.NotCompiled(number=number, why=why):
-                    asked = helper.compiling.pop(number)
-                    if not asked.done.done():
-                        asked.done.set_exception(RuntimeError(f"a helper could not compile a content: {why}"))
+    def _hear(self, helper: _Helper, said: frames.Upward) -> None:
+        match said:
+            case frames.Ended():
+                self._ended(helper, said)
+            case frames.Compiled(number=number):
+                self._compiled(helper, helper.compiling.pop(number), said)
+            case frames.NotCompiled(number=number, why=why):
+                asked = helper.compiling.pop(number)
+                if not asked.done.done():
+                    asked.done.set_exception(RuntimeError(f"a helper could not compile a content: {why}"))
 
     def _ended(self, helper: _Helper, ended: frames.Ended) -> None:
         running = helper.running.pop(ended.recipient_id, None)
@@ -314,7 +308,7 @@ class HelperAttempts:
         raw = asked.raw if said.raw is None else said.raw
         key = (asked.workspace_id, said.key)
         if key in helper.contents:
-            self._say(helper, frames.ForgetContent(said.number))
+            helper.link.pipe.say(frames.ForgetContent(said.number))
         else:
             self._has_content(helper, key, said.number, len(raw))
         if not asked.done.done():
