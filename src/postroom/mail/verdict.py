@@ -77,3 +77,8 @@ class Verdict:
     """Message-IDs with angle brackets that it answers or returns: the nearest first."""
     returned_to: tuple[str, ...] = ()
     """Addresses in To of the returned message."""
+    is_doubtful: bool = False
+    """A person should look at it before anything follows: a reply that may ask for no more mail, or mean another."""
+    facts: tuple[tuple[str, str], ...] = ()
+    """What a feedback report or receipt tells beside its recipients, as told: `feedback_type`, `user_agent`,
+    `source_ip`, `reported_domain`, `reverse_path`, `disposition`."""
