@@ -153,6 +153,7 @@ async def _refresh(services: Services, doors: Doors) -> None:
         with contextlib.suppress(TryLater):
             await services.workspaces.refresh()
             await services.domains.refresh()
+            await services.routes.view.refresh()
             await services.refresh_token_keys()
             doors.refresh()
 

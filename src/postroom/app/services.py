@@ -29,6 +29,7 @@ from postroom.base.tokens import TokenKeys
 from postroom.cluster.nodes import Nodes, data_id_of, read_boot_id
 from postroom.config import Settings
 from postroom.domains.registry import Domains
+from postroom.inbound.routes import Routes
 from postroom.net.dns import Resolver
 from postroom.net.http_client import HttpClient
 from postroom.outbound.contents import Contents
@@ -82,6 +83,7 @@ class Services:
     http_client: HttpClient
     """For addresses that others wrote."""
     webhooks: Webhooks
+    routes: Routes
     uploads: Uploads
     contents: Contents
     messages: Messages
@@ -142,6 +144,8 @@ async def open_services(settings: Settings, clock: Clock) -> AsyncIterator[Servi
         await workspaces.refresh()
         domains = Domains(database, ids, clock, sealer, ResolverDns(resolver), installation(settings), slow)
         await domains.refresh()
+        routes = Routes(database, ids, clock, sealer, domains, settings.allow_private)
+        await routes.view.refresh()
         passwords, sessions = Passwords(slow), Sessions(database, ids, clock)
         yield Services(
             settings=settings,
@@ -164,6 +168,7 @@ async def open_services(settings: Settings, clock: Clock) -> AsyncIterator[Servi
             domains=domains,
             http_client=http_client,
             webhooks=Webhooks(database, ids, clock, sealer, http_client, settings.allow_private),
+            routes=routes,
             uploads=Uploads(database, ids, clock),
             contents=Contents(database),
             messages=Messages(database),
