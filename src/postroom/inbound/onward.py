@@ -1,0 +1,19 @@
+"""What the transaction that understands a mail writes so that it is handed on; `inbound.hand_on` does it later."""
+
+from postroom.ledger.inbound_rows import InboundRow
+from postroom.ledger.route_rows import RouteAction, RouteOutboxRow, RouteRow
+from postroom.store import route_outbox
+from postroom.store.database import Tx
+
+_GOES_ON = (RouteAction.WEBHOOK, RouteAction.FORWARD)
+
+
+def hand_on(tx: Tx, row: InboundRow, route: RouteRow, now_ms: int) -> None:
+    """Have a mail handed on by the route that took it. One that stores or refuses hands nothing on."""
+    if route.action in _GOES_ON:
+        route_outbox.schedule(tx, RouteOutboxRow(row.id, route.id, row.workspace_id, "", now_ms))
+
+
+def forward_to(tx: Tx, row: InboundRow, address: str, now_ms: int) -> None:
+    """Have a mail forwarded to an address without a route: a reply, to the author of what it answers."""
+    route_outbox.schedule(tx, RouteOutboxRow(row.id, route_outbox.NO_ROUTE, row.workspace_id, address, now_ms))
