@@ -22,6 +22,7 @@ from postroom.app.greeting import greet
 from postroom.app.memory import give_large_pieces_back
 from postroom.app.operations import Operations
 from postroom.app.outbound import Outbound
+from postroom.app.returns import make_inbound_worker
 from postroom.app.services import Services, open_services
 from postroom.app.sockets import InheritedSockets
 from postroom.app.supervisor import Supervisor
@@ -32,6 +33,7 @@ from postroom.base.collector import calm_collector
 from postroom.base.errors import PostroomError, TryLater
 from postroom.base.log import set_up_log
 from postroom.config import Settings, Supervision
+from postroom.inbound.worker import Worker as InboundWorker
 from postroom.outbound.worker import Worker
 from postroom.webhooks.worker import Worker as WebhookWorker
 
@@ -63,11 +65,12 @@ async def _serve(settings: Settings, supervision: Supervision) -> None:
         operations = Operations(services, outbound)
         worker = await outbound.open() if "deliver" in settings.roles else None
         webhooks = make_webhook_worker(services) if "deliver" in settings.roles else None
+        inbound = make_inbound_worker(services) if "inbound" in settings.roles else None
         made = await operations.init({})
         await doors.open()
         greet(made, settings, doors.http_port, doors.submission_port)
         control = await serve_control(control_path(settings.data), operations.by_name())
-        background = _start_background(services, doors, worker, webhooks, outbound, supervisor)
+        background = _start_background(services, doors, worker, webhooks, inbound, outbound, supervisor)
         calm_collector()
         supervisor.ready()
         try:
@@ -75,7 +78,7 @@ async def _serve(settings: Settings, supervision: Supervision) -> None:
         finally:
             supervisor.stopping()
             control.close()
-            await _stop(services, doors, worker, webhooks, outbound, background, signals)
+            await _stop(services, doors, worker, webhooks, inbound, outbound, background, signals)
 
 
 async def _until_stop(background: list[asyncio.Task[None]], signals: "_Signals") -> None:
@@ -94,18 +97,21 @@ async def _stop(
     doors: Doors,
     worker: Worker | None,
     webhooks: WebhookWorker | None,
+    inbound: InboundWorker | None,
     outbound: Outbound,
     background: list[asyncio.Task[None]],
     signals: "_Signals",
 ) -> None:
     _log.info("stopping")
-    await signals.unless_hurried(_close_doors(doors, webhooks))
+    await signals.unless_hurried(_close_doors(doors, webhooks, inbound))
     if worker is not None:
         await signals.unless_hurried(worker.stop(_ATTEMPT_SECONDS))
         if signals.second.is_set():
             await worker.stop(0)
     if webhooks is not None and signals.second.is_set():
         await webhooks.stop(0)
+    if inbound is not None and signals.second.is_set():
+        await inbound.stop(0)
     for task in background:
         task.cancel()
     await asyncio.gather(*background, return_exceptions=True)
@@ -115,11 +121,13 @@ async def _stop(
         await services.nodes.leave()
 
 
-async def _close_doors(doors: Doors, webhooks: WebhookWorker | None) -> None:
+async def _close_doors(doors: Doors, webhooks: WebhookWorker | None, inbound: InboundWorker | None) -> None:
     # Beside one another: what is told out may take as long as what is handed in.
     stops = [doors.close(_DOOR_SECONDS)]
     if webhooks is not None:
         stops.append(webhooks.stop(_DOOR_SECONDS))
+    if inbound is not None:
+        stops.append(inbound.stop(_DOOR_SECONDS))
     await asyncio.gather(*stops)
 
 
@@ -128,6 +136,7 @@ def _start_background(
     doors: Doors,
     worker: Worker | None,
     webhooks: WebhookWorker | None,
+    inbound: InboundWorker | None,
     outbound: Outbound,
     supervisor: Supervisor,
 ) -> list[asyncio.Task[None]]:
@@ -141,6 +150,8 @@ def _start_background(
         loops["worker"] = worker.run()
     if webhooks is not None:
         loops["webhooks"] = webhooks.run()
+    if inbound is not None:
+        loops["inbound"] = inbound.run()
     if "upkeep" in services.settings.roles:
         loops["upkeep"] = make_upkeep(services, outbound).run()
     return [asyncio.create_task(work, name=name) for name, work in loops.items()]

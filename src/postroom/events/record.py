@@ -132,10 +132,24 @@ def count_accepted(tx: Tx, message: MessageRow, providers: Sequence[str]) -> Non
         tx.count(CounterKey(workspace_id, hour, "provider", provider), "outbound", amount)
 
 
+def tell(tx: Tx, facts: Facts, event_id: int, kind: EventKind, at_ms: int, detail: Mapping[str, object]) -> None:
+    """Append an event of a recipient that counts nothing."""
+    event = EventRow(
+        event_id,
+        facts.workspace_id,
+        facts.message_id,
+        facts.recipient_id,
+        kind.value,
+        at_ms,
+        _encode(detail).decode(),
+    )
+    append(tx, event, facts.stream)
+
+
 def record_delivered(tx: Tx, facts: Facts, event_id: int, at_ms: int, outcome: Outcome, tries: int) -> None:
     """The next hop accepted the copy: counts as sent. The caller stamps `hour_of(at_ms)` on `recipient.sent_hour`."""
     count(tx, facts, hour_of(at_ms), "sent")
-    _append(tx, facts, event_id, EventKind.DELIVERED, at_ms, _told(outcome, tries))
+    tell(tx, facts, event_id, EventKind.DELIVERED, at_ms, _told(outcome, tries))
 
 
 def record_failed(
@@ -172,7 +186,7 @@ def record_failed(
                 at_ms,
             ),
         )
-    _append(tx, facts, event_id, EventKind.FAILED, at_ms, detail)
+    tell(tx, facts, event_id, EventKind.FAILED, at_ms, detail)
 
 
 def record_bounced(
@@ -192,7 +206,7 @@ def record_bounced(
     if sent_hour is not None:
         count(tx, facts, sent_hour, "sent", -1)
     count(tx, facts, hour_of(at_ms), "failed", cause=reason.value)
-    _append(tx, facts, event_id, EventKind.BOUNCED, at_ms, detail)
+    tell(tx, facts, event_id, EventKind.BOUNCED, at_ms, detail)
 
 
 def record_deferred(
@@ -201,17 +215,17 @@ def record_deferred(
     """A try ended in a persistent transient failure; nothing is counted."""
     detail = _told(outcome, tries)
     detail["next_try_ms"] = next_try_ms
-    _append(tx, facts, event_id, EventKind.DEFERRED, at_ms, detail)
+    tell(tx, facts, event_id, EventKind.DEFERRED, at_ms, detail)
 
 
 def record_in_doubt(tx: Tx, facts: Facts, event_id: int, at_ms: int, why: str) -> None:
     """The process died between the end of DATA and the reply; nothing is counted."""
-    _append(tx, facts, event_id, EventKind.IN_DOUBT, at_ms, {"why": why})
+    tell(tx, facts, event_id, EventKind.IN_DOUBT, at_ms, {"why": why})
 
 
 def record_suppressed(tx: Tx, facts: Facts, event_id: int, at_ms: int, scope: str, reason: str) -> None:
     """The recipient is not tried because a suppression of `scope` stands; counted neither as sent nor as failed."""
-    _append(tx, facts, event_id, EventKind.SUPPRESSED, at_ms, {"scope": scope, "reason": reason})
+    tell(tx, facts, event_id, EventKind.SUPPRESSED, at_ms, {"scope": scope, "reason": reason})
 
 
 def record_taken_from_failed(tx: Tx, facts: Facts, settled_ms: int, cause: str) -> None:
@@ -229,7 +243,7 @@ def record_moved(
     detail: dict[str, object] = {"from": before, "by": by}
     if why:
         detail["why"] = why
-    _append(tx, facts, event_id, kind, at_ms, detail)
+    tell(tx, facts, event_id, kind, at_ms, detail)
 
 
 class Fetched(NamedTuple):
@@ -262,7 +276,7 @@ def record_unsubscribed(
     """The recipient unsubscribed; counts only the `first` time. `by` is `one_click`, `page`, `mail` or `api`."""
     if first:
         count(tx, facts, hour_of(at_ms), "unsubscribes")
-    _append(tx, facts, event_id, EventKind.UNSUBSCRIBED, at_ms, {"by": by, **evidence})
+    tell(tx, facts, event_id, EventKind.UNSUBSCRIBED, at_ms, {"by": by, **evidence})
 
 
 def _record_hits(tx: Tx, kind: EventKind, what: str, hits: Sequence[Fetched]) -> None:
@@ -280,7 +294,7 @@ def _record_hits(tx: Tx, kind: EventKind, what: str, hits: Sequence[Fetched]) ->
         amount[0] += 1
         amount[1] += hit.is_first
         amount[2] += hit.is_first_human
-        _append(tx, facts, hit.event_id, kind, hit.at_ms, hit.detail)
+        tell(tx, facts, hit.event_id, kind, hit.at_ms, hit.detail)
     for alike, amount in amounts.items():
         for counter, number in zip(("total", "unique", "human"), amount, strict=True):
             if number:
@@ -296,16 +310,3 @@ def _told(outcome: Outcome, tries: int) -> dict[str, object]:
     if outcome.transcript:
         detail["transcript"] = outcome.transcript
     return detail
-
-
-def _append(tx: Tx, facts: Facts, event_id: int, kind: EventKind, at_ms: int, detail: Mapping[str, object]) -> None:
-    event = EventRow(
-        event_id,
-        facts.workspace_id,
-        facts.message_id,
-        facts.recipient_id,
-        kind.value,
-        at_ms,
-        _encode(detail).decode(),
-    )
-    append(tx, event, facts.stream)

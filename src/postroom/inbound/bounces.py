@@ -1,0 +1,105 @@
+"""Bounces and delay reports: what a report that came back does to the recipient that it names.
+
+| state | a bounce |
+|---|---|
+| delivered | failed: it counts as failed from now on, and no longer as sent |
+| in doubt | failed: that there is a report says that the peer had taken the copy |
+| queued, deferred | failed where the address is dead: an earlier copy told it; else it is tried as planned |
+| sending | waits until its try is settled: a fast peer reports before we have written that it took the copy |
+| held | stays held: an operator has it; a dead address is suppressed, so a release finds that |
+| failed, suppressed, cancelled | stays: the report is only told |
+
+A delay report changes nothing.
+"""
+
+from postroom.events.failures import judge_address
+from postroom.events.record import record_bounced, tell
+from postroom.inbound.origin import About
+from postroom.inbound.work import Step
+from postroom.ledger.event_kinds import EventKind
+from postroom.ledger.rows import RecipientRow
+from postroom.ledger.states import RecipientState
+from postroom.mail.address import address_key, domain_of
+from postroom.mail.bounce_rules import Judged
+from postroom.mail.reasons import Reason
+from postroom.mail.smtp_reply import SmtpReply
+from postroom.mail.verdict import Reported
+from postroom.store import answers
+from postroom.store.database import Tx
+
+_S = RecipientState
+_MOVED = frozenset({_S.DELIVERED, _S.IN_DOUBT})
+_MOVED_BY_DEAD_ADDRESS = frozenset({_S.QUEUED, _S.DEFERRED})
+_WHY_CHARACTERS = 1000
+
+
+def judged_of(about: About) -> Judged:
+    """Return why a bounce says that a recipient failed.
+
+    The report of another mailbox, to which this one forwards, condemns that
+    one: this address did take the mail.
+    """
+    reported = about.reported
+    if reported is None:
+        return Judged(Reason.UNDETERMINED, False, "", "")
+    is_hard = reported.is_hard and about.is_proved and not _is_elsewhere(reported, about.recipient)
+    return Judged(reported.reason, is_hard, reported.evidence, reported.rule)
+
+
+def moves(state: RecipientState, judged: Judged) -> bool:
+    """Tell whether a bounce moves a recipient from this state to failed."""
+    return state in _MOVED or (judged.is_hard and state in _MOVED_BY_DEAD_ADDRESS)
+
+
+def bounced(step: Step, now: RecipientRow, tx: Tx) -> bool:
+    """Do what a bounce does to a recipient, which is locked and as `now` tells; return whether it failed by it."""
+    judged, facts, at_ms = judged_of(step.about), step.facts, step.work.now_ms
+    detail = dict(step.detail) | {"hard": judged.is_hard, "reason": judged.reason.value}
+    state, has_failed = RecipientState(now.state), False
+    if moves(state, judged):
+        reply = reply_of(step.about)
+        answers.fail(
+            tx,
+            now.id,
+            why=f"bounced: {reply.text}"[:_WHY_CHARACTERS],
+            code=reply.code if step.about.reported and step.about.reported.reply_code else None,
+            status=reply.enhanced,
+            cause=judged.reason.value,
+            at_ms=at_ms,
+        )
+        has_failed = True
+    detail["from"] = state.value
+    if has_failed or (judged.is_hard and state is _S.HELD):
+        suppressed = judge_address(tx, facts, judged, "bounce", at_ms, next(step.ids))
+        if suppressed:
+            detail["suppressed"] = suppressed
+    if has_failed:
+        sent_hour = now.sent_hour if state is _S.DELIVERED else None
+        record_bounced(tx, facts, next(step.ids), at_ms, judged.reason, detail, sent_hour=sent_hour)
+    else:
+        tell(tx, facts, next(step.ids), EventKind.BOUNCED, at_ms, detail)
+    return has_failed
+
+
+def delayed(step: Step, tx: Tx) -> None:
+    """Tell that a copy is late."""
+    tell(tx, step.facts, next(step.ids), EventKind.DELAY_REPORTED, step.work.now_ms, step.detail)
+
+
+def reply_of(about: About) -> SmtpReply:
+    """Return what a bounce tells as the reply that it is about, for the ledger and for the author's report."""
+    reported = about.reported
+    if reported is None:
+        return SmtpReply(550, "", "a report came back that names no reason")
+    text = reported.evidence or reported.reason.meaning
+    return SmtpReply(reported.reply_code or 550, reported.status, text)
+
+
+def _is_elsewhere(reported: Reported, recipient: RecipientRow) -> bool:
+    """Tell whether a report names another mailbox: neither local-part nor domain are the recipient's."""
+    if "@" not in reported.address:
+        return False
+    key = address_key(reported.address)
+    mine, theirs = recipient.address_key.rpartition("@")[0], key.rpartition("@")[0]
+    same_person = mine.partition("+")[0] == theirs.partition("+")[0]
+    return not same_person and domain_of(key) != recipient.domain

@@ -1,0 +1,116 @@
+"""Which copy of ours a mail that came in is about.
+
+What we signed comes first: the machine address that the mail was sent to, then
+the marks that a returned message carries. Only then what anybody may write: a
+Message-ID, together with the address that the report names. Nothing is looked
+for outside the workspace that the mail came to.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from postroom.base.tokens import TokenKeys, TokenKind
+from postroom.ledger.inbound_rows import InboundRow
+from postroom.ledger.rows import MessageRow, RecipientRow
+from postroom.mail.address import address_key
+from postroom.mail.message_id import make_message_id, row_of_message_id
+from postroom.mail.verdict import Mark, Reported, Verdict
+from postroom.store import answers
+from postroom.store.database import Conn
+
+OWN_ADDRESS = "address"
+"""`About.found_by` of mail to a machine address."""
+MESSAGE_ID = "Message-ID"
+"""`About.found_by` where no mark of ours said it."""
+
+MOST_RECIPIENTS = 50
+"""Of one shared message that a report names: each may take several rows of one transaction."""
+_MOST_MARKS = 20
+_MOST_MESSAGE_IDS = 10
+_MOST_MESSAGES = 3
+_LOCAL_PART_KINDS = (TokenKind.BOUNCE, TokenKind.REPLY, TokenKind.UNSUBSCRIBE_MAIL, TokenKind.FEEDBACK)
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """A copy of ours that a mail is about."""
+
+    recipient: RecipientRow
+    message: MessageRow
+    reported: Reported | None
+    """What the mail says about it, where it is a report."""
+    found_by: str
+    """OWN_ADDRESS, MESSAGE_ID, or what carried our mark (`Mark.where`)."""
+
+    @property
+    def is_proved(self) -> bool:
+        """Our signature named it: only who had the copy can have known it."""
+        return self.found_by != MESSAGE_ID
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What of ours a mail is about; all empty where it is about nothing."""
+
+    about: tuple[About, ...] = ()
+    message: MessageRow | None = None
+    """The message, also where it could not be told which of its recipients."""
+
+
+def find_origin(conn: Conn, row: InboundRow, verdict: Verdict, keys: TokenKeys) -> Origin:
+    """Return what of ours the mail is about."""
+    for recipient_id, found_by in _named(row, verdict.marks, keys):
+        found = answers.copy_of(conn, row.workspace_id, recipient_id)
+        if found is not None:
+            recipient, message = found
+            return Origin((About(recipient, message, _reported(verdict.recipients, recipient), found_by),), message)
+    for message_id in verdict.answers[:_MOST_MESSAGE_IDS]:
+        origin = _by_message_id(conn, row, verdict, message_id)
+        if origin is not None:
+            return origin
+    return Origin()
+
+
+def _named(row: InboundRow, marks: Sequence[Mark], keys: TokenKeys) -> Iterable[tuple[int, str]]:
+    """Yield the recipients that our signatures name, and what carried each."""
+    if row.own_recipient_id is not None:
+        yield row.own_recipient_id, OWN_ADDRESS
+    for mark in marks[:_MOST_MARKS]:
+        check = keys.check_local_part_text if mark.kind in _LOCAL_PART_KINDS else keys.check_url_text
+        token = check(mark.kind, mark.text)
+        if token is not None:
+            yield token.recipient_id, mark.where
+
+
+def _by_message_id(conn: Conn, row: InboundRow, verdict: Verdict, message_id: str) -> Origin | None:
+    kind, row_id = row_of_message_id(message_id) or ("", 0)
+    if kind == "rcp":
+        found = answers.copy_of(conn, row.workspace_id, row_id)
+        # A personal copy: its Message-ID is made from its id.
+        if found is not None and make_message_id("rcp", row_id, found[1].author_domain) == message_id:
+            recipient, message = found
+            return Origin((About(recipient, message, _reported(verdict.recipients, recipient), MESSAGE_ID),), message)
+    for message in answers.messages_with(conn, row.workspace_id, message_id, _MOST_MESSAGES):
+        about = _of_message(conn, row, verdict, message)
+        if about:
+            return Origin(about, message)
+    messages = answers.messages_with(conn, row.workspace_id, message_id, 1)
+    return Origin((), messages[0]) if messages else None
+
+
+def _of_message(conn: Conn, row: InboundRow, verdict: Verdict, message: MessageRow) -> tuple[About, ...]:
+    """Return the recipients of a message that a mail names: in its report, in To of what it returns, as its author."""
+    for addresses in ([one.address for one in verdict.recipients], verdict.returned_to, [row.author]):
+        keys = list(dict.fromkeys(address_key(address) for address in addresses if address))[:MOST_RECIPIENTS]
+        if keys:
+            rows = answers.recipients_among(conn, message.workspace_id, message.id, keys, MOST_RECIPIENTS)
+            if rows:
+                return tuple(About(one, message, _reported(verdict.recipients, one), MESSAGE_ID) for one in rows)
+    only = answers.only_recipient(conn, message.workspace_id, message.id)
+    return () if only is None else (About(only, message, _reported(verdict.recipients, only), MESSAGE_ID),)
+
+
+def _reported(recipients: Sequence[Reported], recipient: RecipientRow) -> Reported | None:
+    """Return what a report says about a recipient: under its address, else under whatever name stands there."""
+    exact = next((one for one in recipients if address_key(one.address) == recipient.address_key), None)
+    return exact or next(iter(recipients), None)

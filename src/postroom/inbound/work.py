@@ -1,0 +1,61 @@
+"""What the consequences of a mail are given: the mail, what it is, what of ours it is about, and the ids they need."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from postroom.base.ids import show_id
+from postroom.events.record import Facts, facts_of
+from postroom.inbound.origin import About, Origin
+from postroom.ledger.inbound_rows import InboundRow
+from postroom.mail.verdict import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A mail that came in and is understood, ready for its transaction."""
+
+    row: InboundRow
+    verdict: Verdict
+    origin: Origin
+    now_ms: int
+
+    def detail(self, one: About | None = None) -> dict[str, object]:
+        """Return what every event tells of the mail; of a report also what it says about `one`."""
+        told: dict[str, object] = {"inbound_id": show_id("inb", self.row.id)}
+        if one is None:
+            return told | {"rule": self.verdict.rule, "evidence": self.verdict.evidence}
+        if one.reported is None:
+            return told | {"rule": self.verdict.rule, "evidence": self.verdict.evidence, "found_by": one.found_by}
+        reported = one.reported
+        told |= {
+            "reason": reported.reason.value,
+            "hard": reported.is_hard,
+            "evidence": reported.evidence,
+            "rule": reported.rule,
+            "found_by": one.found_by,
+        }
+        if reported.status:
+            told["status"] = reported.status
+        if reported.reply_code is not None:
+            told["reply_code"] = reported.reply_code
+        return told
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One consequence for one copy, inside the transaction."""
+
+    work: Work
+    about: About
+    ids: Iterator[int]
+    """New ids, more than any consequence needs."""
+
+    @property
+    def facts(self) -> Facts:
+        """What is recorded under."""
+        return facts_of(self.about.message, self.about.recipient)
+
+    @property
+    def detail(self) -> Mapping[str, object]:
+        """What the event tells."""
+        return self.work.detail(self.about)

@@ -1,0 +1,194 @@
+"""Takes mail that came in out of the store, understands it, and writes what follows.
+
+A mail is claimed with a lease and an epoch. Everything that follows from it is
+one transaction that names the epoch, so a mail that is worked on twice changes
+nothing twice. What fails is tried again after growing pauses, and kept as
+failed after many tries; a worker that dies leaves mail that is due again when
+its lease ends.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TypeVar
+
+import structlog
+
+from postroom.base.clock import Clock
+from postroom.base.errors import TryLater
+from postroom.base.ids import IdSource
+from postroom.base.nursery import Nursery
+from postroom.base.threads import Threads
+from postroom.base.tokens import TokenKeys
+from postroom.inbound import consequences
+from postroom.inbound.consequences import IDS_A_COPY, IDS_A_MAIL, Written
+from postroom.inbound.origin import find_origin
+from postroom.inbound.work import Work
+from postroom.ledger.inbound_rows import InboundRow
+from postroom.mail.classify import classify
+from postroom.store import inbound
+from postroom.store.database import Database
+
+_log = structlog.get_logger(__name__)
+_T = TypeVar("_T")
+
+LEASE_MS = 120_000
+"""Longer than the largest mail takes to be read and understood."""
+AT_ONCE = 8
+"""Mails that are worked on at a time; the slow threads take two of them at once."""
+SMALL_BYTES = 256 * 1024
+MOST_TRIES = 15
+"""With the pauses below: for about a day."""
+MOST_WAITS = 8
+"""Claims that find a copy in flight, over about two minutes; then its bounce is only told."""
+
+_FIRST_PAUSE_MS = 5_000
+_LONGEST_PAUSE_MS = 2 * 3600 * 1000
+_FIRST_WAIT_MS = 500
+_LOOK_SECONDS = 2.0
+
+
+class Worker:
+    """Works on what came in. `run` until cancelled; `stop` before."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        clock: Clock,
+        ids: IdSource,
+        slow: Threads,
+        token_keys: Callable[[], TokenKeys],
+        chance: Callable[[], float],
+    ) -> None:
+        """`chance` gives 0.0 to 1.0."""
+        self._database = database
+        self._clock = clock
+        self._ids = ids
+        self._slow = slow
+        self._token_keys = token_keys
+        self._chance = chance
+        self._nursery = Nursery("inbound mail")
+        self._one_large = asyncio.Semaphore(1)
+        self._awake = asyncio.Event()
+        self._stopping = False
+        database.on_commit(inbound.WAKE, lambda _: self._awake.set())
+
+    @property
+    def working_on(self) -> int:
+        """How many mails are worked on now."""
+        return len(self._nursery)
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        while not self._stopping:
+            self._awake.clear()
+            taken = await self._went_well(self._take_up())
+            if not taken:
+                await self._rest()
+
+    async def stop(self, seconds: float) -> None:
+        """Take up nothing more, and let what is worked on end for `seconds`."""
+        self._stopping = True
+        self._awake.set()
+        cut = await self._nursery.drain(seconds)
+        if cut:
+            _log.warning("mail that came in was put aside; it is taken up again", mails=cut)
+
+    async def work_on(self, row: InboundRow) -> None:
+        """Work on one claimed mail to its end, or put it back. Raises TryLater where not even that can be written."""
+        try:
+            await self._work_on(row)
+        except TryLater as error:
+            _log.info("mail that came in has to wait", inbound=row.id, reason=str(error))
+            await self._again(row, str(error))
+        except Exception as error:
+            # A fault of ours must not lose the mail, nor keep the others waiting.
+            _log.exception("mail that came in cannot be worked on", inbound=row.id)
+            await self._again(row, f"{type(error).__name__}: {error}")
+
+    async def _take_up(self) -> int:
+        free = AT_ONCE - len(self._nursery)
+        if free <= 0 or self._stopping:
+            return 0
+        now_ms = self._clock.now_ms()
+        if (await self._database.read(inbound.next_due_ms) or now_ms + 1) > now_ms:
+            return 0
+        claim = partial(inbound.claim, node=self._ids.node, now_ms=now_ms, lease_ms=now_ms + LEASE_MS, limit=free)
+        rows = await self._database.write(claim)
+        for row in rows:
+            self._nursery.start(self._work_and_wake(row), str(row.id))
+        return len(rows)
+
+    async def _work_and_wake(self, row: InboundRow) -> None:
+        try:
+            await self.work_on(row)
+        except TryLater as error:
+            # Nothing can be written now: it is due again when its lease ends.
+            _log.warning("the store takes nothing now", inbound=row.id, reason=str(error))
+        finally:
+            self._awake.set()
+
+    async def _work_on(self, row: InboundRow) -> None:
+        if row.size_bytes <= SMALL_BYTES:
+            await self._understand(row)
+            return
+        # One at a time is in memory as a whole.
+        async with self._one_large:
+            await self._understand(row)
+
+    async def _understand(self, row: InboundRow) -> None:
+        raw = await inbound.load(self._database, row.workspace_id, row.content_id)
+        if raw is None:
+            await self._give_up(row, "the content is gone")
+            return
+        verdict = await self._slow.run(lambda: classify(raw))
+        keys = self._token_keys()
+        origin = await self._database.read(partial(find_origin, row=row, verdict=verdict, keys=keys))
+        work = Work(row, verdict, origin, self._clock.now_ms())
+        await self._write(work)
+
+    async def _write(self, work: Work) -> Written:
+        ids = [self._ids.next() for _ in range(IDS_A_MAIL + IDS_A_COPY * len(work.origin.about))]
+        waits = work.row.tries <= MOST_WAITS
+        written = await self._database.write(lambda tx: consequences.write(tx, work, ids, waits=waits))
+        if written.in_flight:
+            await self._put_back(work.row, _FIRST_WAIT_MS << (work.row.tries - 1))
+        return written
+
+    async def _again(self, row: InboundRow, why: str) -> None:
+        if row.tries >= MOST_TRIES:
+            await self._give_up(row, why)
+            return
+        await self._put_back(row, min(_FIRST_PAUSE_MS << (row.tries - 1), _LONGEST_PAUSE_MS))
+
+    async def _put_back(self, row: InboundRow, pause_ms: int) -> None:
+        due_ms = self._clock.now_ms() + pause_ms
+        await self._database.write(lambda tx: inbound.put_back(tx, row.id, row.epoch, due_ms))
+
+    async def _give_up(self, row: InboundRow, why: str) -> None:
+        _log.error("mail that came in is given up; it is kept", inbound=row.id, reason=why)
+        done = consequences.given_up(row, why)
+        await self._database.write(lambda tx: inbound.finish(tx, done))
+
+    async def _rest(self) -> None:
+        pause = _LOOK_SECONDS * (0.75 + 0.5 * self._chance())
+        due_ms = await self._went_well(self._database.read(inbound.next_due_ms))
+        if due_ms is not None and len(self._nursery) < AT_ONCE:
+            pause = min(pause, max(0.05, (due_ms - self._clock.now_ms()) / 1000))
+        waits = [asyncio.ensure_future(self._awake.wait()), asyncio.ensure_future(self._clock.sleep(pause))]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+    async def _went_well(self, work: Awaitable[_T]) -> _T | None:
+        try:
+            return await work
+        except TryLater as error:
+            _log.warning("mail that came in cannot be taken up now", reason=str(error))
+        except Exception:
+            # The edge of a loop: a fault in one turn must not end the others.
+            _log.exception("mail that came in cannot be taken up")
+        return None
