@@ -20,14 +20,13 @@ RULES = (
         Reason.ACCEPTS_NO_MAIL,
         says(
             """
-            null mx | nullmx | no smtp service | an mx or srv record indicated no smtp service
-            | host does not accept mail | host/domain does not accept mail | domain does not accept mail
-            | domain * does not accept mail | domain * accepts no mail | does not accept mail (nullmx)
-            | domain * doesn't receive email | does not accept email | mail receiving disabled
-            | no mx record found for domain | mx records of * name no host
-            | couldn't find a mail exchanger or ip address | couldn't find any mail exchanger
-            | this host does not receive mail | server does not accept mail for | recipient address has null mx
-            | no mail is accepted here
+            null mx | nullmx | an mx or srv record indicated no smtp service | host does not accept mail
+            | host/domain does not accept mail | domain does not accept mail | domain * does not accept mail
+            | domain * accepts no mail | does not accept mail (nullmx) | domain * doesn't receive email
+            | does not accept email | mail receiving disabled | no mx record found for domain
+            | mx records of * name no host | couldn't find a mail exchanger or ip address
+            | couldn't find any mail exchanger | this host does not receive mail | server does not accept mail for
+            | recipient address has null mx | no mail is accepted here
             """
         ),
     ),
@@ -44,11 +43,11 @@ RULES = (
             | illegal host/domain name | mail domain mentioned in email address is unknown
             | name or service not known | nodename nor servname provided | no address associated with
             | unrouteable mail domain | unrouteable address | unroutable address
-            | all relevant mx records point to non-existent hosts | the account or domain may not exist
-            | domain * has neither mx hosts nor an address | invalid domain name | domain isn't in dns
-            | domain is invalid or dns | nxdomain | dns error * domain not found | unable to resolve domain
-            | no mx or a records | non-existent domain | nonexistent domain
-            | recipient address rejected: domain not found | recipient address rejected: unknown domain
+            | all relevant mx records point to non-existent hosts | domain * has neither mx hosts nor an address
+            | invalid domain name | domain isn't in dns | domain is invalid or dns | nxdomain
+            | dns error * domain not found | unable to resolve domain | no mx or a records | non-existent domain
+            | nonexistent domain | recipient address rejected: domain not found
+            | recipient address rejected: unknown domain
             """
         ),
     ),
@@ -60,13 +59,13 @@ RULES = (
             recipient name is not recognized | not listed in domino directory | not listed in public name
             | not listed in public name & address book | not found in domino directory
             | no match in domino directory | the email account that you tried to reach does not exist
-            | email account that you tried to reach * does not exist | because the address couldn't be found
-            | address couldn't be found | address wasn't found at | email address wasn't found at the destination
-            | e-mail address you entered couldn't be found | resolver.adr.recipnotfound
-            | resolver.adr.recipientnotfound | resolver.adr.exrecipnotfound | resolver.adr.badprimary
-            | recipient not found by smtp address lookup | remote server returned unknown recipient
-            | invalid final delivery userid | no mailbox here by that name | no valid recipients for this mm
-            | unknown user: @ | unknown recipient | mailbox not found on this server | not a valid mailbox
+            | email account that you tried to reach * does not exist | address wasn't found at
+            | email address wasn't found at the destination | e-mail address you entered couldn't be found
+            | resolver.adr.recipnotfound | resolver.adr.recipientnotfound | resolver.adr.exrecipnotfound
+            | resolver.adr.badprimary | recipient not found by smtp address lookup
+            | remote server returned unknown recipient | invalid final delivery userid
+            | no mailbox here by that name | no valid recipients for this mm | unknown user: @ | unknown recipient
+            | mailbox not found on this server | not a valid mailbox
             """
         ),
         is_sure=True,
@@ -77,34 +76,33 @@ RULES = (
         says(
             """
             user unknown | unknown user | user is unknown | unknown or illegal user | unknown or illegal alias
-            | unknown local user | unknown local part | unknown local-part | unknown mailbox | unknown address
-            | unknown account | unknown email address | unknown rcpt | unknown virtual user | user not found
-            | user not exist | user does not exist | user doesn't exist | user doesn't have a
-            | user does not have an | user * does not exist | user * doesn't exist | user * not found
-            | user * not known | user * is unknown | user not known | user invalid | user has left
-            | user account does not exist | username * does not exist | userid does not exist | no such user
-            | no such mailbox | no such recipient | no such person | no such account | no such address
-            | no such local user | no such email | no such name | no such local part | no such username
-            | no user by that name | no user here | no user exists | no account by that name | no account here
-            | no mailbox by that name | no mailbox found | no one by that name | no matches to nameserver query
-            | non-existent user | non existent user | nonexistent user | non-existent mailbox | nonexistent mailbox
-            | not a known user | not a valid user | not a valid recipient | not a registered user | not a local user
-            | not a user here | not known at this | not our customer | not exist | not known here | does not exist
-            | doesn't exist | does not have an account here | does not have a mailbox | is not known
-            | is not a known user | is not a valid mailbox | is not a valid user | is not recognised
-            | is not recognized | isn't a valid | invalid mailbox | invalid recipient | invalid user
-            | invalid address | invalid local part | invalid account | invalid email address
-            | invalid email recipient | invalid destination address | bad destination mailbox address
-            | bad recipient | bad address | bad rcpt | mailbox does not exist | mailbox doesn't exist
-            | mailbox invalid | mailbox is invalid | mailbox not found | mailbox unknown | mailbox unavailable
-            | mailbox not available | mailbox not known | mailbox for * does not exist | mailbox for * not found
-            | mailbox * not found | mailbox * does not exist | mailbox * unknown | mailbox removed
-            | mailbox has been deleted | mailbox deleted | account not found | account does not exist
-            | account doesn't exist | account has been deleted | account deleted | account closed
-            | account has been closed | account was closed | account is no longer active | account no longer exists
-            | account that you tried to reach does not exist | addressee unknown | addressee not found
-            | address does not exist | address doesn't exist | address not found | address unknown
-            | address not known | address is unknown | address is invalid | address invalid
+            | unknown local user | unknown local part | unknown local-part | unknown mailbox | unknown account
+            | unknown email address | unknown rcpt | unknown virtual user | user not found | user not exist
+            | user does not exist | user doesn't exist | user doesn't have a | user does not have an
+            | user * does not exist | user * doesn't exist | user * not found | user * not known | user * is unknown
+            | user not known | user invalid | user has left | user account does not exist
+            | username * does not exist | userid does not exist | no such user | no such mailbox | no such recipient
+            | no such person | no such account | no such address | no such local user | no such email | no such name
+            | no such local part | no such username | no user by that name | no user here | no user exists
+            | no account by that name | no account here | no mailbox by that name | no mailbox found
+            | no one by that name | no matches to nameserver query | non-existent user | non existent user
+            | nonexistent user | non-existent mailbox | nonexistent mailbox | not a known user | not a valid user
+            | not a valid recipient | not a registered user | not a local user | not a user here | not known at this
+            | not our customer | not exist | not known here | does not exist | doesn't exist
+            | does not have an account here | does not have a mailbox | is not known | is not a known user
+            | is not a valid mailbox | is not a valid user | is not recognised | is not recognized | isn't a valid
+            | invalid mailbox | invalid recipient | invalid user | invalid address | invalid local part
+            | invalid account | invalid email address | invalid email recipient | invalid destination address
+            | bad destination mailbox address | bad recipient | bad address | bad rcpt | mailbox does not exist
+            | mailbox doesn't exist | mailbox invalid | mailbox is invalid | mailbox not found | mailbox unknown
+            | mailbox unavailable | mailbox not available | mailbox not known | mailbox for * does not exist
+            | mailbox for * not found | mailbox * not found | mailbox * does not exist | mailbox * unknown
+            | mailbox removed | mailbox has been deleted | mailbox deleted | account not found
+            | account does not exist | account doesn't exist | account has been deleted | account deleted
+            | account closed | account has been closed | account was closed | account is no longer active
+            | account no longer exists | account that you tried to reach does not exist | addressee unknown
+            | addressee not found | address does not exist | address doesn't exist | address not found
+            | address unknown | address not known | address is unknown | address is invalid | address invalid
             | address no longer exists | address is no longer valid | address is no longer in use
             | address no longer accepts mail | address not present in directory | address not listed
             | address does not match any | address rejected: user unknown | address rejected: undeliverable address
@@ -113,14 +111,14 @@ RULES = (
             | address rejected: no such user | undeliverable address | destination address is not
             | destination user not found | email address could not be found | email address not found
             | e-mail address does not exist | recipient address unknown | recipient does not exist
-            | recipient doesn't exist | recipient email address is possibly incorrect | recipient invalid
-            | recipient is unknown | recipient no longer exists | recipient not exist | recipient not found
-            | recipient not known | recipient not valid | recipient unknown | recipient is not local
-            | recipient is not valid | recipient is not known | recipient * does not exist | recipient * not found
-            | recipient * unknown | recipient @ unknown | requested user mailbox not found | person not found
-            | person unknown | left the company | no longer employed | no longer with the company | no longer works
-            | no longer available | no longer valid | no longer exists | no longer in use | does not work here
-            | not in our directory | not in directory | not listed in | there is no such | there is no user
+            | recipient doesn't exist | recipient invalid | recipient is unknown | recipient no longer exists
+            | recipient not exist | recipient not found | recipient not known | recipient not valid
+            | recipient unknown | recipient is not local | recipient is not valid | recipient is not known
+            | recipient * does not exist | recipient * not found | recipient * unknown | recipient @ unknown
+            | requested user mailbox not found | person not found | person unknown | left the company
+            | no longer employed | no longer with the company | no longer works | no longer available
+            | no longer valid | no longer exists | no longer in use | does not work here | not in our directory
+            | not in directory | not listed in | there is no such | there is no user
             | there is no one at this address | this address no longer | this user does not have
             | this user doesn't have | this email address does not exist | unable to find recipient
             | unable to verify recipient | unknown to this system | user lookup failed | usersearch

@@ -83,18 +83,18 @@ RULES = (
         Reason.CONTENT,
         says(
             """
-            content presents a potential | security issue * content | blocked because its content
-            | because of its content | attachment blocked | attachment type | attachment not allowed
-            | attachments are not allowed | attachment rejected | banned file | blocked file | file type
-            | file extension | file name | executable | zip file | encrypted archive | password protected
-            | dangerous extension | prohibited content | prohibited attachment | illegal attachment
-            | unacceptable content | bad content | forbidden content | inappropriate content | content rejected
-            | content blocked | content filter | content policy | content restriction | content scanner
-            | content violat | content not accepted | content denied | content * not accepted | message content
-            | media error | header error | mime error | improper use of 8-bit data | mailbombing | blocked url
-            | url in this | links in | bad link | url blocked | subject line | suspicious content | suspicious url
-            | mail content | conversion not allowed | content is not acceptable | charset | character set
-            | html tags | unsupported media | message rejected by content
+            message was blocked because its content | content presents a potential | security issue * content
+            | blocked because its content | because of its content | attachment blocked | attachment type
+            | attachment not allowed | attachments are not allowed | attachment rejected | banned file
+            | blocked file | file type | file extension | file name | executable | zip file | encrypted archive
+            | password protected | dangerous extension | prohibited content | prohibited attachment
+            | illegal attachment | unacceptable content | bad content | forbidden content | inappropriate content
+            | content rejected | content blocked | content filter | content policy | content restriction
+            | content scanner | content violat | content not accepted | content denied | content * not accepted
+            | message content | media error | header error | mime error | improper use of 8-bit data | mailbombing
+            | blocked url | url in this | links in | bad link | url blocked | subject line | suspicious content
+            | suspicious url | mail content | conversion not allowed | content is not acceptable | charset
+            | character set | html tags | unsupported media | message rejected by content
             """
         ),
     ),
@@ -145,7 +145,7 @@ RULES = (
             bad sequence of commands | improper sequence of commands | improper command | out of sequence
             | command unrecognized | command not recognized | unrecognized command | command not implemented
             | command parameter not implemented | unimplemented command | command rejected | syntax error
-            | protocol error: | invalid command | nested mail command | need mail | need rcpt | need helo
+            | smtp protocol error | invalid command | nested mail command | need mail | need rcpt | need helo
             | polite people say | send helo first | must issue * helo | bad command | command unknown
             | unknown command | command not allowed | bad syntax | parameters | unsupported parameter | syntax of
             | mail command | pipelining not | smtputf8 | non-ascii

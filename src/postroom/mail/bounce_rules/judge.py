@@ -95,7 +95,7 @@ def _candidates(lines: Sequence[Line]) -> Iterable[Line]:
 
 def _judged(rule: Rule, line: Line, status: str, code: int | None, command: str) -> Judged:
     reason = rule.reason
-    if reason.is_hard and command in _BEFORE_RECIPIENT:
+    if (reason.is_hard or rule in _WEAK) and command in _BEFORE_RECIPIENT:
         # No recipient was named yet: what does not exist is the sender or we.
         reason = _BEFORE_RECIPIENT[command]
     elif reason is Reason.NO_SUCH_USER and not rule.is_sure and not _is_believed(status, command):

@@ -54,7 +54,7 @@ RULES = (
             | in queue too long | too long in queue | message timeout | time limit | retry time not reached
             | retry timeout exceeded | retry limit | max retries | maximum retry | retries exceeded | retry attempts
             | retry time | could not be delivered for | could not be sent for | could not deliver for
-            | not delivered within | giving up | given up | gave up | not be delivered within | been undeliverable
+            | not delivered within | given up after | not be delivered within | been undeliverable
             | undeliverable for | enqueued and undeliverable | unable to deliver this message after
             | have been failing for a long time | has been delayed | still undelivered | it has not been collected
             | delivery attempts will continue | after multiple retries | too many retries
@@ -119,7 +119,7 @@ RULES = (
             | mis-configured | server configuration | local configuration | local error | local problem
             | temporary local problem | temporary system problem | temporary problem | temporary server error
             | technical error | technical problem | queue file write | cannot append | can't create | can't open
-            | cannot open | unable to open | could not open | database error | ldap | sql | mysql | dict
+            | cannot open | unable to open | could not open | database error | ldap server | sql error | mysql
             | transaction failed | service unavailable | service currently unavailable | service not available
             | service temporarily unavailable | system not accepting | server not available | server unavailable
             | mail server temporarily | mail server not available | temporarily unavailable
@@ -127,9 +127,9 @@ RULES = (
             | loop was found in the mail exchanger | mx list for * points back | it would create a mail loop
             | error in processing | error while processing | encountered an error | unable to process
             | unable to complete command | cannot process | processing error | unexpected error | unexpected failure
-            | fatal error | unexpected exception | java.lang | out of service | under maintenance | maintenance
-            | remote protocol error | upstream error | recipient error. | backend | permission denied
-            | insufficient permission | interrupted system call | try again later | mdb | mailbox store | storedrv
+            | fatal error | unexpected exception | java.lang | out of service | under maintenance
+            | remote protocol error | upstream error | recipient error. | permission denied
+            | insufficient permission | interrupted system call | try again later | mailbox store | storedrv
             | resolver.fwd | resolver.grp | smtpsend | delivery temporarily suspended | server refused
             | insufficient resources | requested action aborted | lookup error | lookup failed
             | points to local host | error writing | write error | file i/o | can not read

@@ -86,10 +86,9 @@ RULES = (
         says(
             """
             recipient preferences | refused due to recipient | user rules | user reject | rejected by user
-            | rejected by recipient | rejected by the recipient | rejected by your | rejected by * filter
-            | blocked by the recipient | blocked by recipient | blocked by user | blocked by the user
-            | recipient has blocked | recipient rejected | recipient refused | recipient refuses
-            | recipient does not accept | recipient doesn't accept | recipient only accepts
+            | rejected by your | rejected by * filter | blocked by the recipient | blocked by recipient
+            | blocked by user | blocked by the user | recipient has blocked | recipient rejected | recipient refused
+            | recipient refuses | recipient does not accept | recipient doesn't accept | recipient only accepts
             | recipient is only accepting | recipient has restricted | recipient is not accepting
             | recipient not accepting | recipient has rejected | recipient chose | recipient has chosen
             | recipient not allowed | recipient not accepted | recipient denied | recipient restricted

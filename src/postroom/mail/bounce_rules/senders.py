@@ -140,11 +140,11 @@ RULES = (
             | ip blocked | ip * blocked | ip address * rejected | ip * denied | ip * banned | ip is blocked
             | ip address has been blocked | ip addresses * blocked | ip range | banned sending | banned ip
             | banned host | banned for | blocked for abuse | blocked by * policy list | blocked using
-            | blocked due to | blocked because | blocked ip | blocked from | host has been blocked
-            | ip has been blocked | server has been blocked | message has been blocked | mail has been blocked
-            | have been blocked | have blocked | server is blocked | temporarily blocked | temporarily blacklisted
-            | permanently blocked | mail from * blocked | hosts with dynamic ip | dynamic ip | dynamic address
-            | dynamic host | dynamic/residential | dynamic pool | dial-up | dialup | dialups | dul | residential ip
+            | blocked due to | blocked ip | blocked from | host has been blocked | ip has been blocked
+            | server has been blocked | message has been blocked | mail has been blocked | have been blocked
+            | have blocked | server is blocked | temporarily blocked | temporarily blacklisted | permanently blocked
+            | mail from * blocked | hosts with dynamic ip | dynamic ip | dynamic address | dynamic host
+            | dynamic/residential | dynamic pool | dial-up | dialup | dialups | dul | residential ip
             | generic reverse | generic host | open relay | open proxy | no access from mail server
             | not accepting connections from | refused connection | refuse connection | connection refused by
             | connection refused | connection rejected | connections from this | connections not accepted
@@ -174,22 +174,21 @@ RULES = (
             | sender not allowed | sender not permitted | sender not pre-approved | sender is in my | sender is on
             | sender email address rejected | sender unknown | sender invalid | sender is not | invalid sender
             | unknown sender | bad sender | unroutable sender | unrouteable sender | blocked sender | denied sender
-            | sender was rejected. | domain of sender address | domain of the sender | sender's domain
-            | sender's address | senders domain | from address rejected | from: domain is invalid | from domain
-            | from address is | invalid from | mail from domain | mailfrom domain | mail from not owned
-            | mail from * rejected | mail from address | return path | returned mail not accepted | null sender
-            | empty sender | empty envelope sender | empty return-path | bounce address tag validation | batv
-            | no third-party dsns | unsigned dsn | backscatter | address rejected by sender
-            | administrative prohibition | envelope sender | badmailfrom | bounces not accepted
-            | bounce messages are not | rejecting bounce | does not accept bounces | purported responsible address
-            | this server does not accept mail from | server does not accept mail from
-            | you are sending to/from an address that has been blacklisted | your email address has been blacklisted
-            | your address has been | your domain has been | your domain is | your email address is | by non-member
-            | non-member | not a member | only members | members only | members can post | subscribers only
-            | closed list | not allowed to post | not authorized to post | posting is restricted
-            | not authorized to submit | emetteur invalide | email address is on senderfilter | denied [bouncedeny]
-            | message sender | rule imposed mailbox access | is not a registered gateway user | verified sender
-            | domain not verified | from this sender
+            | domain of sender address | domain of the sender | sender's domain | sender's address | senders domain
+            | from address rejected | from: domain is invalid | from domain | from address is | invalid from
+            | mail from domain | mailfrom domain | mail from not owned | mail from address | return path
+            | returned mail not accepted | null sender | empty sender | empty envelope sender | empty return-path
+            | bounce address tag validation | batv | no third-party dsns | unsigned dsn | backscatter
+            | address rejected by sender | administrative prohibition | envelope sender | badmailfrom
+            | bounces not accepted | bounce messages are not | rejecting bounce | does not accept bounces
+            | purported responsible address | this server does not accept mail from
+            | server does not accept mail from | you are sending to/from an address that has been blacklisted
+            | your email address has been blacklisted | your address has been | your domain has been
+            | your domain is | your email address is | by non-member | non-member | not a member | only members
+            | members only | members can post | subscribers only | closed list | not allowed to post
+            | not authorized to post | posting is restricted | not authorized to submit | emetteur invalide
+            | email address is on senderfilter | denied [bouncedeny] | message sender | rule imposed mailbox access
+            | is not a registered gateway user | verified sender | domain not verified | from this sender
             """
         ),
     ),
