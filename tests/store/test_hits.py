@@ -4,13 +4,13 @@ import json
 
 from bench.tracked_mail import LINKS, WORKSPACE_ID, add_mail, add_workspace
 from postroom.base.clock import ManualClock
+from postroom.events.unsubscribing import UNDO_MS, By, subscription, undo, unsubscribe
 from postroom.ledger.rows import SandboxShowingRow
 from postroom.outbound.submission import Track
 from postroom.store import hits as store
 from postroom.store.database import Conn, Database, statement
 from postroom.tracking.hit import Hit, HitKind
 from postroom.tracking.ingest import record_hits
-from postroom.tracking.unsubscribe import UNDO_MS, By, subscription, undo, unsubscribe
 
 CHROME = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0 Safari/537.36"
 NOON = 1_767_268_800_000

@@ -273,7 +273,7 @@ def record_clicked(tx: Tx, clicks: Sequence[Fetched]) -> None:
 def record_unsubscribed(
     tx: Tx, facts: Facts, event_id: int, at_ms: int, by: str, evidence: Mapping[str, str], *, first: bool
 ) -> None:
-    """The recipient unsubscribed; counts only the `first` time. `by` is `one_click`, `page`, `mail` or `api`."""
+    """The recipient unsubscribed; counts only the `first` time. `by` is a word of `unsubscribing.By`."""
     if first:
         count(tx, facts, hour_of(at_ms), "unsubscribes")
     tell(tx, facts, event_id, EventKind.UNSUBSCRIBED, at_ms, {"by": by, **evidence})

@@ -18,6 +18,7 @@ from postroom.base.clock import HOUR_MS, Clock
 from postroom.base.ids import MAX_NODE, IdSource
 from postroom.events import suppression
 from postroom.events.moves import Move, move_page
+from postroom.events.unsubscribing import By, unsubscribe
 from postroom.ledger.claimed import Claimed
 from postroom.ledger.outcomes import OutcomeKind
 from postroom.ledger.rows import MessageRow, SandboxCopyRow, SuppressionRow, WorkspaceRow
@@ -38,7 +39,6 @@ from postroom.store import queue
 from postroom.store.database import Conn, Database, Tx, statement
 from postroom.tracking.hit import Hit, HitKind
 from postroom.tracking.ingest import record_hits
-from postroom.tracking.unsubscribe import By, unsubscribe
 
 _LEASE_MS = 10 * 60_000
 _SEED = 20_261_122

@@ -40,8 +40,8 @@ from postroom.doors.http.tracked import (
     text_of,
     unknown,
 )
+from postroom.events import unsubscribing
 from postroom.store.database import Database
-from postroom.tracking import unsubscribe
 from postroom.tracking.hosts import INSTALLATION, Hosts
 from postroom.tracking.links import Links, Target
 from postroom.tracking.spool import Spool
@@ -162,9 +162,9 @@ class PublicDoor:
             return _later(asked)
         return paged(status, page, is_head=asked.method == "HEAD")
 
-    async def _read_subscription(self, token: Token) -> unsubscribe.Subscription | None:
+    async def _read_subscription(self, token: Token) -> unsubscribing.Subscription | None:
         now_ms = self._clock.now_ms()
-        return await self._database.read(lambda conn: unsubscribe.subscription(conn, token.recipient_id, now_ms))
+        return await self._database.read(lambda conn: unsubscribing.subscription(conn, token.recipient_id, now_ms))
 
     async def _act(self, asked: Asked, token: Token, receive: Receive) -> tuple[int, bytes]:
         """Do what a POST asks for; return status and page."""
@@ -174,20 +174,20 @@ class PublicDoor:
         fields = form_fields(_field(asked, b"content-type"), body)
         now_ms, new_id = self._clock.now_ms(), self._ids.next()
         if fields.get("action") == "undo":
-            shown = await self._database.write(lambda tx: unsubscribe.undo(tx, token.recipient_id, now_ms, new_id))
+            shown = await self._database.write(lambda tx: unsubscribing.undo(tx, token.recipient_id, now_ms, new_id))
             if shown is None:
                 return 404, pages.unknown_page()
             return 200, pages.unsubscribed_page(shown) if shown.unsubscribed else pages.subscribed_page(shown)
         # RFC 8058 3.1: the key/value pair stands in the mail's List-Unsubscribe-Post field and comes back as it is.
         if fields.get("List-Unsubscribe", "").strip().lower() == "one-click":
-            by = unsubscribe.By.ONE_CLICK
+            by = unsubscribing.By.ONE_CLICK
         elif fields.get("action") == "unsubscribe":
-            by = unsubscribe.By.PAGE
+            by = unsubscribing.By.PAGE
         else:
             return 400, pages.not_understood_page()
         evidence = {"user_agent": text_of(_field(asked, b"user-agent"), MOST_USER_AGENT)}
         shown = await self._database.write(
-            lambda tx: unsubscribe.unsubscribe(tx, token.recipient_id, by, evidence, now_ms, new_id)
+            lambda tx: unsubscribing.unsubscribe(tx, token.recipient_id, by, evidence, now_ms, new_id)
         )
         return (404, pages.unknown_page()) if shown is None else (200, pages.unsubscribed_page(shown))
 

@@ -2,7 +2,7 @@
 
 from html import escape
 
-from postroom.tracking.unsubscribe import Subscription
+from postroom.events.unsubscribing import Subscription
 
 _STYLE = """
 :root { color-scheme: light dark;

@@ -1,4 +1,4 @@
-"""Unsubscribing by the link of one copy, and taking it back.
+"""Unsubscribing by the link or the machine address of one copy, or by a reply to it, and taking it back.
 
 Who holds the token holds the mail. It stops bulk mail of that workspace to that
 address, nothing else. It may be taken back for a day: later a forwarded mail
@@ -33,6 +33,10 @@ class By(StrEnum):
     """The POST of RFC 8058, by the mail program."""
     PAGE = "page"
     """The button of our page."""
+    MAIL = "mail"
+    """A mail to the copy's `u-` address (RFC 2369 3.2)."""
+    REPLY = "reply"
+    """A reply that asks to get no more mail."""
 
 
 @dataclass(frozen=True, slots=True)
