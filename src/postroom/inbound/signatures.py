@@ -130,10 +130,12 @@ class Signatures:
         if failed is not None:
             return ArcVerdict(Result.FAIL, len(chain), last.seal.domain, f"set {failed} says that the chain is broken")
         judged = self._judge_message(last.message, keys)
-        for count in range(len(chain), 0, -1):
+        fields = [field for one in chain for field in one.fields]
+        for index in reversed(range(len(chain))):
             if judged.result is not Result.PASS:
                 break
-            judged = _verify(chain[count - 1].seal, keys, seal_input(chain[:count]), f"seal {count} was changed")
+            sealed = seal_input(fields[: 3 * index + 3])
+            judged = _verify(chain[index].seal, keys, sealed, f"seal {index + 1} was changed")
         # RFC 8617 4.4: a chain has no permanent error.
         result = Result.FAIL if judged.result is Result.PERMERROR else judged.result
         return ArcVerdict(result, len(chain), last.seal.domain, judged.reason)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from postroom.mail.authentication import Result
 from postroom.mail.dkim.relaxed import relax_field
 from postroom.mail.dkim.signature import Algorithm
-from postroom.mail.dkim.verify import Signature, read_message_signature, read_seal_signature, signed_input
+from postroom.mail.dkim.verify import Signature, read_message_signature, read_seal_signature, without_value
 from postroom.mail.header import field_body, field_name
 
 RESULTS, MESSAGE, SEAL = b"arc-authentication-results", b"arc-message-signature", b"arc-seal"
@@ -31,6 +31,11 @@ class ArcSet:
     seal: Signature
     status: Result
     """What the seal says of the chain before (`cv=`): `none`, `pass` or `fail`."""
+
+    @property
+    def fields(self) -> tuple[bytes, bytes, bytes]:
+        """The raw fields, in the order in which seals sign them."""
+        return self.results, self.message.field, self.seal.field
 
 
 def highest_instance(header: Sequence[bytes]) -> int:
@@ -63,11 +68,10 @@ def read_chain(header: Sequence[bytes]) -> tuple[ArcSet, ...]:
         raise ValueError("a set is not complete") from None
 
 
-def seal_input(sets: Sequence[ArcSet]) -> bytes:
-    """Return the bytes that the seal of the last set signs (RFC 8617 5.1.1)."""
-    *before, last = sets
-    parts = [relax_field(field) for one in before for field in (one.results, one.message.field, one.seal.field)]
-    return signed_input(last.seal, b"".join((*parts, relax_field(last.results), relax_field(last.message.field))))
+def seal_input(fields: Sequence[bytes]) -> bytes:
+    """Return the bytes that the last of the raw `fields` signs, a seal; with or without its value (RFC 8617 5.1.1)."""
+    *covered, seal = fields
+    return b"".join(map(relax_field, covered)) + relax_field(without_value(seal)).removesuffix(b"\r\n")
 
 
 def _read_set(instance: int, results: bytes, message_field: bytes, seal_field: bytes) -> ArcSet:

@@ -41,8 +41,11 @@ class SignedHeader:
     """The covered header fields in canonical form and in the order of `names`."""
 
 
-def cover(header: Sequence[bytes]) -> SignedHeader:
-    """Choose the header fields to sign out of `header` (raw fields) and return them in canonical form."""
+def cover(header: Sequence[bytes], also: frozenset[bytes] = frozenset()) -> SignedHeader:
+    """Choose the header fields to sign out of `header` (raw fields) and return them in canonical form.
+
+    `also` are names to sign beside SIGNED, lower case.
+    """
     names: list[bytes] = []
     canonical: list[bytes] = []
     is_plain = _splits_at_wsp_only(b"".join(header))
@@ -50,22 +53,30 @@ def cover(header: Sequence[bytes]) -> SignedHeader:
     for field in reversed(header):
         name, _, value = field.partition(b":")
         name = name.rstrip(b" \t").lower()
-        if name in SIGNED:
+        if name in SIGNED or name in also:
             names.append(name)
             canonical.append(b"%b:%b\r\n" % (name, b" ".join(value.split())) if is_plain else relax_field(field))
     return SignedHeader(_fold_names((*names, *OVERSIGNED)), b"".join(canonical))
 
 
 def unsigned_field(
-    algorithm: Algorithm, domain: bytes, selector: bytes, covered: SignedHeader, body_hash: bytes, signed_at: int
+    algorithm: Algorithm,
+    domain: bytes,
+    selector: bytes,
+    covered: SignedHeader,
+    body_hash: bytes,
+    signed_at: int,
+    *,
+    opening: bytes = b"DKIM-Signature: v=1",
 ) -> bytes:
     """Return the field with an empty `b=` and no CRLF at its end.
 
-    `signed_at` is in seconds since the epoch (`t=`), `domain` and `selector` are A-labels.
+    `signed_at` is in seconds since the epoch (`t=`), `domain` and `selector` are A-labels. ARC signs alike, under
+    another `opening`.
     """
     between = b"; s=" if len(domain) + len(selector) < _LINE - 9 else b";\r\n s="
     return b"".join((
-        b"DKIM-Signature: v=1; a=", algorithm.encode(), b"; c=relaxed/relaxed; t=%d;\r\n d=" % signed_at,
+        opening, b"; a=", algorithm.encode(), b"; c=relaxed/relaxed; t=%d;\r\n d=" % signed_at,
         domain, between, selector, b";\r\n h=", covered.names,
         b";\r\n bh=", base64.b64encode(body_hash), b";\r\n b=",
     ))  # fmt: skip
