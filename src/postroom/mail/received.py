@@ -33,10 +33,11 @@ _RETURNED_TYPES = frozenset(
         b"message/global-headers",
     }
 )
-_FIELD_LINE = re.compile(r"([ \t>|]*)([A-Za-z][A-Za-z0-9-]{1,60}):(?:[ \t]|$)")
+_TEXT_TYPES = frozenset({b"text/plain", b"text/html", b"text", b""})
+_FIELD_LINE = re.compile(r"([ \t>|]*)([A-Za-z][A-Za-z0-9-]{1,60}):")
 # What stands in the header of nearly every message, and in no report's own words.
-_TRACE = frozenset({"received", "return-path", "message-id", "mime-version", "delivered-to", "dkim-signature"})
-_COMMON = frozenset({"from", "to", "subject", "date", "content-type", "content-transfer-encoding", "sender", "cc"})
+_TRACE = frozenset({"received", "return-path", "mime-version", "delivered-to", "dkim-signature"})
+_SUMMARY = frozenset({"from", "to", "subject", "date", "message-id", "sent"})
 _LONGEST_LINE = 4_000
 
 
@@ -132,7 +133,7 @@ class Received:
     @cached_property
     def told(self) -> list[str]:
         """The lines of the body in front of a message that it returns in itself."""
-        return self.lines[: self._returned_in_body[0]]
+        return self.lines[: self._returned_in_body[1]]
 
     @cached_property
     def returned_raw(self) -> bytes:
@@ -142,9 +143,7 @@ class Received:
                 content = decoded(self.raw, part._replace(end=min(part.end, part.start + MAX_RETURNED)))
                 if content.strip():
                     return with_crlf(content.lstrip(b"\r\n"))
-        start, prefix, is_cut = self._returned_in_body
-        if start >= len(self.lines) and not is_cut:
-            return b""
+        start, _, prefix = self._returned_in_body
         found = [line.removeprefix(prefix) for line in self.lines[start : start + 5_000]]
         return "\r\n".join(found).encode("utf-8", "replace")[:MAX_RETURNED]
 
@@ -177,33 +176,44 @@ class Received:
         found = []
         for number in range(first, last):
             part = self.parts[number]
-            if part.is_leaf and (part.media_type in (b"text/plain", b"text/html", b"text", b"", b"text/unknown")):
+            # A multipart whose boundary is not to be found is read as the text that it is.
+            if part.is_leaf and (part.media_type in _TEXT_TYPES or part.media_type.startswith(b"multipart/")):
                 found.append(number)
         return found
 
     @cached_property
-    def _returned_in_body(self) -> tuple[int, str, bool]:
-        """Where a returned header begins in the body, what stands before each line of it, and if there is one."""
-        start = 0
-        lines = self.lines
+    def _returned_in_body(self) -> tuple[int, int, str]:
+        """Where a returned header stands in the body, where the report's own words end, and what leads its lines.
+
+        A header as mail servers return it ends the words; a summary of From, To and Subject does not.
+        """
+        lines, start = self.lines, 0
+        summary = (len(lines), len(lines), "")
         while start < len(lines):
             match = _FIELD_LINE.match(lines[start])
             if match is None:
                 start += 1
                 continue
-            prefix, names, end = match[1], set[str](), start
-            while end < len(lines) and lines[end].startswith(prefix):
-                rest = lines[end][len(prefix) :]
-                field = _FIELD_LINE.match(rest)
-                if field is not None and not field[1]:
-                    names.add(field[2].lower())
-                elif not rest[:1].isspace():
-                    break
-                end += 1
-            if names & _TRACE and len(names & (_TRACE | _COMMON)) >= 2:
-                return start, prefix, True
+            names, end = self._header_names(start, match[1])
+            if names & _TRACE and len(names) >= 3:
+                return start, start, match[1]
+            if len(names & _SUMMARY) >= 3 and "to" in names and summary[0] == len(lines):
+                summary = (start, len(lines), match[1])
             start = max(end, start + 1)
-        return len(lines), "", False
+        return summary
+
+    def _header_names(self, start: int, prefix: str) -> tuple[set[str], int]:
+        """Return the names in a run of header lines, and the line behind it."""
+        names, end = set[str](), start
+        while end < len(self.lines) and self.lines[end].startswith(prefix):
+            rest = self.lines[end][len(prefix) :]
+            field = _FIELD_LINE.match(rest)
+            if field is not None and not field[1]:
+                names.add(field[2].lower())
+            elif not rest[:1].isspace():
+                break
+            end += 1
+        return names, end
 
 
 def _fields(raw: bytes, start: int, end: int) -> Fields:

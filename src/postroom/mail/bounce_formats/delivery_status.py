@@ -85,25 +85,30 @@ def _recipient(block: Block) -> Named | None:
     diagnostic = decode_words(block.get("diagnostic-code", ""))
     kind, semicolon, text = diagnostic.partition(";")
     diagnostic = text.strip() if semicolon and " " not in kind.strip() else diagnostic
-    status = _STATUS.search(block.get("status", ""))
     code = _CODE.search(diagnostic[:40])
     return Named(
         address,
         (diagnostic,) if diagnostic else (),
         block.get("action", "").partition("(")[0].strip().lower(),
-        status[1] if status else "",
+        status_of(block.get("status", "")),
         int(code[1]) if code else None,
         block.get("remote-mta", "").partition(";")[2].strip(),
         "rfc3464",
     )
 
 
+def status_of(value: str) -> str:
+    """Return the enhanced status code in a field's value, or nothing."""
+    found = _STATUS.search(value)
+    return found[1] if found else ""
+
+
 def _address(value: str) -> str:
     """Return the address of a recipient field: `rfc822; user@example.org` and its variations."""
     kind, semicolon, rest = value.partition(";")
     if not semicolon:
-        return clean_address(decode_words(value))
+        return clean_address(value)
     kind, rest = kind.strip().lower(), rest.strip()
     if kind == "utf-8":
         return clean_address(decode_orcpt(f"utf-8;{rest}")[1])
-    return clean_address(decode_xtext(decode_words(rest)))
+    return clean_address(decode_xtext(rest))

@@ -10,6 +10,9 @@ ADDRESS = rf"(?:\"[^\"\s<>@]{{1,64}}\"|{_LETTER}{{1,120}})@(?:{_DOMAIN}|\[[0-9A-
 
 _WHOLE = re.compile(ADDRESS)
 _ROUTED = re.compile(r"@[^:,\s]+(?:,@[^:,\s]+)*:(.+)")
+_KEY = re.compile(r"(?:mailto|smtp|rfc822|addr|to)[:=;]", re.IGNORECASE)
+# Archives of groups show `someb...@gmail.com`, where no mailbox can have such a name.
+_SHORTENED = re.compile(r"\.\.\.@(?:gmail|googlemail|googlegroups)\.com\Z", re.IGNORECASE)
 _AT_SERVER = re.compile(r"(.+@[^@]+)@[^@]+")
 
 
@@ -27,15 +30,16 @@ class Named:
     reply_code: int | None = None
     host: str = ""
     """Who answered, where that is told."""
+    command: str = ""
+    """The SMTP command that was answered, where that is told."""
     family: str = ""
     """Name of the rule that found it."""
 
 
 def clean_address(text: str) -> str:
-    """Return the address that a field or a piece of text means, without brackets, route and mailto; empty for none."""
-    text = text.strip().strip("<>").strip()
-    if text[:7].lower() == "mailto:":
-        text = text[7:]
+    """Return the address that a field or a text means, without brackets, route and key in front; empty for none."""
+    text = _KEY.sub("", text.strip().strip("<>").strip()).lstrip("'`/")
+    text = text.removeprefix("=") if not text.startswith("=?") else text
     text = text.strip("\"'") if text.count('"') == 2 and text.startswith('"') and text.endswith('"') else text
     route = _ROUTED.fullmatch(text)
     if route is not None:
@@ -44,4 +48,6 @@ def clean_address(text: str) -> str:
         # `@relay:user@domain@server` of gateways that keep the whole address as a local-part.
         text = at[1]
     text = text.strip("<>").rstrip(".,;:")
-    return text if _WHOLE.fullmatch(text) else ""
+    if not _WHOLE.fullmatch(text) or _SHORTENED.search(text):
+        return ""
+    return text

@@ -1,0 +1,49 @@
+"""Signs of a report by a mail system: who sent it, what its subject and its sentences say.
+
+None decides alone: `bounce_formats.report` weighs them together.
+"""
+
+import re
+
+from postroom.mail.bounce_formats import words
+from postroom.mail.bounce_formats.named import ADDRESS
+from postroom.mail.received import Received
+
+_ADDRESS = re.compile(ADDRESS)
+
+
+def is_from_system(mail: Received) -> bool:
+    """Tell whether the mail's From is that of a mail system, or empty."""
+    author = mail.header.value("from")
+    return not author.strip(" <>") or words.SYSTEM_NAMES.search(author) is not None
+
+
+def has_null_path(mail: Received) -> bool:
+    """Tell whether the mail was sent with the null reverse-path."""
+    return mail.header.raw("return-path").strip() == b"<>"
+
+
+def is_answer(subject: str) -> bool:
+    """Tell whether a subject begins like that of an answer or of a forwarded mail."""
+    return words.ANSWER.match(subject) is not None and words.FAILED_AT_END.search(subject) is None
+
+
+def is_failing(line: str) -> bool:
+    """Tell whether a sentence could tell of a failure."""
+    return words.FAILING.search(line) is not None
+
+
+def is_failing_subject(subject: str) -> bool:
+    """Tell whether a subject says that something was not delivered."""
+    return words.FAILING_SUBJECT.search(subject) is not None and not is_answer(subject)
+
+
+def addresses_in_failing_subject(subject: str) -> list[str]:
+    """Return the addresses that a subject names, where it says that something was not delivered."""
+    return _ADDRESS.findall(subject) if is_failing_subject(subject) else []
+
+
+def is_delay(subject: str, text: str) -> bool:
+    """Tell whether a report without fields for programs says that the mail is still being tried."""
+    says_so = words.DELAYED.search(subject) is not None or words.DELAYED.search(text) is not None
+    return says_so and words.GIVEN_UP.search(text) is None

@@ -1,0 +1,178 @@
+"""What came back is known by its outermost report and the shapes of its text, carries our marks, and breaks nothing."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from postroom.base.tokens import TokenKind
+from postroom.mail.classify import classify
+from postroom.mail.reasons import Reason
+from postroom.mail.verdict import MailKind, Verdict
+
+TOKEN = "abcdefghijklmnopqrstuvwxyz234567"
+
+
+def bounce(
+    told: str, returned: str = "", *, subject: str = "Undelivered mail", author: str = "MAILER-DAEMON@mx.example"
+):
+    mail = f"Return-Path: <>\nFrom: MAILER-DAEMON@mx.example\nTo: author@example.com\nSubject: Undelivered\n\n{told}\n"
+    if returned:
+        mail += f"--- Below this line is a copy of the message.\n\n{returned}"
+    return classify(mail.encode())
+
+
+def report(status: str, returned: str = "", told: str = "It did not work.") -> Verdict:
+    return classify(
+        "From: MAILER-DAEMON@mx.example\nTo: author@example.com\nSubject: Undelivered\nMIME-Version: 1.0\n"
+        "Content-Type: multipart/report; report-type=delivery-status; boundary=a\n\n"
+        f"--a\n\n{told}\n--a\nContent-Type: message/delivery-status\n\nReporting-MTA: dns; mx.example\n\n{status}\n"
+        f"--a\nContent-Type: message/rfc822\n\n{returned}\n--a--\n".encode()
+    )
+
+
+def named(verdict: Verdict) -> list[str]:
+    return [one.address for one in verdict.recipients]
+
+
+@pytest.mark.parametrize(
+    ("field", "address"),
+    [
+        ("Final-Recipient: rfc822; reader@example.org", "reader@example.org"),
+        ("Final-Recipient: RFC822;<reader@example.org>", "reader@example.org"),
+        ("Final-Recipient: rfc822; @relay.example:reader@example.org", "reader@example.org"),
+        ("Final-Recipient: rfc822; reader@example.org@gateway.example", "reader@example.org"),
+        ("Original-Recipient: rfc822;reader+40example.org@\nFinal-Recipient: rfc822; a@example.org", "a@example.org"),
+        (
+            "Original-Recipient: rfc822;first@example.org\nFinal-Recipient: rfc822; last@example.org",
+            "first@example.org",
+        ),
+        ("Final-Recipient: rfc822; |/usr/bin/program\nX-Actual-Recipient: rfc822; a@example.org", "a@example.org"),
+        ("Final-Recipient: utf-8; \\x{e4}@example.org", "ä@example.org"),
+    ],
+)
+def test_a_report_names_whom_the_author_wrote_to(field: str, address: str) -> None:
+    assert named(report(f"{field}\nAction: failed\nStatus: 5.1.1")) == [address]
+
+
+@pytest.mark.parametrize("value", ["@example.org", "|/usr/bin/program", "/var/mail/reader", "reader", ""])
+def test_what_is_no_address_is_not_named(value: str) -> None:
+    assert named(report(f"Final-Recipient: rfc822; {value}\nAction: failed\nStatus: 5.1.1")) == []
+
+
+def test_a_report_inside_of_the_report_accuses_nobody() -> None:
+    inner = (
+        "From: MAILER-DAEMON@inner.example\nTo: author@example.com\nMIME-Version: 1.0\n"
+        "Content-Type: multipart/report; report-type=delivery-status; boundary=b\n\n--b\n\nx\n"
+        "--b\nContent-Type: message/delivery-status\n\nReporting-MTA: dns; x\n\n"
+        "Final-Recipient: rfc822; innocent@example.org\nAction: failed\nStatus: 5.1.1\n--b--\n"
+    )
+    found = report("Final-Recipient: rfc822; reader@example.org\nAction: failed\nStatus: 5.1.1", inner)
+    assert named(found) == ["reader@example.org"]
+
+
+def test_a_delay_is_no_failure_and_a_delivery_is_a_receipt() -> None:
+    late = report("Final-Recipient: rfc822; a@example.org\nAction: delayed\nStatus: 4.4.1")
+    done = report("Final-Recipient: rfc822; a@example.org\nAction: delivered\nStatus: 2.0.0")
+    assert (late.kind, late.recipients[0].is_hard) == (MailKind.DELAY, False)
+    assert done.kind is MailKind.RECEIPT
+
+
+def test_of_a_report_with_failed_and_delayed_recipients_the_failed_are_named() -> None:
+    found = report(
+        "Final-Recipient: rfc822; late@example.org\nAction: delayed\nStatus: 4.4.1\n\n"
+        "Final-Recipient: rfc822; gone@example.org\nAction: failed\nDiagnostic-Code: smtp; 550 User unknown"
+    )
+    assert (found.kind, named(found)) == (MailKind.BOUNCE, ["gone@example.org"])
+    assert found.recipients[0].reason is Reason.NO_SUCH_USER
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "I could not deliver your message to these addresses.\n\n<a@example.org>:\nUser unknown. (#5.1.1)\n\n"
+        "<b@example.org>:\nMailbox is full. (#5.2.2)",
+        "The following address(es) failed:\n\n  a@example.org\n    host mx.example [192.0.2.1]: 550 User unknown\n"
+        "  b@example.org\n    host mx.example [192.0.2.1]: 552 Mailbox full",
+        "<a@example.org>: host mx.example said: 550 User unknown\n\n<b@example.org>: host mx.example said: 552 Full",
+        "   ----- The following addresses had permanent fatal errors -----\n<a@example.org>\n<b@example.org>\n\n"
+        "   ----- Transcript of session follows -----\n>>> RCPT To:<a@example.org>\n<<< 550 User unknown",
+        "Your message\n  To: author@example.com\n  Subject: x\ndid not reach the following recipient(s):\n\n"
+        "a@example.org on Mon, 16 Nov 2026\n    The recipient name is not recognized\nb@example.org on Mon, 16 Nov\n",
+        "Die folgenden Empfänger konnten nicht erreicht werden:\n\na@example.org\nb@example.org\n",
+        "以下のメールアドレスへの送信に失敗しました。\n\na@example.org\nb@example.org\n",
+        "Votre message n'a pas pu être remis aux destinataires suivants :\n  a@example.org\n  b@example.org\n",
+        "No se ha podido entregar su mensaje a:\n  a@example.org\n  b@example.org\n",
+        "Recipient address: a@example.org\nReason: unknown\n\nRecipient address: b@example.org\nReason: full\n",
+    ],
+)
+def test_a_text_names_those_who_failed_and_nobody_else(told: str) -> None:
+    found = bounce(
+        f"{told}\n\nFor help contact support@provider.example\n", "Received: x\nFrom: author@example.com\nTo: c@x.org\n"
+    )
+    assert (found.kind, named(found)) == (MailKind.BOUNCE, ["a@example.org", "b@example.org"])
+
+
+def test_each_recipient_of_a_text_has_its_own_reason() -> None:
+    found = bounce(
+        "Not delivered:\n\n<a@example.org>:\n550 5.1.1 User unknown\n\n<b@example.org>:\n552 5.2.2 Mailbox is full\n"
+    )
+    assert [one.reason for one in found.recipients] == [Reason.NO_SUCH_USER, Reason.MAILBOX_FULL]
+
+
+def test_the_last_resort_is_whom_the_returned_message_was_for_unless_it_is_a_list() -> None:
+    header = "Received: from x\nFrom: author@example.com\nTo: reader@example.org\nSubject: s\n"
+    assert named(bounce("Your mail was not delivered.", header)) == ["reader@example.org"]
+    assert named(bounce("Your mail was not delivered.", f"{header}List-Post: <mailto:reader@example.org>\n")) == []
+
+
+def test_the_marks_of_the_returned_message_come_first() -> None:
+    found = bounce(
+        "<a@example.org>:\nUser unknown",
+        f"Return-Path: <b-{TOKEN}@rp.example.com>\nReceived: x\nX-Postroom-Id: {TOKEN}\n"
+        "Message-ID: <1@example.com>\n"
+        f"To: a@example.org\n\nSee https://x.example/c/{'A' * 27} and =\nhttps://x.example/u/{'B' * 20}=\n{'B' * 7}\n",
+    )
+    assert [(mark.kind, mark.where) for mark in found.marks] == [
+        (TokenKind.BOUNCE, "Return-Path"),
+        (TokenKind.FEEDBACK, "X-Postroom-Id"),
+        (TokenKind.CLICK, "link"),
+        (TokenKind.UNSUBSCRIBE, "link"),
+    ]
+    assert found.answers == ("<1@example.com>",)
+    assert found.returned_to == ("a@example.org",)
+
+
+def test_a_person_who_quotes_a_bounce_sends_no_bounce() -> None:
+    quoted = "> <a@example.org>:\n> 550 User unknown\n"
+    person = "Ada <ada@example.org>"
+    for subject in ("Re: Undelivered Mail Returned to Sender", "Fwd: Delivery failed", "your mail"):
+        found = classify(
+            f"From: {person}\nTo: author@example.com\nSubject: {subject}\n\nI got this, what is it?\n\n{quoted}".encode()
+        )
+        assert found.kind not in (MailKind.BOUNCE, MailKind.DELAY)
+        assert not found.recipients
+
+
+@given(st.binary(max_size=3_000))
+def test_no_bytes_break_it(raw: bytes) -> None:
+    classify(raw)
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                "From: MAILER-DAEMON@x", "From: a@b", "Subject: Undelivered", "Subject: Re: x", "Return-Path: <>", "",
+                "Content-Type: multipart/report; boundary=a", "Content-Type: message/delivery-status", "--a", "--a--",
+                "Content-Type: message/rfc822", "Content-Type: text/html; charset=utf-16", "X-Failed-Recipients: a@b, ",
+                "Content-Transfer-Encoding: base64", "Final-Recipient: rfc822; <a@b>", "Action: failed", "Status: 5.",
+                "<a@b.c>: 550 no", ">>> RCPT To:<a@b.c>", "<<< 550", "a@b.c", "  a@b.c", " folded", "{\"eventType\":{",
+                "To: @a:b@c", "Diagnostic-Code: smtp; 5", "----- original message -----", "Received: x",
+                "\x00", "\u2028",
+            ]
+        ),
+        max_size=40,
+    )
+)  # fmt: skip
+def test_no_soup_of_lines_breaks_it(lines: list[str]) -> None:
+    classify("\n".join(lines).encode())
