@@ -80,7 +80,7 @@ def test_a_delay_is_no_failure_and_a_delivery_is_a_receipt() -> None:
 def test_of_a_report_with_failed_and_delayed_recipients_the_failed_are_named() -> None:
     found = report(
         "Final-Recipient: rfc822; late@example.org\nAction: delayed\nStatus: 4.4.1\n\n"
-        "Final-Recipient: rfc822; gone@example.org\nAction: failed\nDiagnostic-Code: smtp; 550 User unknown"
+        "Final-Recipient: rfc822; gone@example.org\nAction: failed\nDiagnostic-Code: smtp; 550 5.1.1 User unknown"
     )
     assert (found.kind, named(found)) == (MailKind.BOUNCE, ["gone@example.org"])
     assert found.recipients[0].reason is Reason.NO_SUCH_USER
@@ -147,7 +147,7 @@ def test_a_person_who_quotes_a_bounce_sends_no_bounce() -> None:
     person = "Ada <ada@example.org>"
     for subject in ("Re: Undelivered Mail Returned to Sender", "Fwd: Delivery failed", "your mail"):
         found = classify(
-            f"From: {person}\nTo: author@example.com\nSubject: {subject}\n\nI got this, what is it?\n\n{quoted}".encode()
+            f"From: {person}\nTo: author@example.com\nSubject: {subject}\n\nI got this, why?\n\n{quoted}".encode()
         )
         assert found.kind not in (MailKind.BOUNCE, MailKind.DELAY)
         assert not found.recipients

@@ -6,8 +6,9 @@ nothing is known, nobody is blamed.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from postroom.mail.bounce_rules import addresses, contents, hosts, languages, machines, mailboxes, senders, weak
 from postroom.mail.bounce_rules.codes import BY_REPLY_CODE, BY_STATUS
@@ -15,8 +16,8 @@ from postroom.mail.bounce_rules.rule import Line, Rule, Rules, line_of
 from postroom.mail.reasons import Reason
 from postroom.mail.smtp_reply import SmtpReply
 
-MOST_TEXTS = 40
-"""Texts that are looked at. A report says what it has to say in fewer."""
+MOST_LINES = 40
+"""Lines that are looked at. A report says what it has to say about one recipient in fewer."""
 
 _RULES = Rules(
     (
@@ -32,6 +33,7 @@ _RULES = Rules(
 _WEAK = Rules(weak.RULES)
 
 _EVIDENCE = 500
+_LONGEST_TEXT = 20_000
 _STATUS_AFTER_CODE = re.compile(r"(?<!\d)[45]\d\d[- ]['#(]{0,2}([45]\.\d{1,3}\.\d{1,3})(?!\.?\d)")
 _STATUS = re.compile(r"(?<![\d.])([45]\.\d{1,3}\.\d{1,3})(?!\.?\d)")
 _REPLY_CODE = re.compile(r"(?<![\d.])([45][0-5]\d)(?=[- ])")
@@ -57,23 +59,24 @@ def reason_of(
     """Judge why a mail to one recipient failed.
 
     `texts` are the lines told about this recipient, the most telling first;
-    of each the first 2,000 characters count. `host` is the name of the host
+    40 lines and of each the first 2,000 characters count. `host` is the name of the host
     that answered, `command` the SMTP command that it answered (`RCPT`, `DATA`,
     `MAIL`, `CONNECT`, …); both may be empty, `command` is then looked for in
     the texts. Codes that stand in the texts count before `reply_code` and
     `status`, which a relay often writes for its own.
     """
-    lines = [line for line in map(line_of, texts[:MOST_TEXTS]) if line.raw]
-    command = command.upper()[:4] or _command(lines)
+    lines = [line for line in map(line_of, _lines(texts)) if line.raw]
+    command = command.upper()[:4]
     where = " ".join((host, *(line.raw for line in lines))).lower()[:6000]
     for rules in (_RULES, _WEAK):
-        for line in _candidates(lines):
+        found = _find(rules, lines, where, status)
+        if found is not None:
+            rule, line = found
             told = _status(line, lines, status)
-            rule = rules.find(line.folded, where, told)
-            if rule is not None:
-                return _judged(rule, line, told, _code(line, lines, reply_code), command)
+            return _judged(rule, line, told, _code(line, lines, reply_code), command or _command(line, lines))
     first = lines[0] if lines else Line("", "")
-    return _by_codes(first, _status(first, lines, status), _code(first, lines, reply_code), command)
+    told, code = _status(first, lines, status), _code(first, lines, reply_code)
+    return _by_codes(first, told, code, command or _command(first, lines))
 
 
 def reason_of_reply(reply: SmtpReply, *, host: str = "", command: str = "RCPT") -> Judged:
@@ -86,11 +89,24 @@ def reason_of_reply(reply: SmtpReply, *, host: str = "", command: str = "RCPT") 
     return judged if reply.is_permanent else replace(judged, is_hard=False)
 
 
-def _candidates(lines: Sequence[Line]) -> Iterable[Line]:
-    """Each line, and then all as one: a sentence may go on in the next line."""
-    yield from lines
-    if len(lines) > 1:
-        yield Line(" ".join(line.folded for line in lines), " ".join(line.raw for line in lines))
+def _lines(texts: Sequence[str]) -> Iterator[str]:
+    """Return the lines of all texts, as many as count."""
+    return islice((line for text in texts for line in text[:_LONGEST_TEXT].splitlines()), MOST_LINES)
+
+
+def _find(rules: Rules, lines: Sequence[Line], where: str, status: str) -> tuple[Rule, Line] | None:
+    """Return the rule that fits the first line that one fits; a sentence may go on in the next line."""
+    alone = [rules.find(line.folded, where, _status(line, lines, status)) for line in lines]
+    for position, (line, rule) in enumerate(zip(lines, alone, strict=True)):
+        if rule is not None:
+            return rule, line
+        if position + 1 < len(lines):
+            following = lines[position + 1]
+            both = Line(f"{line.folded} {following.folded}", f"{line.raw} {following.raw}")
+            crossing = rules.find(both.folded, where, _status(both, lines, status))
+            if crossing is not None and crossing is not alone[position + 1]:
+                return crossing, both
+    return None
 
 
 def _judged(rule: Rule, line: Line, status: str, code: int | None, command: str) -> Judged:
@@ -196,16 +212,19 @@ _COMMANDS = (
 _SENT = re.compile(r">>> ?([a-z]{4})")
 
 
-def _command(lines: Sequence[Line]) -> str:
-    """Return the SMTP command that the texts say was refused, or nothing."""
-    sent = ""
-    for line in lines:
+def _command(line: Line, lines: Sequence[Line]) -> str:
+    """Return the SMTP command that the texts say a line answers, or nothing."""
+    for each in (line, *lines):
         for words, command in _COMMANDS:
-            if words in line.folded:
+            if words in each.folded:
                 return command
-        match = _SENT.match(line.folded)
+    # The dialogue as sendmail shows it has the reply below its command.
+    answer = line.folded.removeprefix("<<<").strip()
+    sent = ""
+    for each in lines:
+        match = _SENT.match(each.folded)
         if match is not None:
             sent = match[1].upper()
-        elif line.folded.startswith("<<<") and sent:
+        elif sent and answer and each.folded.startswith("<<<") and answer in each.folded:
             return sent
     return ""

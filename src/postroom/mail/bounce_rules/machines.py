@@ -127,7 +127,7 @@ RULES = (
             | loop was found in the mail exchanger | mx list for * points back | it would create a mail loop
             | error in processing | error while processing | encountered an error | unable to process
             | unable to complete command | cannot process | processing error | unexpected error | unexpected failure
-            | fatal error | unexpected exception | java.lang | out of service | under maintenance
+            | unexpected exception | java.lang | out of service | under maintenance
             | remote protocol error | upstream error | recipient error. | permission denied
             | insufficient permission | interrupted system call | try again later | mailbox store | storedrv
             | resolver.fwd | resolver.grp | smtpsend | delivery temporarily suspended | server refused
