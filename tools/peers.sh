@@ -1,5 +1,5 @@
 #!/bin/sh
-# Install the programs that tests and benchmarks talk to: Debian packages, and nodemailer into .peers/.
+# Install what tests and benchmarks need of others: Debian packages, and in .peers/ nodemailer and test suites.
 #
 # Nothing is asked, no daemon is started and none is left running. When everything is there this ends at once.
 set -eu
@@ -83,10 +83,27 @@ install_nodemailer() {
         "nodemailer@$nodemailer" >&2
 }
 
+# Suites that are in nobody's installed package, only in its source: what requirements/suites.txt locks, by hash.
+install_suites() {
+    stamp=$(sha256sum <"$root/requirements/suites.txt")
+    [ "$(cat "$root/.peers/suites/.stamp" 2>/dev/null)" != "$stamp" ] || return 0
+    say "fetching test suites into .peers/suites"
+    "$root/tools/environment.sh" dev
+    rm -rf "$root/.peers/suites"
+    mkdir -p "$root/.peers/suites/sources"
+    "$root/.bootstrap/bin/python" -m pip download --quiet --disable-pip-version-check --no-input --no-deps \
+        --no-binary :all: --require-hashes -r "$root/requirements/suites.txt" --dest "$root/.peers/suites/sources" >&2
+    for source in "$root/.peers/suites/sources"/*.tar.gz; do
+        tar -xzf "$source" -C "$root/.peers/suites" --no-same-owner
+    done
+    printf '%s' "$stamp" >"$root/.peers/suites/.stamp"
+}
+
 missing=$(missing_packages)
 if [ -n "$missing" ]; then
     say "installing $missing"
     install_packages "$missing"
 fi
 install_nodemailer
+install_suites
 say "everything is there"
