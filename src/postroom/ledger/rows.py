@@ -135,11 +135,12 @@ class MessageRow(NamedTuple):
     """`shared`: all copies show the same header fields; `personal`: each recipient is the only To."""
     stream: str
     source: str
-    """`smtp` or `http`."""
+    """`smtp`, `http`, `notify` (a report of ours) or `route` (mail that came in and is passed on)."""
     reverse_path: str
     """The author's own, for our DSNs; empty is the null reverse-path. Copies carry ours."""
     author_address: str
     author_domain: str
+    """Of the author; of mail that is passed on, the domain of ours that got it."""
     domain_id: int | None
     """The proved domain that signs; None in the sandbox for a domain that is not ours."""
     subject: str

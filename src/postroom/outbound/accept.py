@@ -168,10 +168,11 @@ class Acceptance:
         raw = await self._raw(submission.content)
         header = split_header(raw)[0]
         author = author_of(header, submission.envelope.reverse_path)
-        domain = await self._senders.sender(submission.workspace.id, domain_of(author))
+        answers_for_it = submission.via_domain or domain_of(author)
+        domain = await self._senders.sender(submission.workspace.id, answers_for_it)
         may_leave = domain is not None and (domain.vouched == 1 or domain.proved_ms is not None)
         if not may_leave and submission.source != OWN_SOURCE and self._needs_proof(submission.workspace.id):
-            raise Refused(_unproved(domain_of(author), known=domain is not None))
+            raise Refused(_unproved(answers_for_it, known=domain is not None))
         options = self._options(submission, domain if may_leave else None)
         compilation = await self._compiled(submission.workspace.id, raw, options)
         if compilation.findings.refused is not None:
@@ -240,7 +241,7 @@ class Acceptance:
     ) -> MessageRow:
         envelope = submission.envelope
         message_id = self._ids.next()
-        author_domain = domain_of(author)
+        author_domain = submission.via_domain or domain_of(author)
         return MessageRow(
             id=message_id,
             workspace_id=submission.workspace.id,

@@ -31,10 +31,13 @@ from postroom.outbound.compile import Compiled
 from postroom.outbound.render import Copy, MessageValues, RecipientValues, render
 from postroom.outbound.segments import Variant
 from postroom.outbound.sign import SigningKey
+from postroom.outbound.submission import PASSED_ON
 from postroom.outbound.transport import Delivery, NextHop, Rendered, Transport, TransportKind
 from postroom.outbound.unsubscribe import feedback_id
 
 _LARGE_BYTES = 1 << 20
+_PROTOCOLS = {"smtp": "ESMTPA", PASSED_ON: "LOCAL"}
+"""What Received says of how a message was handed in (RFC 3848)."""
 _decode_tags = msgspec.json.Decoder(list[str]).decode
 
 
@@ -192,7 +195,7 @@ def _dialled(address: str) -> str:
 
 
 def _added_fields(message: MessageRow, compiled: Compiled, hostname: str) -> tuple[bytes, ...]:
-    protocol = "ESMTPA" if message.source == "smtp" else "HTTP"
+    protocol = _PROTOCOLS.get(message.source, "HTTP")
     received = (
         f"Received: by {hostname} (Postroom) with {protocol}\r\n"
         f" id {show_id('msg', message.id)}; {date_text(message.created_ms)}\r\n"

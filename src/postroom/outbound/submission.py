@@ -21,6 +21,10 @@ SMALL_CONTENT_BYTES = 256 * 1024
 """Content above this is staged as chunks while it is received."""
 
 
+PASSED_ON = "route"
+"""Source of mail that came in and is passed on."""
+
+
 def too_far_ahead(send_at_ms: int | None, now_ms: int) -> str:
     """Return what is wrong with a time to send at, and what to do; empty where nothing is."""
     if send_at_ms is None or send_at_ms <= now_ms + MOST_DAYS_AHEAD * DAY_MS:
@@ -66,6 +70,8 @@ class Submission:
     send_at_ms: int | None = None
     personal: bool = False
     """Every recipient is the only To and has a Message-ID made from its id."""
+    via_domain: str = ""
+    """Domain of the workspace that signs and answers for it, where its author is a stranger: it is passed on."""
 
 
 @dataclass(frozen=True, slots=True)
