@@ -1,6 +1,8 @@
 """Spans and times in the words of a sentence."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def in_words(ms: int) -> str:
@@ -16,3 +18,9 @@ def in_words(ms: int) -> str:
 def time_in_words(epoch_ms: int) -> str:
     """Return a time such as `2026-01-31 08:00 UTC`."""
     return f"{datetime.fromtimestamp(epoch_ms / 1000, UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def rfc3339(epoch_ms: int) -> str:
+    """Return a time in UTC with milliseconds, such as `2026-01-31T08:00:00.000Z` (RFC 3339 5.6)."""
+    time = _EPOCH + timedelta(milliseconds=epoch_ms)
+    return time.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
