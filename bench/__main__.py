@@ -6,7 +6,7 @@ import sys
 
 from bench import ROOT, relay
 
-_ALL = ("relay", "stages", "campaign", "store", "hits", "pages")
+_ALL = ("relay", "stages", "campaign", "store", "hits", "pages", "classify")
 
 
 def main() -> int:
