@@ -23,11 +23,12 @@ ENV PATH=/opt/postroom/.venv/bin:$PATH \
     POSTROOM_DATA=/data \
     POSTROOM_HTTP=0.0.0.0:8025 \
     POSTROOM_SUBMISSION=0.0.0.0:2525 \
+    POSTROOM_INBOUND=0.0.0.0:2526 \
     POSTROOM_LOG_FORMAT=json
 USER postroom
 WORKDIR /data
 VOLUME /data
-EXPOSE 8025 2525
+EXPOSE 8025 2525 2526
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 CMD \
     ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8025/health/ready', timeout=4)"]

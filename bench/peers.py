@@ -224,6 +224,7 @@ class PostroomRelay:
             **_clean_environment(self.folder),
             "POSTROOM_HTTP": f"127.0.0.1:{self.http_port}",
             "POSTROOM_SUBMISSION": f"127.0.0.1:{self.port}",
+            "POSTROOM_INBOUND": "",
             "POSTROOM_TRANSPORT": f"smtp://127.0.0.1:{sink_port}",
             **self._settings,
         }

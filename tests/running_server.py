@@ -250,7 +250,7 @@ class RunningServer:
             "data": str(self.folder / "data"),
             "http": f"127.0.0.1:{self.http_port}",
             "submission": f"127.0.0.1:{self.submission_port}",
-            "inbound": "",
+            "inbound": f"127.0.0.1:{self.inbound_port}",
             "hostname": "mail.postroom.test",
             **self._settings,
         }
@@ -319,8 +319,9 @@ class RunningServer:
         if self._holds_sockets:
             self._held = [socket.create_server(("127.0.0.1", 0), backlog=4096) for _ in range(2)]
             self.http_port, self.submission_port = (one.getsockname()[1] for one in self._held)
+            (self.inbound_port,) = _free_ports(1)
         else:
-            self.http_port, self.submission_port = _free_ports(2)
+            self.http_port, self.submission_port, self.inbound_port = _free_ports(3)
 
     def _program(self) -> list[str]:
         serve = [sys.executable, "-m", "postroom", "serve"]

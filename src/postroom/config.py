@@ -144,7 +144,7 @@ class Settings:
     submission: Listener | None = _setting(_listener, "127.0.0.1:2525", "SMTP submission with STARTTLS.")
     submissions: Listener | None = _setting(_listener, "", "SMTP submission with implicit TLS; empty is off.")
     inbound: Listener | None = _setting(
-        _listener, "127.0.0.1:2526", "SMTP door for mail from outside; this version does not open it yet."
+        _listener, "127.0.0.1:2526", "SMTP door for mail from outside, with STARTTLS; empty is off."
     )
     resolver: str = _setting(_text, "", "host:port of the DNS resolver; empty is that of the system.")
     transport: str = _setting(
@@ -186,7 +186,7 @@ class Settings:
         return self.database_url or f"sqlite:///{(self.data / 'postroom.db').absolute()}"
 
 
-INHERITED_NAMES = ("http", "public_http", "submission", "submissions")
+INHERITED_NAMES = ("http", "public_http", "submission", "submissions", "inbound")
 """Doors whose listening sockets a supervisor may hold: FileDescriptorName= of its sockets, and names of settings."""
 _FIRST_INHERITED = 3
 """sd_listen_fds(3)."""

@@ -18,10 +18,10 @@ def refusal(folder: Path, *words: str, **settings: str) -> str:
     """Run a command that has to fail, and return the only line that it says."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("POSTROOM_")}
     given = {f"POSTROOM_{name.upper()}": value for name, value in settings.items()}
-    at = {"POSTROOM_DATA": str(folder), "POSTROOM_HTTP": "127.0.0.1:0", "POSTROOM_SUBMISSION": "127.0.0.1:0"}
+    free = dict.fromkeys(("POSTROOM_HTTP", "POSTROOM_SUBMISSION", "POSTROOM_INBOUND"), "127.0.0.1:0")
     done = subprocess.run(
         [sys.executable, "-m", "postroom", *(words or ("serve",))],
-        env={**kept, "PYTHONPATH": str(ROOT / "src"), **at, **given},
+        env={**kept, "PYTHONPATH": str(ROOT / "src"), "POSTROOM_DATA": str(folder), **free, **given},
         stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
     assert done.returncode == 1, done
@@ -63,7 +63,7 @@ def test_a_wrong_value_stops_the_start_with_its_name_and_what_was_expected(
     assert remedy in said
 
 
-@pytest.mark.parametrize("name", ["http", "public_http", "submission", "submissions"])
+@pytest.mark.parametrize("name", ["http", "public_http", "submission", "submissions", "inbound"])
 def test_a_port_that_is_in_use_is_named(tmp_path: Path, taken: str, name: str) -> None:
     said = refusal(tmp_path, **{name: taken})
 

@@ -208,7 +208,7 @@ def test_a_clock_that_has_gone_back_fails() -> None:
 def test_a_port_that_another_program_has_fails() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        findings = list(check_bindable(settings_of(http=f"127.0.0.1:{port}", submission="127.0.0.1:0")))
+        findings = list(check_bindable(settings_of(http=f"127.0.0.1:{port}", submission="127.0.0.1:0", inbound="")))
 
     (found,) = wrong(findings)
     assert (found.verdict, found.found.startswith("POSTROOM_HTTP")) == (Verdict.FAIL, True)

@@ -31,7 +31,7 @@ def test_sockets_meant_for_another_process_are_left_alone() -> None:
 
 @pytest.mark.parametrize("names", ["", "imap", "postroom.socket"])
 def test_a_socket_without_a_known_name_stops_the_start(names: str) -> None:
-    with pytest.raises(SettingsError, match="http, public_http, submission, submissions"):
+    with pytest.raises(SettingsError, match="http, public_http, submission, submissions, inbound"):
         read_supervision(7, {"LISTEN_PID": "7", "LISTEN_FDS": "1", "LISTEN_FDNAMES": names})
 
 

@@ -1,4 +1,4 @@
-"""Wiring of the doors: SMTP submission, HTTP API and public addresses, tracking."""
+"""Wiring of the doors: SMTP submission and mail from outside, HTTP API and public addresses, tracking."""
 
 import asyncio
 import datetime
@@ -15,6 +15,7 @@ from postroom import __version__
 from postroom.app.dashboard import beside, make_dashboard
 from postroom.app.disk import LEAST_FREE_BYTES, free_bytes
 from postroom.app.erasing import Erasure
+from postroom.app.inbound import make_receiver, make_recipients
 from postroom.app.keys import public_url
 from postroom.app.metrics import MetricsPage
 from postroom.app.outbound import Outbound
@@ -29,6 +30,8 @@ from postroom.doors.http.metrics import MetricsDoor
 from postroom.doors.http.public import PublicDoor
 from postroom.doors.http.server import HttpListener, serve_http
 from postroom.doors.http.services import Services as HttpServices
+from postroom.doors.smtp.guessers import Guessers
+from postroom.doors.smtp.inbound import InboundDoor
 from postroom.doors.smtp.submission import SubmissionDoor
 from postroom.net.smtp.server import ServerOptions, SmtpServer
 from postroom.net.tls import ServerContext, self_signed
@@ -39,6 +42,11 @@ from postroom.tracking.links import Links
 from postroom.tracking.spool import Spool
 
 _log = structlog.get_logger(__name__)
+
+_INBOUND_RECIPIENTS = 100
+"""RFC 5321 4.5.3.1.8: at least so many; a client sends the rest in another transaction."""
+_SESSIONS_OF_ADDRESS = 50
+"""At the inbound door. Large providers open some ten."""
 
 
 class Doors:
@@ -52,11 +60,13 @@ class Doors:
         self._outbound = outbound
         self._once = Once(services.database, services.clock)
         self._smtp: SmtpServer | None = None
+        self._inbound: SmtpServer | None = None
         self._http: list[HttpListener] = []
         self._public_doors: list[PublicDoor] = []
         self.stopping = False
         """Set as soon as a stop begins, before the doors close."""
         self.submission_port = 0
+        self.inbound_port = 0
         self.http_port = 0
         public_host = urlsplit(public_url(settings)).hostname
         own = {settings.hostname.lower(), "localhost", "127.0.0.1", "[::1]"} | ({public_host} if public_host else set())
@@ -78,6 +88,8 @@ class Doors:
         settings = self._services.settings
         if "submission" in settings.roles:
             await self._open_submission(settings.submission, settings.submissions)
+        if "inbound" in settings.roles and settings.inbound is not None:
+            await self._open_inbound(settings.inbound)
         if "api" in settings.roles and settings.http is not None:
             address = settings.http
             with _listening("POSTROOM_HTTP", address):
@@ -105,8 +117,7 @@ class Doors:
         """Take nobody in any more; what is being handed in may end for `seconds`."""
         self.stopping = True
         closing = [listener.stop(seconds) for listener in self._http]
-        if self._smtp is not None:
-            closing.append(self._smtp.close(seconds))
+        closing += [smtp.close(seconds) for smtp in (self._smtp, self._inbound) if smtp is not None]
         # Side by side: one that waits for its clients must not leave another taking in more.
         await asyncio.gather(*closing)
 
@@ -148,6 +159,28 @@ class Doors:
         if implicit is not None:
             with _listening("POSTROOM_SUBMISSIONS", implicit):
                 await self._listen(self._smtp, "submissions", implicit, implicit_tls=True)
+
+    async def _open_inbound(self, listener: Listener) -> None:
+        services, settings = self._services, self._services.settings
+        guessers = Guessers()
+        options = ServerOptions(
+            settings.hostname,
+            max_size_bytes=settings.message_size_mb << 20,
+            max_recipients=_INBOUND_RECIPIENTS,
+            require_auth=False,
+            offer_auth=False,
+            offer_dsn=False,
+            max_sessions_of_address=_SESSIONS_OF_ADDRESS,
+        )
+        self._inbound = SmtpServer(
+            InboundDoor(make_recipients(services), make_receiver(services), services.uploads, services.clock, guessers),
+            options,
+            clock=services.clock,
+            tls_context=self._tls().current,
+        )
+        self.metrics.inbound, self.metrics.guessers = self._inbound, guessers
+        with _listening("POSTROOM_INBOUND", listener):
+            self.inbound_port = await self._listen(self._inbound, "inbound", listener, implicit_tls=False)
 
     async def _listen(self, smtp: SmtpServer, name: str, address: Listener, *, implicit_tls: bool) -> int:
         ports = [(await smtp.listen_on(one, implicit_tls=implicit_tls))[1] for one in self._inherited.of(name)] or [

@@ -21,6 +21,7 @@ from postroom.app.outbound import Outbound
 from postroom.app.services import Services
 from postroom.base.errors import TryLater
 from postroom.base.metrics import Histogram
+from postroom.doors.smtp.guessers import Guessers
 from postroom.net.smtp.server import SmtpServer
 from postroom.store.database import Conn
 from postroom.store.queue import waiting_lanes
@@ -45,6 +46,9 @@ class MetricsPage:
         self._spool = spool
         self.smtp: SmtpServer | None = None
         """Set where this process has a submission door."""
+        self.inbound: SmtpServer | None = None
+        self.guessers: Guessers | None = None
+        """Both set where it has an inbound door."""
         self._lock = asyncio.Lock()
         self._page = b""
         self._made = float("-inf")
@@ -137,6 +141,20 @@ class MetricsPage:
                 "postroom_smtp_sessions_refused", "SMTP connections turned away with 421.", self.smtp.refused_sessions
             )
             yield _counter("postroom_smtp_logins_failed", "Wrong SMTP logins.", self.smtp.delays.failures)
+        if self.inbound is not None:
+            yield _gauge("postroom_inbound_sessions", "SMTP sessions of the inbound door.", self.inbound.sessions)
+            opened, refused = self.inbound.opened_sessions, self.inbound.refused_sessions
+            yield _counter("postroom_inbound_sessions_opened", "SMTP connections to the inbound door.", opened)
+            yield _counter("postroom_inbound_sessions_refused", "Those of them turned away with 421.", refused)
+        if self.guessers is not None:
+            told = "Recipients that the inbound door refused because there is no such address."
+            yield _counter("postroom_inbound_wrong_recipients", told, self.guessers.guesses)
+        yield _labelled_counter(
+            "postroom_inbound_received",
+            "Mails that came in and were stored, by the way that they took.",
+            ("source",),
+            {(source,): count for source, count in list(self._services.metrics.received.items())},
+        )
         yield _labelled_counter(
             "postroom_http_requests",
             "Answers of the main HTTP listener by class of route and status; /o /c /u are counted as hits.",

@@ -31,6 +31,7 @@ class InheritedSockets:
             public_http=self._address("public_http") or settings.public_http,
             submission=self._address("submission") or settings.submission,
             submissions=self._address("submissions") or settings.submissions,
+            inbound=self._address("inbound") or settings.inbound,
         )
 
     def _address(self, name: str) -> Listener | None:

@@ -47,3 +47,7 @@ class Metrics:
     """Ends of attempts by the state that the recipient went to."""
     accepted: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
     """Messages by the door that took them (`smtp`, `http`)."""
+    received: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
+    """Mails that came in, by the way that they took (`smtp`, `pipe`)."""
+    understood: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
+    """Mails that came in and were worked on, by what they are (`mail.verdict.MailKind`)."""

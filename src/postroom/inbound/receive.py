@@ -6,7 +6,8 @@ one row for each envelope recipient. What it means is the worker's business.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -102,8 +103,9 @@ class Receiver:
         uploads: Uploads,
         hostname: str,
         authenticate: Authenticate | None = None,
+        received: MutableMapping[str, int] | None = None,
     ) -> None:
-        """`hostname` is our name in trace fields, and the authserv-id."""
+        """`hostname` is our name in trace fields, and the authserv-id; `received` counts mails by their source."""
         self._database = database
         self._ids = ids
         self._clock = clock
@@ -111,6 +113,7 @@ class Receiver:
         self._uploads = uploads
         self._hostname = hostname
         self._authenticate = authenticate
+        self._received = received if received is not None else defaultdict(int)
         self._one_large = asyncio.Semaphore(1)
 
     async def receive(self, mail: Incoming) -> list[int]:
@@ -119,13 +122,9 @@ class Receiver:
         Raises Refused, after which nothing of it is stored but the pieces of `rest`, and TryLater,
         after which nobody knows: a commit may have been lost on its way.
         """
+        if (refusal := self.refusal(mail.content, is_whole=mail.rest is None)) is not None:
+            raise Refused(refusal)
         header, body = split_header(mail.content)
-        if not mail.content.strip():
-            raise Refused(_EMPTY)
-        if mail.rest is not None and body >= len(mail.content):
-            raise Refused(HEADER_TOO_LARGE)
-        if is_loop(header, self._hostname):
-            raise Refused(LOOP)
         found = await self._verdicts(mail)
         row_ids = [self._ids.next() for _ in mail.recipients]
         now = self._clock.now_ms()
@@ -145,7 +144,17 @@ class Receiver:
         stored = await self._database.write(write, size_bytes=len(content.body or b""))
         if not stored:
             raise Refused(NO_SUCH_ADDRESS)
+        self._received[mail.source] += 1
         return stored
+
+    def refusal(self, content: bytes, *, is_whole: bool) -> SmtpReply | None:
+        """Return why a mail is not taken, as far as its content says, or None. Of a large one the first block."""
+        header, body = split_header(content)
+        if not content.strip():
+            return _EMPTY
+        if not is_whole and body >= len(content):
+            return HEADER_TOO_LARGE
+        return LOOP if is_loop(header, self._hostname) else None
 
     async def _verdicts(self, mail: Incoming) -> Authenticated:
         if self._authenticate is None:

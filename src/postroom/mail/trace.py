@@ -1,7 +1,7 @@
 """Trace fields of mail that comes in: what we write on top of it, and what its own say about loops.
 
-RFC 5321 4.4 (Return-Path, Received) and 6.3 (loops), RFC 3848, 6531 and 8314 (what Received says of the
-session), RFC 8601 5 (who may claim to be us in Authentication-Results).
+RFC 5321 4.4 (Return-Path, Received) and 6.3 (loops), RFC 3848 and RFC 6531 4.3 (the session's protocol in
+Received), RFC 8601 5 (who may claim to be us in Authentication-Results).
 """
 
 import re
@@ -11,6 +11,7 @@ from ipaddress import IPv6Address, ip_address
 
 from postroom.base.errors import WrongInput
 from postroom.mail.address import domain_to_a_labels
+from postroom.mail.authentication_results import authserv_id_of
 from postroom.mail.date import date_text
 from postroom.mail.header import field_body, field_name
 
@@ -20,7 +21,6 @@ MOST_OWN_HOPS = 4
 """So many of our own: mail that leaves us, comes in and is forwarded has three at most when it comes in again."""
 
 _SOFTWARE = "(Postroom)"
-_COMMENT = re.compile(r"\((?:[^()\\]|\\.)*\)", re.DOTALL)
 _OUR_HOP = re.compile(rb"\bby[ \t]+([^ \t();]+)[ \t]+\(Postroom\)", re.IGNORECASE)
 _RESULTS = b"authentication-results"
 _UNSAFE = re.compile(r"[\x00-\x20\x7f<>]")
@@ -86,28 +86,9 @@ def as_received(header: Sequence[bytes], authserv_id: str) -> list[bytes]:
     return [
         field
         for field in header
-        if (name := field_name(field)) != b"return-path" and not (name == _RESULTS and _claims(field, authserv_id))
+        if (name := field_name(field)) != b"return-path"
+        and not (name == _RESULTS and authserv_id_of(field).rstrip(".") == authserv_id.lower())
     ]
-
-
-def _claims(field: bytes, authserv_id: str) -> bool:
-    text = field_body(field).decode("utf-8", "replace")
-    for _ in range(10):
-        text, found = _COMMENT.subn(" ", text)
-        if not found:
-            break
-    else:
-        # Nobody nests comments like this for a good reason.
-        return authserv_id.lower() in text.lower()
-    text = text.strip()
-    if text.startswith('"'):
-        name = re.sub(r"\\(.)", r"\1", text[1:].partition('"')[0])
-    else:
-        name = re.split(r"[\s;/]", text, maxsplit=1)[0]
-    if "(" in text:
-        # A comment without an end: what a reader makes of it, nobody knows.
-        return authserv_id.lower() in text.lower()
-    return name.strip().rstrip(".").lower() == authserv_id.lower()
 
 
 def _literal(peer: str) -> str:

@@ -21,6 +21,8 @@ def listeners_of(settings: Settings) -> list[tuple[str, Listener]]:
     found: list[tuple[str, Listener | None]] = []
     if "submission" in settings.roles:
         found += [("POSTROOM_SUBMISSION", settings.submission), ("POSTROOM_SUBMISSIONS", settings.submissions)]
+    if "inbound" in settings.roles:
+        found.append(("POSTROOM_INBOUND", settings.inbound))
     if "api" in settings.roles:
         found.append(("POSTROOM_HTTP", settings.http))
     if "track" in settings.roles:
@@ -76,7 +78,7 @@ async def _reach(name: str, listener: Listener) -> Finding:
         # Whether the certificate is good is looked at elsewhere; here only whether somebody answers.
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    speaks_smtp = name.startswith("POSTROOM_SUBMISSION")
+    speaks_smtp = name.startswith(("POSTROOM_SUBMISSION", "POSTROOM_INBOUND"))
     ask, expected = (
         (b"", b"220") if speaks_smtp else (b"GET / HTTP/1.1\r\nHost: check\r\nConnection: close\r\n\r\n", b"HTTP/1.1")
     )

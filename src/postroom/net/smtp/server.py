@@ -37,6 +37,7 @@ class ServerOptions:
     max_recipients: int = 500
     require_auth: bool = True
     offer_auth: bool = True
+    offer_dsn: bool = True
     max_sessions: int = 1000
     max_sessions_of_address: int | None = None
     """Of one address, or /64 of IPv6, that is not on this machine; None is no limit."""
@@ -59,7 +60,12 @@ class SmtpServer:
         """`tls_context` None: STARTTLS is not offered. Servers may share `delays`."""
         self.door = door
         self.rules = SessionRules(
-            options.hostname, options.max_size_bytes, options.max_recipients, options.offer_auth, options.require_auth
+            options.hostname,
+            options.max_size_bytes,
+            options.max_recipients,
+            options.offer_auth,
+            options.require_auth,
+            options.offer_dsn,
         )
         self.block_bytes = options.block_bytes
         self.clock = clock

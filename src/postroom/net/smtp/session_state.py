@@ -39,6 +39,8 @@ class SessionRules:
     offer_auth: bool
     require_auth: bool
     """MAIL is refused with 530 until the client has authenticated."""
+    offer_dsn: bool = True
+    """False where nobody would write the DSNs of deliveries that NOTIFY may ask for (RFC 3461 5.2)."""
 
 
 class Phase(Enum):

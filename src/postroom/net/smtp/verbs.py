@@ -31,7 +31,10 @@ def ehlo(state: SessionState, argument: str) -> Step:
         lines.append("STARTTLS")
     if state.may_authenticate:
         lines.append("AUTH PLAIN LOGIN")
-    lines += ["ENHANCEDSTATUSCODES", "8BITMIME", "SMTPUTF8", "DSN", "CHUNKING", "HELP"]
+    lines += ["ENHANCEDSTATUSCODES", "8BITMIME", "SMTPUTF8"]
+    if state.rules.offer_dsn:
+        lines.append("DSN")
+    lines += ["CHUNKING", "HELP"]
     state.say(SmtpReply(250, "", "\n".join(lines)))
     return _back_to_ready(state)
 
