@@ -14,8 +14,12 @@ from postroom.base.tokens import TokenKeys, TokenKind
 from postroom.events import record
 from postroom.inbound.worker import LEASE_MS, Worker
 from postroom.ledger.inbound_rows import Destination, InboundContentRow, InboundRow
+from postroom.ledger.route_rows import RouteRow
 from postroom.ledger.rows import MessageRow, RecipientRow
 from postroom.mail.return_path import machine_address
+from postroom.mail.smtp_reply import SmtpReply
+from postroom.mail.verdict import MailKind
+from postroom.outbound.prepared import Prepared
 from postroom.store import counters, inbound
 from postroom.store.database import Database
 
@@ -66,19 +70,27 @@ def report(address: str, *, status: str = "5.1.1", text: str = "", action: str =
     ).encode()
 
 
+class NoReports:
+    """Authors who want no reports."""
+
+    async def of_bounce(self, message: MessageRow, recipient: RecipientRow, reply: SmtpReply) -> Prepared | None:
+        """Return no report."""
+        return None
+
+    def told(self, prepared: Prepared) -> None:
+        """Be told of none."""
+        raise AssertionError("there was no report")
+
+
 class Inbound(Queue):
     """A workspace whose mail comes back."""
 
     def __init__(self, database: Database, clock: ManualClock, threads: Threads, **worker: Any) -> None:
         super().__init__(database, clock)
+        self.routes: list[RouteRow] = []
+        given: dict[str, Any] = {"routes": self, "reports": NoReports(), "chance": lambda: 0.5}
         self.worker = Worker(
-            database=database,
-            clock=clock,
-            ids=self.ids,
-            slow=threads,
-            token_keys=lambda: KEYS,
-            chance=lambda: 0.5,
-            **worker,
+            database=database, clock=clock, ids=self.ids, slow=threads, token_keys=lambda: KEYS, **{**given, **worker}
         )
 
     async def sent(self, state: str = "delivered", **fields: Any) -> tuple[MessageRow, RecipientRow]:
@@ -124,6 +136,10 @@ class Inbound(Queue):
         content = InboundContentRow(content_id, row.workspace_id, len(raw), None, pack(raw), now)
         await self.database.write(lambda tx: inbound.put(tx, content, [row]))
         return row_id
+
+    def match(self, recipient: str, sender: str, kind: MailKind) -> RouteRow | None:
+        """Return the route that is for this very address."""
+        return next((route for route in self.routes if route.recipient == recipient), None)
 
     async def work(self) -> int:
         """Claim what is due and work on it; return how many mails that were."""

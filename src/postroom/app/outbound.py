@@ -74,7 +74,7 @@ class Outbound:
             compile_aside=self._compile,
             metrics=services.metrics,
         )
-        notifications = Notifications(
+        self.notifications = Notifications(
             self.acceptance,
             services.contents,
             lambda workspace_id: services.workspaces.rows.get(workspace_id),
@@ -83,7 +83,7 @@ class Outbound:
             services.clock,
             settings.hostname,
         )
-        self._settler = Settler(services.database, notifications, self.schedule, random.random, services.metrics)
+        self._settler = Settler(services.database, self.notifications, self.schedule, random.random, services.metrics)
         self.recovery = Recovery(services.database, self._settler, self._retries_in_doubt, services.ids, services.clock)
 
     @property

@@ -65,7 +65,7 @@ async def _serve(settings: Settings, supervision: Supervision) -> None:
         operations = Operations(services, outbound)
         worker = await outbound.open() if "deliver" in settings.roles else None
         webhooks = make_webhook_worker(services) if "deliver" in settings.roles else None
-        inbound = make_inbound_worker(services) if "inbound" in settings.roles else None
+        inbound = make_inbound_worker(services, outbound) if "inbound" in settings.roles else None
         made = await operations.init({})
         await doors.open()
         greet(made, settings, doors.http_port, doors.submission_port)

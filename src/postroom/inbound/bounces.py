@@ -46,14 +46,19 @@ def judged_of(about: About) -> Judged:
     return Judged(reported.reason, is_hard, reported.evidence, reported.rule)
 
 
+def may_fail(about: About) -> bool:
+    """Tell whether a bounce may move its recipient to failed, perhaps from a state that it has not reached yet."""
+    return about.recipient.state in _MOVED | _MOVED_BY_DEAD_ADDRESS | {_S.SENDING}
+
+
 def moves(state: RecipientState, judged: Judged) -> bool:
     """Tell whether a bounce moves a recipient from this state to failed."""
     return state in _MOVED or (judged.is_hard and state in _MOVED_BY_DEAD_ADDRESS)
 
 
-def bounced(step: Step, now: RecipientRow, tx: Tx) -> bool:
-    """Do what a bounce does to a recipient, which is locked and as `now` tells; return whether it failed by it."""
-    judged, facts, at_ms = judged_of(step.about), step.facts, step.work.now_ms
+def bounced(tx: Tx, step: Step) -> bool:
+    """Do what a bounce does to a recipient, which is locked; return whether it failed by it."""
+    judged, facts, at_ms, now = judged_of(step.about), step.facts, step.work.now_ms, step.about.recipient
     detail = dict(step.detail) | {"hard": judged.is_hard, "reason": judged.reason.value}
     state, has_failed = RecipientState(now.state), False
     if moves(state, judged):
@@ -81,7 +86,7 @@ def bounced(step: Step, now: RecipientRow, tx: Tx) -> bool:
     return has_failed
 
 
-def delayed(step: Step, tx: Tx) -> None:
+def delayed(tx: Tx, step: Step) -> None:
     """Tell that a copy is late."""
     tell(tx, step.facts, next(step.ids), EventKind.DELAY_REPORTED, step.work.now_ms, step.detail)
 

@@ -1,73 +1,143 @@
-"""What follows from a mail that is understood: one transaction, from the kind of mail to its events and counters."""
+"""What follows from a mail that is understood: one transaction, from the kind of mail to its events and counters.
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+| what came | about a copy of ours |
+|---|---|
+| bounce, delay report | `inbound.bounces` |
+| complaint | `inbound.complaints` |
+| mail to a `u-` address, a request for no more mail | `inbound.unsubscribe_mail` |
+| reply; auto-reply, challenge; receipt | `inbound.replies` |
+
+Mail for a route or a role is told as received and handed on by its route, whatever it is.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
-from postroom.inbound import bounces
+from postroom.inbound import bounces, complaints, replies, unsubscribe_mail
 from postroom.inbound.work import Step, Work
-from postroom.ledger.inbound_rows import InboundRow, InboundState
+from postroom.ledger.inbound_rows import Destination, InboundRow, InboundState
+from postroom.ledger.route_rows import RouteAction
 from postroom.ledger.rows import RecipientRow
 from postroom.ledger.states import RecipientState
-from postroom.mail.verdict import MailKind
+from postroom.mail.verdict import MailKind, Reported
+from postroom.outbound.prepared import Prepared
 from postroom.store import answers, inbound
 from postroom.store.database import Tx
 from postroom.store.inbound import Finished
 
-IDS_A_COPY = 6
+IDS_A_COPY = 4
 """New ids that the consequences for one copy may need."""
-IDS_A_MAIL = 4
 
+_MACHINES = frozenset(
+    {MailKind.BOUNCE, MailKind.DELAY, MailKind.AUTO_REPLY, MailKind.CHALLENGE, MailKind.RECEIPT, MailKind.COMPLAINT}
+)
+FOR_ROUTES = (Destination.ROUTE.value, Destination.ROLE.value)
+"""Destinations of mail that is for nobody but a route or a role."""
 _MOST_SHOWN = 20
 _encode = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class Followed:
     """What a transaction came to."""
 
-    is_ours: bool
+    is_ours: bool = True
     """False: another worker has the mail by now, and nothing was written."""
     in_flight: bool = False
     """A copy is being sent at this moment: nothing was written, come again."""
-    failed: frozenset[int] = frozenset()
+    failed: frozenset[int] = field(default_factory=frozenset)
     """The recipients that failed by it."""
 
 
-def write(tx: Tx, work: Work, ids: Sequence[int], *, waits: bool) -> Written:
+def follow(
+    tx: Tx, work: Work, ids: Sequence[int], reports: Mapping[int, Prepared], *, waits_for_flights: bool
+) -> Followed:
     """Write everything that follows from a mail, and that it is done.
 
-    `waits`: a copy that is being sent is waited for. `ids` holds IDS_A_MAIL
-    and IDS_A_COPY for each copy that the mail is about.
+    `ids` holds IDS_A_COPY for each copy that the mail is about, and as many
+    again. `reports` holds, by recipient, what its author is told should it fail.
     """
-    about, verdict = work.origin.about, work.verdict
+    about = work.origin.about
     now = answers.lock(tx, work.row.workspace_id, [one.recipient.id for one in about]) if about else {}
-    if waits and verdict.kind is MailKind.BOUNCE and _in_flight(now.values()):
-        return Written(True, in_flight=True)
+    work = replace(
+        work,
+        origin=replace(
+            work.origin,
+            about=tuple(replace(one, recipient=now[one.recipient.id]) for one in about if one.recipient.id in now),
+        ),
+    )
+    if waits_for_flights and work.verdict.kind is MailKind.BOUNCE and _in_flight(now.values()):
+        return Followed(in_flight=True)
     if not inbound.finish(tx, _finished(work)):
-        return Written(False)
+        return Followed(is_ours=False)
     given = iter(ids)
-    failed = set()
-    for one in about:
-        stands = now.get(one.recipient.id)
-        if stands is not None and _copy(tx, Step(work, replace(one, recipient=stands), given)):
-            failed.add(stands.id)
-    return Written(True, failed=frozenset(failed))
+    failed = {one.recipient.id for one in work.origin.about if _copy(tx, Step(work, one, given))}
+    for recipient_id in failed & reports.keys():
+        reports[recipient_id].write(tx)
+    replies.forwarded(tx, work)
+    if work.row.destination in FOR_ROUTES:
+        replies.received(tx, work, next(given), counts=_counts(work) and not _is_reply(work))
+    return Followed(failed=frozenset(failed))
+
+
+def kind_of(row: InboundRow, kind: MailKind) -> MailKind:
+    """Return what a mail is taken for, where it was sent to says more than what it says."""
+    if row.destination == Destination.UNSUBSCRIBE.value and kind not in _MACHINES:
+        return MailKind.UNSUBSCRIBE
+    if row.destination == Destination.REPLY.value and kind is MailKind.OTHER:
+        return MailKind.REPLY
+    return kind
+
+
+def given_up(row: InboundRow, why: str) -> Finished:
+    """Return the end of a mail that could not be worked on."""
+    return Finished(row.id, row.epoch, InboundState.FAILED, row.kind, _encode({"why": why[:1000]}).decode())
 
 
 def _copy(tx: Tx, step: Step) -> bool:
     """Draw the consequences for one copy; return whether its recipient failed by it."""
+    if step.work.is_doubtful:
+        if step.work.row.destination == Destination.REPLY.value and step.work.is_nearest(step.about):
+            replies.replied(tx, step)
+        return False
     match step.work.verdict.kind:
         case MailKind.BOUNCE:
-            return bounces.bounced(step, step.about.recipient, tx)
+            return bounces.bounced(tx, step)
         case MailKind.DELAY:
-            bounces.delayed(step, tx)
+            bounces.delayed(tx, step)
+        case MailKind.COMPLAINT:
+            complaints.complained(tx, step)
+        case MailKind.UNSUBSCRIBE:
+            unsubscribe_mail.unsubscribed(tx, step)
+        case MailKind.AUTO_REPLY | MailKind.CHALLENGE:
+            replies.auto_replied(tx, step)
+        case MailKind.RECEIPT:
+            replies.receipt(tx, step)
+        case MailKind.REPLY if step.work.is_nearest(step.about):
+            replies.replied(tx, step)
     return False
 
 
 def _in_flight(recipients: Iterable[RecipientRow]) -> bool:
     return any(one.state == RecipientState.SENDING.value for one in recipients)
+
+
+def _is_reply(work: Work) -> bool:
+    is_reply = work.verdict.kind is MailKind.REPLY
+    return bool(work.origin.about) and (
+        is_reply or (work.is_doubtful and work.row.destination == Destination.REPLY.value)
+    )
+
+
+def _counts(work: Work) -> bool:
+    """Tell whether a mail counts as inbound: somebody wrote it, and for somebody."""
+    if _is_reply(work):
+        return True
+    if work.row.destination not in FOR_ROUTES or work.verdict.kind not in replies.WRITTEN_KINDS or work.verdict.facts:
+        return False
+    return work.route is None or work.route.action != RouteAction.REFUSE
 
 
 def _finished(work: Work) -> Finished:
@@ -80,12 +150,9 @@ def _finished(work: Work) -> Finished:
         detail_of(work),
         about[0].recipient.id if about else None,
         message.id if message is not None else None,
+        work.route.id if work.route is not None else None,
+        _counts(work),
     )
-
-
-def given_up(row: InboundRow, why: str) -> Finished:
-    """Return the end of a mail that could not be worked on."""
-    return Finished(row.id, row.epoch, InboundState.FAILED, row.kind, _encode({"why": why[:1000]}).decode())
 
 
 def detail_of(work: Work) -> str:
@@ -93,18 +160,21 @@ def detail_of(work: Work) -> str:
     verdict, about = work.verdict, work.origin.about
     told: dict[str, object] = {"rule": verdict.rule, "evidence": verdict.evidence}
     if verdict.recipients:
-        told["recipients"] = [
-            {
-                "address": one.address,
-                "reason": one.reason.value,
-                "hard": one.is_hard,
-                "status": one.status,
-                "reply_code": one.reply_code,
-                "evidence": one.evidence,
-                "rule": one.rule,
-            }
-            for one in verdict.recipients[:_MOST_SHOWN]
-        ]
+        told["recipients"] = [_shown(one) for one in verdict.recipients[:_MOST_SHOWN]]
+    if work.is_doubtful:
+        told["doubtful"] = True
     if about:
         told["found_by"] = about[0].found_by
     return _encode(told).decode()
+
+
+def _shown(one: Reported) -> dict[str, object]:
+    return {
+        "address": one.address,
+        "reason": one.reason.value,
+        "hard": one.is_hard,
+        "status": one.status,
+        "reply_code": one.reply_code,
+        "evidence": one.evidence,
+        "rule": one.rule,
+    }

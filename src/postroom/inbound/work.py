@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from postroom.base.ids import show_id
 from postroom.events.record import Facts, facts_of
 from postroom.inbound.origin import About, Origin
+from postroom.inbound.written import Written
 from postroom.ledger.inbound_rows import InboundRow
-from postroom.mail.verdict import Verdict
+from postroom.ledger.route_rows import RouteRow
+from postroom.mail.verdict import MailKind, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +20,19 @@ class Work:
     verdict: Verdict
     origin: Origin
     now_ms: int
+    route: RouteRow | None = None
+    """The route that takes it."""
+    written: Written | None = None
+    """What somebody wrote in it, where it is for people."""
+
+    @property
+    def is_doubtful(self) -> bool:
+        """It may ask for something that only a person should decide: nothing follows until somebody looked."""
+        return self.verdict.is_doubtful and self.verdict.kind in (MailKind.UNSUBSCRIBE, MailKind.COMPLAINT)
+
+    def is_nearest(self, one: About) -> bool:
+        """Tell whether a copy is the one that a reply counts for: one mail counts once."""
+        return one is self.origin.about[0]
 
     def detail(self, one: About | None = None) -> dict[str, object]:
         """Return what every event tells of the mail; of a report also what it says about `one`."""

@@ -9,23 +9,32 @@ its lease ends.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import structlog
 
 from postroom.base.clock import Clock
 from postroom.base.errors import TryLater
 from postroom.base.ids import IdSource
+from postroom.base.metrics import Metrics
 from postroom.base.nursery import Nursery
 from postroom.base.threads import Threads
 from postroom.base.tokens import TokenKeys
-from postroom.inbound import consequences
-from postroom.inbound.consequences import IDS_A_COPY, IDS_A_MAIL, Written
+from postroom.inbound.bounces import may_fail, reply_of
+from postroom.inbound.consequences import FOR_ROUTES, IDS_A_COPY, follow, given_up, kind_of
 from postroom.inbound.origin import find_origin
+from postroom.inbound.replies import BY_PEOPLE
 from postroom.inbound.work import Work
+from postroom.inbound.written import Written, read_written
 from postroom.ledger.inbound_rows import InboundRow
+from postroom.ledger.route_rows import RouteRow
+from postroom.ledger.rows import MessageRow, RecipientRow
 from postroom.mail.classify import classify
+from postroom.mail.smtp_reply import SmtpReply
+from postroom.mail.verdict import MailKind, Verdict
+from postroom.outbound.prepared import Prepared
 from postroom.store import inbound
 from postroom.store.database import Database
 
@@ -48,6 +57,26 @@ _FIRST_WAIT_MS = 500
 _LOOK_SECONDS = 2.0
 
 
+class Routes(Protocol):
+    """The routes of all workspaces, in memory (`inbound.route_view`)."""
+
+    def match(self, recipient: str, sender: str, kind: MailKind) -> RouteRow | None:
+        """Return the route that takes a mail, or None."""
+        ...
+
+
+class Reports(Protocol):
+    """What authors are told of bounces (`outbound.notifications`)."""
+
+    async def of_bounce(self, message: MessageRow, recipient: RecipientRow, reply: SmtpReply) -> Prepared | None:
+        """Return the report for an author, or None where he asked for none. Raises TryLater."""
+        ...
+
+    def told(self, prepared: Prepared) -> None:
+        """Tell the queue about a report that a commit has stored."""
+        ...
+
+
 class Worker:
     """Works on what came in. `run` until cancelled; `stop` before."""
 
@@ -59,7 +88,10 @@ class Worker:
         ids: IdSource,
         slow: Threads,
         token_keys: Callable[[], TokenKeys],
+        routes: Routes,
+        reports: Reports,
         chance: Callable[[], float],
+        metrics: Metrics | None = None,
     ) -> None:
         """`chance` gives 0.0 to 1.0."""
         self._database = database
@@ -67,7 +99,10 @@ class Worker:
         self._ids = ids
         self._slow = slow
         self._token_keys = token_keys
+        self._routes = routes
+        self._reports = reports
         self._chance = chance
+        self._metrics = metrics if metrics is not None else Metrics()
         self._nursery = Nursery("inbound mail")
         self._one_large = asyncio.Semaphore(1)
         self._awake = asyncio.Event()
@@ -142,19 +177,36 @@ class Worker:
         if raw is None:
             await self._give_up(row, "the content is gone")
             return
-        verdict = await self._slow.run(lambda: classify(raw))
+        verdict, written = await self._slow.run(partial(_understood, row, raw))
         keys = self._token_keys()
         origin = await self._database.read(partial(find_origin, row=row, verdict=verdict, keys=keys))
-        work = Work(row, verdict, origin, self._clock.now_ms())
-        await self._write(work)
+        route = self._routes.match(row.recipient, row.author, verdict.kind) if row.destination in FOR_ROUTES else None
+        await self._follow(Work(row, verdict, origin, self._clock.now_ms(), route, written))
 
-    async def _write(self, work: Work) -> Written:
-        ids = [self._ids.next() for _ in range(IDS_A_MAIL + IDS_A_COPY * len(work.origin.about))]
+    async def _follow(self, work: Work) -> None:
+        reports = await self._prepared_reports(work)
+        ids = [self._ids.next() for _ in range(IDS_A_COPY * (1 + len(work.origin.about)))]
         waits = work.row.tries <= MOST_WAITS
-        written = await self._database.write(lambda tx: consequences.write(tx, work, ids, waits=waits))
-        if written.in_flight:
+        followed = await self._database.write(lambda tx: follow(tx, work, ids, reports, waits_for_flights=waits))
+        if followed.in_flight:
             await self._put_back(work.row, _FIRST_WAIT_MS << (work.row.tries - 1))
-        return written
+            return
+        if followed.is_ours:
+            self._metrics.understood[work.verdict.kind.value] += 1
+        for recipient_id in followed.failed & reports.keys():
+            self._reports.told(reports[recipient_id])
+
+    async def _prepared_reports(self, work: Work) -> dict[int, Prepared]:
+        """Return what authors are told about the recipients that the mail may move to failed."""
+        prepared: dict[int, Prepared] = {}
+        if work.verdict.kind is not MailKind.BOUNCE:
+            return prepared
+        for one in work.origin.about:
+            if may_fail(one):
+                report = await self._reports.of_bounce(one.message, one.recipient, reply_of(one))
+                if report is not None:
+                    prepared[one.recipient.id] = report
+        return prepared
 
     async def _again(self, row: InboundRow, why: str) -> None:
         if row.tries >= MOST_TRIES:
@@ -168,7 +220,7 @@ class Worker:
 
     async def _give_up(self, row: InboundRow, why: str) -> None:
         _log.error("mail that came in is given up; it is kept", inbound=row.id, reason=why)
-        done = consequences.given_up(row, why)
+        done = given_up(row, why)
         await self._database.write(lambda tx: inbound.finish(tx, done))
 
     async def _rest(self) -> None:
@@ -192,3 +244,13 @@ class Worker:
             # The edge of a loop: a fault in one turn must not end the others.
             _log.exception("mail that came in cannot be taken up")
         return None
+
+
+def _understood(row: InboundRow, raw: bytes) -> tuple[Verdict, Written | None]:
+    """Return what a mail is and, where it is for people, what somebody wrote in it. For the slow threads."""
+    verdict = classify(raw)
+    kind = kind_of(row, verdict.kind)
+    if kind is not verdict.kind:
+        verdict = replace(verdict, kind=kind, is_doubtful=False)
+    is_for_people = verdict.kind in BY_PEOPLE or row.destination in FOR_ROUTES
+    return verdict, read_written(raw) if is_for_people else None

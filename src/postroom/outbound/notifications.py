@@ -13,14 +13,15 @@ from postroom.base.clock import Clock
 from postroom.base.errors import PostroomError, TryLater
 from postroom.base.ids import IdSource
 from postroom.ledger.outcomes import OutcomeKind
-from postroom.ledger.rows import WorkspaceRow
+from postroom.ledger.rows import MessageRow, RecipientRow, WorkspaceRow
 from postroom.ledger.states import Stream
 from postroom.mail.dsn import Action
 from postroom.mail.envelope import Notify
+from postroom.mail.smtp_reply import SmtpReply
 from postroom.outbound.accept import OWN_SOURCE, Acceptance
 from postroom.outbound.attempt import ContentGone
 from postroom.outbound.contents import Contents
-from postroom.outbound.notify import Notification, compose_notification, due_notification
+from postroom.outbound.notify import Told, compose_notification, due_notification
 from postroom.outbound.prepared import Prepared
 from postroom.outbound.retry import RetrySchedule
 from postroom.outbound.settle import Decision
@@ -74,13 +75,26 @@ class Notifications:
         for decision in decisions:
             action = self._due(decision)
             if action is not None:
-                report = await self._report(decision, action)
+                report = await self._of_decision(decision, action)
                 if report is not None:
                     prepared[decision.tried.claimed.id] = report
                 if action is Action.DELAYED:
                     decision = replace(decision, settlement=decision.settlement._replace(delayed_told=1))
             noted.append(decision)
         return Notices(noted, prepared)
+
+    async def of_bounce(self, message: MessageRow, recipient: RecipientRow, reply: SmtpReply) -> Prepared | None:
+        """Return what the author is told when a bounce of a copy came back; None where he did not ask for it.
+
+        Copies carry our reverse-path, so nobody else tells him (RFC 3461 6.3). Raises TryLater.
+        """
+        if due_notification(Notify(recipient.notify), OutcomeKind.FAILED, message.reverse_path) is None:
+            return None
+        return await self._report(message, recipient, Action.FAILED, reply)
+
+    def told(self, prepared: Prepared) -> None:
+        """Tell the queue about a report that a commit has stored."""
+        self._acceptance.written(prepared)
 
     def written(self, notices: Notices, ours: set[int]) -> None:
         """Tell the queue about the reports that a commit has stored."""
@@ -102,8 +116,25 @@ class Notifications:
             delayed_told=bool(claimed.delayed_told),
         )
 
-    async def _report(self, decision: Decision, action: Action) -> Prepared | None:
-        message = decision.tried.message
+    async def _of_decision(self, decision: Decision, action: Action) -> Prepared | None:
+        tried, outcome, first_ms = decision.tried, decision.outcome, decision.settlement.first_tried_ms
+        until = None
+        if first_ms is not None and outcome.kind is OutcomeKind.DEFERRED:
+            until = first_ms + round(self._schedule.give_up_after.total_seconds() * 1000)
+        return await self._report(
+            tried.message, tried.claimed, action, outcome.reply, next_hop=outcome.next_hop, will_retry_until_ms=until
+        )
+
+    async def _report(
+        self,
+        message: MessageRow,
+        recipient: Told,
+        action: Action,
+        reply: SmtpReply,
+        *,
+        next_hop: str = "",
+        will_retry_until_ms: int | None = None,
+    ) -> Prepared | None:
         workspace = self._workspace_of(message.workspace_id)
         if workspace is None:
             # Another node has just made it: it is read again every few seconds.
@@ -113,7 +144,18 @@ class Notifications:
         except ContentGone:
             original = b""
         try:
-            notification = self._compose(decision, action, original)
+            notification = compose_notification(
+                message,
+                recipient,
+                action,
+                reply,
+                original,
+                reporting_mta=self._reporting_mta,
+                report_id=self._ids.next(),
+                now_ms=self._clock.now_ms(),
+                next_hop=next_hop,
+                will_retry_until_ms=will_retry_until_ms,
+            )
             submission = Submission(
                 workspace=workspace,
                 envelope=notification.envelope,
@@ -127,23 +169,5 @@ class Notifications:
             raise
         except (PostroomError, ValueError) as error:
             # A report that cannot be written or sent must not keep its recipient from being settled.
-            _log.warning("no report to the author", recipient=decision.tried.claimed.id, reason=str(error))
+            _log.warning("no report to the author", message=message.id, reason=str(error))
             return None
-
-    def _compose(self, decision: Decision, action: Action, original: bytes) -> Notification:
-        outcome, first_ms = decision.outcome, decision.settlement.first_tried_ms
-        until = None
-        if first_ms is not None and outcome.kind is OutcomeKind.DEFERRED:
-            until = first_ms + round(self._schedule.give_up_after.total_seconds() * 1000)
-        return compose_notification(
-            decision.tried.message,
-            decision.tried.claimed,
-            action,
-            outcome.reply,
-            original,
-            reporting_mta=self._reporting_mta,
-            report_id=self._ids.next(),
-            now_ms=self._clock.now_ms(),
-            next_hop=outcome.next_hop,
-            will_retry_until_ms=until,
-        )

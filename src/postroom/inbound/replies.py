@@ -1,0 +1,83 @@
+"""Replies: what people and machines answer to a copy, and mail that is for nobody but a route or a role.
+
+A person's reply is told and counts as inbound; where Reply-To was ours, it goes
+on to who would have got it. What a machine answers is told, counts nothing and
+stays here: the author sees it in the story, and no two machines talk.
+"""
+
+import msgspec
+
+from postroom.events.record import tell
+from postroom.events.returned import record_received, record_replied
+from postroom.inbound.onward import forward_to, hand_on
+from postroom.inbound.work import Step, Work
+from postroom.ledger.event_kinds import EventKind
+from postroom.ledger.inbound_rows import Destination
+from postroom.ledger.route_rows import RouteAction
+from postroom.ledger.rows import MessageRow
+from postroom.mail.address_list import parse_address_list
+from postroom.mail.verdict import MailKind
+from postroom.outbound.submission import Track
+from postroom.store.database import Tx
+
+WRITTEN_KINDS = frozenset({MailKind.REPLY, MailKind.OTHER, MailKind.LIST})
+"""What counts as inbound: mail that somebody wrote."""
+BY_PEOPLE = frozenset({MailKind.REPLY, MailKind.OTHER, MailKind.UNSUBSCRIBE, MailKind.COMPLAINT})
+"""What a person may have written, and its author should read."""
+
+
+def replied(tx: Tx, step: Step) -> None:
+    """Tell a person's reply."""
+    detail = {**_envelope(step.work), "found_by": step.about.found_by, **_written(step.work)}
+    now_ms = step.work.now_ms
+    record_replied(tx, step.facts, next(step.ids), now_ms, step.work.row.received_ms, detail)
+
+
+def auto_replied(tx: Tx, step: Step) -> None:
+    """Tell what a machine answered."""
+    detail = {**_envelope(step.work), **step.detail, "kind": step.work.verdict.kind.value}
+    tell(tx, step.facts, next(step.ids), EventKind.AUTO_REPLIED, step.work.now_ms, detail)
+
+
+def receipt(tx: Tx, step: Step) -> None:
+    """Tell that the mail was delivered or shown."""
+    tell(tx, step.facts, next(step.ids), EventKind.RECEIPT_REPORTED, step.work.now_ms, step.detail)
+
+
+def received(tx: Tx, work: Work, event_id: int, *, counts: bool) -> None:
+    """Tell mail for a route or a role, and have its route hand it on. A route that refuses it lets nobody know."""
+    if work.route is not None:
+        hand_on(tx, work.row, work.route, work.now_ms)
+        if work.route.action == RouteAction.REFUSE:
+            return
+    detail = {**_envelope(work), "to": work.row.recipient, "kind": work.verdict.kind.value, **_written(work)}
+    record_received(tx, work.row, event_id, work.now_ms, detail, counts=counts)
+
+
+def forwarded(tx: Tx, work: Work) -> None:
+    """Have a person's reply sent on to who would have got it, where Reply-To was ours."""
+    message = work.origin.message
+    is_ours = message is not None and Track.REPLIES in Track(message.track)
+    if message is None or not is_ours or work.row.destination != Destination.REPLY.value:
+        return
+    if work.verdict.kind in BY_PEOPLE:
+        forward_to(tx, work.row, answers_go_to(message), work.now_ms)
+
+
+def answers_go_to(message: MessageRow) -> str:
+    """Return where the author wanted answers: the Reply-To that ours replaced, else From."""
+    kept = msgspec.json.decode(message.unsubscribe, type=dict[str, str]) if message.unsubscribe else {}
+    mailboxes = parse_address_list(kept.get("reply-to", "").encode())
+    return next((one.address for one in mailboxes if "@" in one.address), message.author_address)
+
+
+def _envelope(work: Work) -> dict[str, object]:
+    row = work.row
+    told = {**work.detail(), "from": row.author, "subject": row.subject}
+    if row.author_name:
+        told["from_name"] = row.author_name
+    return told
+
+
+def _written(work: Work) -> dict[str, object]:
+    return work.written.told if work.written is not None else {}

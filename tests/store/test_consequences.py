@@ -1,0 +1,299 @@
+"""What follows from complaints, replies, requests for no more mail, and mail for routes and roles, on both engines."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from inbound_world import KEYS, Inbound, inbound_world
+from queue_rows import NOW
+
+from postroom.base.clock import ManualClock
+from postroom.base.tokens import TokenKind
+from postroom.inbound import worker
+from postroom.ledger.inbound_rows import Destination
+from postroom.ledger.route_rows import RouteRow
+from postroom.ledger.rows import RecipientRow
+from postroom.mail.message_id import make_message_id
+from postroom.mail.reasons import Reason
+from postroom.mail.verdict import MailKind, Mark, Reported, Verdict
+from postroom.outbound.submission import Track
+from postroom.store.database import Database
+
+REPLY = (
+    b"From: Ann Smith <ann@example.org>\r\nSubject: Re: Hello\r\n\r\nYes, please.\r\n\r\n"
+    b"On Mon, 2 Mar 2026, Ada <ada@example.com> wrote:\r\n> Shall we?\r\n"
+)
+
+
+@pytest.fixture
+async def world(database: Database, clock: ManualClock) -> AsyncIterator[Inbound]:
+    async with inbound_world(database, clock) as made:
+        yield made
+
+
+@pytest.fixture
+def says(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Have the classifier say something."""
+
+    def say(kind: MailKind, *reported: Reported, **more: Any) -> None:
+        verdict = Verdict(kind, "a rule", "the line that decided", reported, **more)
+        monkeypatch.setattr(worker, "classify", lambda raw: verdict)
+
+    return say
+
+
+def complaint(address: str) -> Reported:
+    return Reported(address, Reason.UNDETERMINED, False, "", None, "Feedback-Type: abuse", "feedback report")
+
+
+async def scopes(world: Inbound) -> list[tuple[Any, ...]]:
+    return await world.ask("SELECT address_key, scope, source FROM suppression ORDER BY scope")
+
+
+async def test_a_complaint_suppresses_the_stream_of_the_mail_and_bulk_and_counts_once(
+    world: Inbound, says: Any
+) -> None:
+    _, recipient = await world.sent()
+    says(MailKind.COMPLAINT, complaint(recipient.address))
+    for _ in range(2):
+        await world.came(b"x", recipient, Destination.FEEDBACK)
+
+    await world.work()
+
+    key = recipient.address_key
+    assert await scopes(world) == [(key, "bulk", "complaint"), (key, "transactional", "complaint")]
+    assert [kind for kind, _ in await world.told()] == ["complained", "complained"]
+    assert (await world.told())[0][1]["suppressed"] == ["transactional", "bulk"]
+    assert await world.counted("complaints") == await world.counted("complaints", "stream", "transactional") == 1
+    assert (await world.row(recipient.id)).state == "delivered"
+    assert await world.differences() == []
+
+
+async def test_a_complaint_without_an_address_is_found_by_the_mark_of_the_copy(world: Inbound, says: Any) -> None:
+    _, recipient = await world.sent(stream="bulk")
+    mark = Mark(TokenKind.FEEDBACK, KEYS.local_part_text(TokenKind.FEEDBACK, 0, recipient.id), "X-Postroom-Id")
+    says(MailKind.COMPLAINT, marks=(mark,))
+    await world.came(b"x", destination=Destination.ROLE, recipient="abuse@example.com")
+
+    await world.work()
+
+    assert await scopes(world) == [(recipient.address_key, "bulk", "complaint")]
+    assert [kind for kind, _ in await world.told()] == ["complained", "received"]
+    assert await world.counted("inbound") == 0
+
+
+async def test_a_complaint_that_only_names_a_message_id_is_told_and_suppresses_nobody(
+    world: Inbound, says: Any
+) -> None:
+    _, recipient = await world.sent(message_id="<a@example.com>")
+    says(MailKind.COMPLAINT, complaint(recipient.address), answers=("<a@example.com>",))
+    await world.came(b"x", destination=Destination.ROLE, recipient="abuse@example.com")
+
+    await world.work()
+
+    assert await scopes(world) == []
+    assert [kind for kind, _ in await world.told()] == ["complained", "received"]
+    assert await world.differences() == []
+
+
+async def test_a_mark_that_we_did_not_make_names_nobody(world: Inbound, says: Any) -> None:
+    _, recipient = await world.sent()
+    true = KEYS.local_part_text(TokenKind.FEEDBACK, 0, recipient.id)
+    forged = [Mark(TokenKind.FEEDBACK, true[:-1] + letter, "X-Postroom-Id") for letter in "abcd" if true[-1] != letter]
+    says(MailKind.COMPLAINT, complaint(recipient.address), marks=tuple(forged))
+    await world.came(b"x", destination=Destination.ROLE, recipient="abuse@example.com")
+
+    await world.work()
+
+    assert [kind for kind, _ in await world.told()] == ["received"]
+
+
+async def test_a_mail_to_another_workspace_finds_nothing_of_this_one(world: Inbound, says: Any) -> None:
+    _, recipient = await world.sent(message_id="<a@example.com>")
+    mark = Mark(TokenKind.FEEDBACK, KEYS.local_part_text(TokenKind.FEEDBACK, 0, recipient.id), "X-Postroom-Id")
+    says(MailKind.BOUNCE, complaint(recipient.address), marks=(mark,), answers=("<a@example.com>",))
+    await world.came(b"x", destination=Destination.ROLE, recipient="abuse@two.example", workspace_id=2)
+
+    await world.work()
+
+    assert (await world.row(recipient.id)).state == "delivered"
+    assert [kind for kind, _ in await world.told()] == ["received"]
+
+
+@pytest.mark.parametrize("kind", [MailKind.OTHER, MailKind.REPLY, MailKind.UNSUBSCRIBE])
+async def test_any_mail_to_an_unsubscribe_address_unsubscribes(world: Inbound, says: Any, kind: MailKind) -> None:
+    _, recipient = await world.sent(stream="bulk")
+    says(kind)
+    mail_id = await world.came(b"x", recipient, Destination.UNSUBSCRIBE)
+
+    await world.work()
+
+    assert await scopes(world) == [(recipient.address_key, "bulk", "unsubscribe")]
+    ((event, detail),) = await world.told()
+    assert (event, detail["by"]) == ("unsubscribed", "mail")
+    assert (await world.mail(mail_id)).kind == "unsubscribe"
+    assert (await world.counted("unsubscribes"), await world.counted("inbound")) == (1, 0)
+    assert await world.differences() == []
+
+
+async def test_a_machine_that_answers_an_unsubscribe_address_unsubscribes_nobody(world: Inbound, says: Any) -> None:
+    _, recipient = await world.sent(stream="bulk")
+    says(MailKind.AUTO_REPLY)
+    await world.came(b"x", recipient, Destination.UNSUBSCRIBE)
+
+    await world.work()
+
+    assert await scopes(world) == []
+    assert [kind for kind, _ in await world.told()] == ["auto_replied"]
+
+
+async def test_a_reply_that_asks_for_no_more_unsubscribes_and_still_reaches_the_author(
+    world: Inbound, says: Any
+) -> None:
+    _, recipient = await world.sent(track=Track.REPLIES.value)
+    says(MailKind.UNSUBSCRIBE)
+    await world.came(REPLY, recipient, Destination.REPLY, author="ann@example.org")
+
+    await world.work()
+
+    ((event, detail),) = await world.told()
+    assert (event, detail["by"], detail["evidence"]) == ("unsubscribed", "reply", "the line that decided")
+    assert await world.ask("SELECT target FROM route_outbox") == [("ada@example.com",)]
+    assert await world.counted("inbound") == 0
+
+
+async def test_a_reply_that_may_ask_for_no_more_is_a_reply_until_somebody_looked(world: Inbound, says: Any) -> None:
+    _, recipient = await world.sent(track=Track.REPLIES.value)
+    says(MailKind.UNSUBSCRIBE, is_doubtful=True)
+    mail_id = await world.came(REPLY, recipient, Destination.REPLY)
+
+    await world.work()
+
+    assert [kind for kind, _ in await world.told()] == ["replied"]
+    mail = await world.mail(mail_id)
+    assert (mail.kind, mail.reviewed_ms, '"doubtful":true' in mail.detail) == ("unsubscribe", None, True)
+    assert (await scopes(world), await world.counted("inbound")) == ([], 1)
+    assert await world.differences() == []
+
+
+async def test_nobody_else_unsubscribes_an_address_by_naming_a_message_id(world: Inbound, says: Any) -> None:
+    _, recipient = await world.sent(message_id="<a@example.com>")
+    says(MailKind.UNSUBSCRIBE, answers=("<a@example.com>",))
+    for author in ("mallory@example.org", recipient.address):
+        assert await scopes(world) == []
+        await world.came(REPLY, destination=Destination.ROLE, recipient="abuse@example.com", author=author)
+        await world.work()
+
+    assert await scopes(world) == [(recipient.address_key, "bulk", "unsubscribe")]
+
+
+async def test_a_reply_is_told_as_what_was_written_counts_and_goes_to_the_author(world: Inbound, says: Any) -> None:
+    unsubscribe = '{"reply-to": "Help <help@example.com>"}'
+    _, recipient = await world.sent(track=Track.REPLIES.value, unsubscribe=unsubscribe)
+    says(MailKind.REPLY)
+    fields = {"author": "ann@example.org", "author_name": "Ann Smith", "subject": "Re: Hello"}
+    mail_id = await world.came(REPLY, recipient, Destination.REPLY, **fields)
+
+    await world.work()
+
+    ((event, detail),) = await world.told()
+    assert (event, detail["text"], detail["from"], detail["from_name"], detail["subject"], detail["attachments"]) == (
+        "replied", "Yes, please.", "ann@example.org", "Ann Smith", "Re: Hello", [],
+    )  # fmt: skip
+    assert await world.counted("inbound") == await world.counted("inbound", "tag", "blue") == 1
+    assert await world.ask("SELECT inbound_id, route_id, target FROM route_outbox") == [
+        (mail_id, 0, "help@example.com")
+    ]
+    assert (await world.mail(mail_id)).is_counted == 1
+    assert await world.differences() == []
+
+
+async def test_a_reply_is_found_by_what_it_answers(world: Inbound, says: Any) -> None:
+    message, recipient = await world.sent(message_id="<a@example.com>")
+    says(MailKind.REPLY, answers=("<unknown@example.com>", "<a@example.com>"))
+    mail_id = await world.came(
+        REPLY, destination=Destination.ROUTE, recipient="help@example.com", author=recipient.address
+    )
+
+    await world.work()
+
+    assert [kind for kind, _ in await world.told()] == ["replied", "received"]
+    mail = await world.mail(mail_id)
+    assert (mail.answers_recipient_id, mail.answers_message_id) == (recipient.id, message.id)
+    assert await world.counted("inbound") == 1
+    assert await world.differences() == []
+
+
+async def test_a_personal_copy_is_found_by_its_message_id(world: Inbound, says: Any) -> None:
+    _, recipient = await world.sent(kind="personal")
+    says(MailKind.REPLY, answers=(make_message_id("rcp", recipient.id, "example.com"),))
+    mail_id = await world.came(REPLY, destination=Destination.ROUTE, recipient="help@example.com", author="x@y.example")
+
+    await world.work()
+
+    assert (await world.mail(mail_id)).answers_recipient_id == recipient.id
+
+
+@pytest.mark.parametrize(
+    ("kind", "event"),
+    [
+        (MailKind.AUTO_REPLY, "auto_replied"),
+        (MailKind.CHALLENGE, "auto_replied"),
+        (MailKind.RECEIPT, "receipt_reported"),
+        (MailKind.DELAY, "delay_reported"),
+    ],
+)
+async def test_what_machines_answer_is_told_and_changes_nothing_else(
+    world: Inbound, says: Any, kind: MailKind, event: str
+) -> None:
+    _, recipient = await world.sent(track=Track.REPLIES.value)
+    before = await world.row(recipient.id)
+    says(kind)
+    await world.came(REPLY, recipient, Destination.REPLY)
+
+    await world.work()
+
+    assert [kind for kind, _ in await world.told()] == [event]
+    assert await world.row(recipient.id) == before
+    assert await world.ask("SELECT target FROM route_outbox") == await scopes(world) == []
+    assert await world.counted("inbound") == 0
+
+
+async def test_mail_for_a_route_counts_for_its_domain_and_is_handed_on(world: Inbound, says: Any) -> None:
+    route = RouteRow(7, 1, 1, "help@example.com", "", "[]", "webhook", "https://example.org/", None, 1, "", NOW)
+    world.routes.append(route)
+    says(MailKind.OTHER)
+    mail_id = await world.came(
+        REPLY, destination=Destination.ROUTE, recipient="help@example.com", author="ann@example.org"
+    )
+
+    await world.work()
+
+    ((event, detail),) = await world.told()
+    assert (event, detail["to"], detail["text"]) == ("received", "help@example.com", "Yes, please.")
+    assert await world.counted("inbound") == await world.counted("inbound", "domain", "example.com") == 1
+    assert await world.ask("SELECT inbound_id, route_id FROM route_outbox") == [(mail_id, 7)]
+    assert (await world.mail(mail_id)).route_id == 7
+    assert await world.differences() == []
+
+
+async def test_mail_that_a_route_refuses_is_kept_and_told_to_nobody(world: Inbound, says: Any) -> None:
+    world.routes.append(RouteRow(7, 1, 1, "help@example.com", "", '["other"]', "refuse", "", None, 1, "", NOW))
+    says(MailKind.OTHER)
+    mail_id = await world.came(REPLY, destination=Destination.ROUTE, recipient="help@example.com")
+
+    await world.work()
+
+    assert await world.told() == []
+    assert (await world.mail(mail_id)).route_id == 7
+    assert (await world.counted("inbound"), await world.differences()) == (0, [])
+
+
+async def test_mail_about_an_erased_copy_is_worked_on_to_its_end(world: Inbound, says: Any) -> None:
+    says(MailKind.BOUNCE, complaint("u@example.net"))
+    gone = RecipientRow(5, 1, 1, 1, "u@example.net", "u@example.net", "example.net", "delivered", 0, "other", 2, "", "")
+    mail_id = await world.came(b"x", gone)
+
+    await world.work()
+
+    assert ((await world.mail(mail_id)).state, await world.told()) == ("done", [])
