@@ -24,7 +24,7 @@ compile() { # name, further options
 compile runtime
 compile dev --constraint requirements/runtime.txt
 compile uv --constraint requirements/dev.txt
-compile suites
+compile suites --no-deps
 if grep -nE '://|--index-url|--find-links|/tmp|/home|/root' requirements/*.txt; then
     echo "a lock file names a place" >&2
     exit 1

@@ -91,8 +91,10 @@ install_suites() {
     "$root/tools/environment.sh" dev
     rm -rf "$root/.peers/suites"
     mkdir -p "$root/.peers/suites/sources"
+    # What pip builds to read a package's name may come as wheels; the packages themselves may not.
+    names=$(sed -n 's/^\([a-z][a-z0-9.-]*\)==.*/\1/p' "$root/requirements/suites.txt" | paste -sd, -)
     "$root/.bootstrap/bin/python" -m pip download --quiet --disable-pip-version-check --no-input --no-deps \
-        --no-binary :all: --require-hashes -r "$root/requirements/suites.txt" --dest "$root/.peers/suites/sources" >&2
+        --no-binary "$names" --require-hashes -r "$root/requirements/suites.txt" --dest "$root/.peers/suites/sources" >&2
     for source in "$root/.peers/suites/sources"/*.tar.gz; do
         tar -xzf "$source" -C "$root/.peers/suites" --no-same-owner
     done
