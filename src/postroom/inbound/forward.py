@@ -16,11 +16,8 @@ from postroom.store import messages
 from postroom.store.content import store_upload
 from postroom.store.database import Database, Tx
 
-Seal = Callable[[bytes, str, Verdicts], Awaitable[bytes]]
-"""Returns the ARC set (RFC 8617) of a mail, to be put in front of it: content, domain that seals, what was found out.
-
-Nothing where the domain has no key.
-"""
+Seal = Callable[[int, str, bytes, Verdicts], Awaitable[bytes]]
+"""`inbound.seal.seal` with the key of a workspace's domain; without a key the mail stays as it is."""
 WorkspaceOf = Callable[[int], Awaitable[WorkspaceRow | None]]
 
 
@@ -69,7 +66,7 @@ class Forwarder:
         verdicts = Verdicts.from_json(row.verdicts)
         domain = await self._domain_of(row)
         content = await self._slow.run(lambda: content_to_forward(row, raw, verdicts))
-        content = await self._seal(content, domain, verdicts) + content
+        content = await self._seal(row.workspace_id, domain, content, verdicts)
         handed: bytes | StagedContent = content
         if len(content) > SMALL_CONTENT_BYTES:
             upload_id = await store_upload(self._database, self._ids.next(), content, self._clock)
