@@ -161,6 +161,7 @@ async def dashboard(
             "sandbox",
             "127.0.0.1:2525",
             1,
+            "127.0.0.1:2526",
         ),
         "client_address": lambda scope: "127.0.0.1",
         "slow": slow,

@@ -22,7 +22,7 @@ def sentence_of(text: str) -> str:
 
 def test_each_word_before_a_colon_is_a_term() -> None:
     text = (
-        "to:Ada@example.net domain:example.net state:deferred tag:welcome provider:Google "
+        "to:Ada@example.net domain:example.net state:deferred tag:welcome provider:Google reason:mailbox-full "
         f"stream:bulk id:{MESSAGE} event:opened since:2d before:2026-11-20"
     )
 
@@ -30,7 +30,7 @@ def test_each_word_before_a_colon_is_a_term() -> None:
 
     assert not found.problems
     assert [term.key for term in found.terms] == [
-        "to", "domain", "state", "tag", "provider", "stream", "id", "event", "since", "before",
+        "to", "domain", "state", "tag", "provider", "reason", "stream", "id", "event", "since", "before",
     ]  # fmt: skip
     assert found.values("provider") == ("google",)
     assert found.values("to") == ("Ada@example.net",)

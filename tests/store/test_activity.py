@@ -54,7 +54,11 @@ async def some_mail(house: Queue) -> list[tuple[MessageRow, list[RecipientRow]]]
     await house.workspace()
     kinds = [
         ("example.net", {"state": "delivered", "provider": "google"}, {"tags": '["welcome"]'}),
-        ("example.org", {"state": "failed"}, {"subject": "Your ORDER über alles", "stream": "bulk"}),
+        (
+            "example.org",
+            {"state": "failed", "cause": "mailbox_full"},
+            {"subject": "Your ORDER über alles", "stream": "bulk"},
+        ),
         ("example.net", {"state": "deferred"}, {"tags": '["welcome","blue"]'}),
         ("example.com", {"state": "delivered"}, {"tags": "[]", "subject": "100%_done"}),
     ]
@@ -91,6 +95,7 @@ async def test_a_search_finds_what_holds_newest_first_and_nothing_of_other_works
             lambda m, r: "welcome" in m.tags and r.state == "delivered",
         ),
         (ActivityFilter(tags=("welcome",), states=("deferred",)), lambda m, r: r.state == "deferred"),
+        (ActivityFilter(causes=("mailbox_full",)), lambda m, r: r.cause == "mailbox_full"),
         (ActivityFilter(providers=("google",)), lambda m, r: r.provider == "google"),
         (ActivityFilter(streams=("bulk",)), lambda m, r: m.stream == "bulk"),
         (ActivityFilter(words=("order",)), lambda m, r: "ORDER" in m.subject),

@@ -48,6 +48,7 @@ def make_dashboard(services: Services, watch: Watch) -> ASGIApp:
                 transport=f"{way.partition('://')[0]}://{host}" if way else host,
                 smtp=str(submission) if submission else "",
                 node=services.ids.node,
+                inbound=str(settings.inbound or ""),
             ),
             client_address=_client_address(services),
             slow=services.slow,

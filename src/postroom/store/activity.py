@@ -59,6 +59,8 @@ class ActivityFilter:
     states: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     providers: tuple[str, ...] = ()
+    causes: tuple[str, ...] = ()
+    """Words of `mail.reasons.Reason`: why recipients failed."""
     streams: tuple[str, ...] = ()
     recipient_ids: tuple[int, ...] = ()
     message_ids: tuple[int, ...] = ()
@@ -204,6 +206,7 @@ def has_residue(asked: ActivityFilter) -> bool:
         asked.words
         or asked.streams
         or asked.providers
+        or asked.causes
         or (asked.tags and not asked.is_by_tag)
         or sum(map(bool, (asked.recipient_ids, asked.message_ids, asked.address_keys, asked.domains, asked.states))) > 1
     )
@@ -319,6 +322,8 @@ def _residue(conn: Conn, workspace_id: int, asked: ActivityFilter, looked: Looke
     conditions: list[ColumnElement[bool]] = []
     if asked.providers:
         conditions.append(_looked_at(recipient.provider).in_(asked.providers))
+    if asked.causes:
+        conditions.append(_looked_at(recipient.cause).in_(asked.causes))
     if asked.streams:
         conditions.append(_looked_at(message.stream).in_(asked.streams))
     if asked.tags and not asked.is_by_tag:

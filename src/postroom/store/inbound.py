@@ -58,6 +58,9 @@ _FINISH = statement(
     f"route_id = ?, is_counted = ?, node = NULL, lease_ms = 0 {_MINE}"
 )
 _PUT_BACK = statement(f"UPDATE inbound SET due_ms = ?, node = NULL, lease_ms = 0 {_MINE}")
+_REVIEW = statement(
+    "UPDATE inbound SET reviewed_ms = ? WHERE workspace_id = ? AND id = ? AND reviewed_ms IS NULL RETURNING id"
+)
 # What is waiting is found by its own index; a plain comparison of the workspace would make SQLite take that one.
 _NEXT_DUE = statement("SELECT min(due_ms) FROM inbound WHERE state = 'waiting'")
 _OF_RECIPIENT = statement(
@@ -127,6 +130,11 @@ def finish(tx: Tx, done: Finished) -> bool:
 def put_back(tx: Tx, row_id: int, epoch: int, due_ms: int) -> bool:
     """Let a claimed mail be tried again at `due_ms`; False where another worker has it by now."""
     return bool(tx.run(_PUT_BACK, (due_ms, row_id, epoch)))
+
+
+def mark_reviewed(tx: Tx, workspace_id: int, row_id: int, now_ms: int) -> bool:
+    """Note that an operator looked at a mail; False where somebody did before."""
+    return bool(tx.run(_REVIEW, (now_ms, workspace_id, row_id)))
 
 
 def by_id(conn: Conn, workspace_id: int, row_id: int) -> InboundRow | None:

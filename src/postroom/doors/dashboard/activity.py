@@ -89,6 +89,7 @@ def filter_of(search: Search, now_ms: int) -> ActivityFilter:
         states=search.values("state"),
         tags=search.values("tag"),
         providers=search.values("provider"),
+        causes=search.values("reason"),
         streams=search.values("stream"),
         recipient_ids=tuple(one for text in ids if (one := parse_id("rcp", text)) is not None),
         message_ids=tuple(one for text in ids if (one := parse_id("msg", text)) is not None),

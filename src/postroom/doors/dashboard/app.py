@@ -17,7 +17,10 @@ from postroom.base.errors import TryLater
 from postroom.doors.dashboard import (
     account,
     activity,
+    bounces,
+    complaints,
     domains,
+    inbound,
     keeping,
     keys,
     login,
@@ -54,6 +57,9 @@ HANDLERS = (
     *sandbox.HANDLERS,
     *suppressions.HANDLERS,
     *queue.HANDLERS,
+    *inbound.HANDLERS,
+    *bounces.HANDLERS,
+    *complaints.HANDLERS,
 )
 """The handlers of all pages; each page's module has its own tuple."""
 

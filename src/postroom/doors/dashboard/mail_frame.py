@@ -1,4 +1,4 @@
-"""A mail's HTML as the frame of the sandbox inbox gets it: like the mail, and unable to do anything. Pure.
+"""A mail's HTML as its frame gets it: like the mail, and unable to do anything; and its files as downloads.
 
 Three walls stand around it, each enough alone: the frame's `sandbox` gives it
 an origin of nobody (no scripts, no forms, no navigation of the page around
@@ -10,10 +10,14 @@ Two things change: links open in a tab of their own, and `cid:` images come
 from the mail's parts. The bytes that are kept stay as they are.
 """
 
+import base64
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from urllib.parse import quote
 
-from postroom.mail.reading import content_id_of
+from litestar import Response
+
+from postroom.mail.reading import File, content_id_of, part_bytes
 
 SANDBOX = "allow-popups allow-popups-to-escape-sandbox"
 """What the frame may: a link opens a tab, and that tab is a page like any other."""
@@ -22,6 +26,8 @@ CSP = (
     "default-src 'none'; img-src http: https: data:; style-src 'unsafe-inline'; font-src data:; base-uri 'none'; "
     f"form-action 'none'; frame-ancestors 'self'; sandbox {SANDBOX}"
 )
+CLOSED_CSP = CSP.replace("img-src http: https: data:", "img-src data:")
+"""Of a mail that a stranger wrote: a picture from elsewhere would tell him that somebody looks."""
 PART_CSP = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 """Of a part, should it be opened by itself: an SVG is a document with scripts."""
 
@@ -31,6 +37,8 @@ IMAGES = frozenset(
 """What a mail may show from its own parts, with the type as it says."""
 
 # Also where it is no tag (in a comment, in a value): our attributes have no quotes, so they end nothing there.
+_MOST_OWN_BYTES = 8 << 20
+"""Of pictures that a mail brings: they stand in its HTML."""
 _LINK = re.compile(r"<(a|area)(?=[\s/>])", re.IGNORECASE)
 # A parser takes the first of two attributes of one name: ours. The blank behind: `<a/href=…>` is a tag too.
 _OURS = r"<\1 target=_blank rel=noopener "
@@ -48,6 +56,43 @@ def frame_html(text: str, part_address: Callable[[str], str | None]) -> bytes:
         return part_address(content_id_of(match[1])) or match[0]
 
     return _CID.sub(image, _LINK.sub(_OURS, text)).encode("utf-8", "replace")
+
+
+def own_pictures(raw: bytes, files: Sequence[File]) -> Callable[[str], str | None]:
+    """Return what answers a Content-ID with that picture of the mail itself, as a `data:` address."""
+    room = [_MOST_OWN_BYTES]
+
+    def address(content_id: str) -> str | None:
+        file = next((one for one in files if one.content_id == content_id and one.media_type in IMAGES), None)
+        if file is None or file.size_bytes > room[0]:
+            return None
+        found = part_bytes(raw, file.number)
+        room[0] -= file.size_bytes
+        return f"data:{file.media_type};base64,{base64.b64encode(found[1]).decode()}" if found is not None else None
+
+    return address
+
+
+def answer(body: bytes, media_type: str, csp: str) -> Response[bytes]:
+    """Answer a piece of a mail, kept by nobody and under its own policy."""
+    fields = {
+        "Cache-Control": "no-store",
+        "Content-Security-Policy": csp,
+        "Referrer-Policy": "no-referrer",
+        "X-DNS-Prefetch-Control": "off",
+    }
+    return Response(body, media_type=media_type, headers=fields)
+
+
+def download(content: bytes, name: str) -> Response[bytes]:
+    """Answer a file of a mail as a download that no browser opens by itself."""
+    plain = "".join(letter if letter.isascii() and letter not in '"\\%' else "_" for letter in name)
+    response = answer(content, "application/octet-stream", PART_CSP)
+    # RFC 6266 4.1 and 5: both forms, for programs that know only one.
+    response.headers["Content-Disposition"] = (
+        f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
+    )
+    return response
 
 
 def has_dark_style(text: str) -> bool:

@@ -57,8 +57,11 @@ class Section:
 SECTIONS = (
     Section("", "Overview", "overview"),
     Section("activity", "Activity", "activity"),
+    Section("inbound", "Inbound", "inbound"),
     Section("sandbox", "Sandbox", "sandbox"),
     Section("queue", "Queue", "queue"),
+    Section("bounces", "Bounces", "bounces"),
+    Section("complaints", "Complaints", "complaints"),
     Section("suppressions", "Suppressions", "suppressions"),
     Section("webhooks", "Webhooks", "webhooks"),
     Section("domains", "Domains", "domains"),

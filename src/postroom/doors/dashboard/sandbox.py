@@ -6,7 +6,7 @@ a frame that can do nothing (`mail_frame`), its files leave as downloads.
 """
 
 from dataclasses import dataclass
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import structlog
 from litestar import Response, get
@@ -146,7 +146,7 @@ async def show_frame(request: PageRequest) -> Response[bytes]:
         if file.content_id and file.media_type in mail_frame.IMAGES
     }
     body = await services.slow.run(lambda: mail_frame.frame_html(html.text, images.get))
-    return _bytes(body, "text/html", mail_frame.CSP)
+    return mail_frame.answer(body, "text/html", mail_frame.CSP)
 
 
 @get("/w/{workspace:str}/sandbox/{copy:str}/files/{number:int}")
@@ -159,7 +159,7 @@ async def download_file(request: PageRequest) -> Response[bytes]:
     if found is None:
         raise not_found("file in this copy")
     file, content = found
-    return _download(content, file.name)
+    return mail_frame.download(content, file.name)
 
 
 @get("/w/{workspace:str}/sandbox/{copy:str}/source")
@@ -168,7 +168,7 @@ async def download_source(request: PageRequest) -> Response[bytes]:
     workspace = await workspace_of(request)
     recipient_id = _copy_id(request)
     kept = await _kept(services_of(request), workspace, recipient_id)
-    return _download(kept.raw, f"{show_id('rcp', recipient_id)}.eml")
+    return mail_frame.download(kept.raw, f"{show_id('rcp', recipient_id)}.eml")
 
 
 @get("/w/{workspace:str}/sandbox-parts/{token:str}", opt=PUBLIC)
@@ -188,7 +188,7 @@ async def show_part(request: PageRequest) -> Response[bytes]:
         found = await services.slow.run(lambda: part_bytes(wire_copy(row), token.position))
     if found is None or found[0].media_type not in mail_frame.IMAGES:
         raise not_found("image")
-    return _bytes(found[1], found[0].media_type, mail_frame.PART_CSP)
+    return mail_frame.answer(found[1], found[0].media_type, mail_frame.PART_CSP)
 
 
 HANDLERS = (show_inbox, show_copy, show_frame, download_file, download_source, show_part)
@@ -294,18 +294,3 @@ def _tab_label(view: str, reading: Reading) -> str:
 def _with(address: str, **values: str) -> str:
     given = {name: value for name, value in values.items() if value}
     return f"{address}?{urlencode(given)}" if given else address
-
-
-def _bytes(body: bytes, media_type: str, csp: str) -> Response[bytes]:
-    fields = {"Cache-Control": "no-store", "Content-Security-Policy": csp, "Referrer-Policy": "no-referrer"}
-    return Response(body, media_type=media_type, headers=fields)
-
-
-def _download(content: bytes, name: str) -> Response[bytes]:
-    plain = "".join(letter if letter.isascii() and letter not in '"\\%' else "_" for letter in name)
-    response = _bytes(content, "application/octet-stream", mail_frame.PART_CSP)
-    # RFC 6266 4.1 and 5: both forms, for programs that know only one.
-    response.headers["Content-Disposition"] = (
-        f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
-    )
-    return response

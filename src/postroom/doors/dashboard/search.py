@@ -17,6 +17,7 @@ from postroom.base.clock import DAY_MS, HOUR_MS
 from postroom.base.ids import first_id_at, parse_id
 from postroom.ledger.event_kinds import EventKind
 from postroom.ledger.states import RecipientState, Stream
+from postroom.mail.reasons import Reason
 
 MAX_TEXT = 1000
 MAX_TERMS = 20
@@ -27,13 +28,14 @@ WORD = "word"
 OF_EVENTS = ("event", "label")
 """The keys that only events have."""
 _ONLY_ONE = ("since", "before", "id")
-KEYS = ("to", "domain", "state", "tag", "provider", "stream", "id", "event", "label", "since", "before")
+KEYS = ("to", "domain", "state", "tag", "provider", "reason", "stream", "id", "event", "label", "since", "before")
 """The words before a colon, in the order in which the page lists them."""
 
 _MAX_ID = (1 << 63) - 1
 _ANY_EVENT = "any"
 _STATES = tuple(state.value for state in RecipientState)
 _STREAMS = tuple(stream.value for stream in Stream)
+_REASONS = tuple(reason.value for reason in Reason)
 _EVENTS = (_ANY_EVENT, *(kind.value for kind in EventKind))
 _LABELS = ("human", "machine", "unknown")
 _SPAN = re.compile(r"(\d{1,4})([mhdw])", re.ASCII)
@@ -295,6 +297,7 @@ _EXAMPLES = {
     "state": f"one of {', '.join(_STATES)}",
     "tag": "such as tag:welcome",
     "provider": "such as provider:google",
+    "reason": f"one of {', '.join(_REASONS)}: why it failed",
     "stream": f"one of {', '.join(_STREAMS)}",
     "id": "write the id of a message (msg_…) or of a recipient (rcp_…)",
     "event": f"one of {', '.join(_EVENTS)}",
@@ -309,6 +312,7 @@ _READERS: dict[str, Callable[[str], str | Problem]] = {
     "state": _one_of("state", _STATES),
     "stream": _one_of("stream", _STREAMS),
     "provider": str.lower,
+    "reason": _one_of("reason", _REASONS),
     "id": _id,
     "event": _one_of("event", _EVENTS),
     "label": _one_of("label", _LABELS),

@@ -46,6 +46,8 @@ class Facts:
     smtp: str
     """host:port of submission; empty where this process has none."""
     node: int
+    inbound: str = ""
+    """host:port of the door for mail from outside; empty where this process has none."""
 
 
 @dataclass(frozen=True, slots=True)

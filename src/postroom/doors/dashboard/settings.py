@@ -54,6 +54,7 @@ ACTIONS = {
     "webhook.resume": "let a webhook endpoint go on",
     "webhook.replay": "had events told again",
     "webhook.rotate": "changed the secret of a webhook endpoint",
+    "inbound.review": "marked a mail that came in as reviewed",
     "person.erase": "erased a person",
 }
 """What the audit log's words say; a word without is shown as it is."""

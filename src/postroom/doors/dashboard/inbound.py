@@ -1,0 +1,350 @@
+"""`/w/NAME/inbound`: mail that came in, what it was taken for and why, and what followed.
+
+What stands in a mail is a stranger's: its text comes first, its HTML goes into
+a frame that can do nothing and loads nothing from elsewhere, its files leave
+as downloads.
+"""
+
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from litestar import Response, get, post
+
+from postroom.access import audit
+from postroom.base.errors import WrongInput
+from postroom.base.ids import parse_id, show_id
+from postroom.doors.dashboard import inbound_views as views
+from postroom.doors.dashboard import mail_frame
+from postroom.doors.dashboard.event_words import EventWords, words_of
+from postroom.doors.dashboard.page import address_of, done, not_found, render, workspace_of
+from postroom.doors.dashboard.sandbox_views import pieces_of, source_of
+from postroom.doors.dashboard.services import Facts, PageRequest, Services, services_of
+from postroom.doors.dashboard.session import actor_of
+from postroom.ledger.inbound_rows import InboundRow, InboundState
+from postroom.ledger.route_rows import RouteAttemptRow, RouteRow
+from postroom.ledger.rows import EventRow, RecipientRow, WorkspaceRow
+from postroom.mail.address import address_key, check_address
+from postroom.mail.quoted_text import Reply, read_reply
+from postroom.mail.reading import Reading, part_bytes, read_mail
+from postroom.mail.received import Received
+from postroom.mail.verdict import MailKind
+from postroom.store import events, inbound, recipients, routes
+from postroom.store.database import Conn, Tx
+from postroom.store.inbound import InboundFilter
+from postroom.store.recipients import RecipientFilter
+
+_PAGE = 50
+_EVENTS = 200
+_ATTEMPTS = 50
+_VIEWS = ("text", "html", "source", "files")
+_LABELS = {"text": "Text", "html": "HTML", "source": "Source", "files": "Files"}
+_WAITING, _FAILED = "waiting", "failed"
+_GROUPS = {
+    "bounces": (MailKind.BOUNCE, MailKind.DELAY),
+    "replies": (MailKind.REPLY,),
+    "machines": (MailKind.AUTO_REPLY, MailKind.CHALLENGE, MailKind.RECEIPT, MailKind.LIST),
+    "complaints": (MailKind.COMPLAINT, MailKind.UNSUBSCRIBE),
+}
+_TABS = (
+    ("", "All"),
+    ("replies", "Replies"),
+    ("bounces", "Bounces"),
+    ("complaints", "Complaints"),
+    ("machines", "Machines"),
+)
+_HUMAN = frozenset({MailKind.REPLY.value, MailKind.UNSUBSCRIBE.value, MailKind.OTHER.value})
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """Something that followed from a mail."""
+
+    at_ms: int
+    words: EventWords
+
+
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    """A mail with what belongs to it."""
+
+    row: InboundRow
+    about: RecipientRow | None
+    followed: tuple[Followed, ...]
+    route: RouteRow | None
+    attempts: tuple[RouteAttemptRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """The content of a mail, read to be shown."""
+
+    raw: bytes
+    reading: Reading
+    reply: Reply
+
+
+# The list
+
+
+@get("/w/{workspace:str}/inbound")
+async def show_list(request: PageRequest) -> Response[bytes]:
+    """Show what came in, newest first: of a `kind` or group of kinds, `to` an address, `before` for the next page."""
+    workspace = await workspace_of(request)
+    services, query = services_of(request), request.query_params
+    kind = query.get("kind", "")
+    to = query.get("to", "").strip()[:1000].replace("\x00", "")
+    before = parse_id("inb", query.get("before", ""))
+    asked = _filter(kind, to)
+
+    def read(conn: Conn) -> tuple[list[InboundRow], dict[int, RecipientRow]]:
+        rows = inbound.page(conn, workspace.id, asked, _PAGE + 1, before)
+        return rows, _about(conn, workspace, rows)
+
+    rows, about = await services.database.read(read)
+    shown = rows[:_PAGE]
+    base = address_of(workspace, "inbound")
+    return render(
+        request,
+        "inbound.html",
+        title="Inbound",
+        at="inbound",
+        lines=[views.inbound_line(row) for row in shown],
+        addresses={show_id("rcp", row.id): row.address for row in about.values()},
+        kind=kind,
+        to=to,
+        tabs=[(_with(base, kind=key, to=to), words, key == kind) for key, words in _TABS],
+        kinds=_kind_choices(),
+        older=_with(base, kind=kind, to=to, before=show_id("inb", shown[-1].id)) if len(rows) > _PAGE else None,
+        first=_with(base, kind=kind, to=to) if before is not None else None,
+        door=door_lines(services.facts),
+    )
+
+
+# One mail
+
+
+@get("/w/{workspace:str}/inbound/{mail:str}")
+async def show_mail(request: PageRequest) -> Response[bytes]:
+    """Show one mail: what it is taken for, where it comes from, what followed, and its content by `view`."""
+    workspace = await workspace_of(request)
+    services, query = services_of(request), request.query_params
+    whole = await _whole(request, workspace)
+    row = whole.row
+    content = await _content(services, row)
+    here = f"{address_of(workspace, 'inbound')}/{show_id('inb', row.id)}"
+    view = query.get("view", "")
+    if view not in _VIEWS or content is None:
+        view = "text"
+    reading = content.reading if content is not None else None
+    return render(
+        request,
+        "inbound_mail.html",
+        title=row.subject or "(no subject)",
+        at="inbound",
+        here=here,
+        row=row,
+        mail_id=show_id("inb", row.id),
+        line=views.inbound_line(row),
+        author=views.author_of(row),
+        destination=views.destination_words(row),
+        thought=views.thought_of(row),
+        why_failed=str(views.detail_of(row).get("why", "")),
+        checks=views.checks_of(row),
+        about=whole.about,
+        about_id=show_id("rcp", whole.about.id) if whole.about is not None else "",
+        message_id=show_id("msg", row.answers_message_id) if row.answers_message_id is not None else "",
+        followed=whole.followed,
+        route=whole.route,
+        attempts=whole.attempts,
+        needs_review=views.needs_review(row),
+        view=view,
+        tabs=[(_with(here, view=one), _tab_label(one, reading), one == view) for one in _VIEWS if _has(one, reading)],
+        content=content,
+        written=pieces_of(_written(row, content)) if content is not None else ((), False),
+        is_reply=row.kind in _HUMAN,
+        source=source_of(content.raw, content.reading.body_start) if content is not None and view == "source" else None,
+        frame_sandbox=mail_frame.SANDBOX,
+        with_pictures=query.get("pictures") == "1",
+    )
+
+
+@get("/w/{workspace:str}/inbound/{mail:str}/html")
+async def show_frame(request: PageRequest) -> Response[bytes]:
+    """Answer the HTML of a mail for its frame; only with `pictures` it may load them from elsewhere."""
+    workspace = await workspace_of(request)
+    services = services_of(request)
+    row = await _row(services, workspace, request)
+    content = await _content(services, row)
+    if content is None or content.reading.html is None:
+        raise not_found("HTML in this mail")
+    html, raw, files = content.reading.html.text, content.raw, content.reading.files
+    body = await services.slow.run(lambda: mail_frame.frame_html(html, mail_frame.own_pictures(raw, files)))
+    closed = request.query_params.get("pictures") != "1"
+    return mail_frame.answer(body, "text/html", mail_frame.CLOSED_CSP if closed else mail_frame.CSP)
+
+
+@get("/w/{workspace:str}/inbound/{mail:str}/files/{number:int}")
+async def download_file(request: PageRequest) -> Response[bytes]:
+    """Hand out an attached file as a download that no browser opens by itself."""
+    workspace = await workspace_of(request)
+    services = services_of(request)
+    number: int = request.path_params["number"]
+    row = await _row(services, workspace, request)
+    raw = await inbound.load(services.database, workspace.id, row.content_id)
+    found = None if raw is None else await services.slow.run(lambda: part_bytes(raw, number))
+    if found is None:
+        raise not_found("file in this mail")
+    file, content = found
+    return mail_frame.download(content, file.name)
+
+
+@get("/w/{workspace:str}/inbound/{mail:str}/source")
+async def download_source(request: PageRequest) -> Response[bytes]:
+    """Hand out the mail, byte for byte as it is kept."""
+    workspace = await workspace_of(request)
+    services = services_of(request)
+    row = await _row(services, workspace, request)
+    raw = await inbound.load(services.database, workspace.id, row.content_id)
+    if raw is None:
+        raise not_found("content of this mail")
+    return mail_frame.download(raw, f"{show_id('inb', row.id)}.eml")
+
+
+@post("/w/{workspace:str}/inbound/{mail:str}/review")
+async def review(request: PageRequest) -> Response[bytes]:
+    """Mark a complaint, or a request to get no more mail, as looked at."""
+    workspace = await workspace_of(request)
+    services = services_of(request)
+    row = await _row(services, workspace, request)
+    note_id, now, by = services.ids.next(), services.clock.now_ms(), actor_of(request)
+
+    def write(tx: Tx) -> bool:
+        changed = inbound.mark_reviewed(tx, workspace.id, row.id, now)
+        if changed:
+            subject = show_id("inb", row.id)
+            audit.note(tx, note_id, now, by, "inbound.review", subject=subject, workspace_id=workspace.id)
+        return changed
+
+    changed = await services.database.write(write)
+    back = "complaints" if request.query_params.get("from") == "complaints" else f"inbound/{show_id('inb', row.id)}"
+    told = "It is marked as reviewed." if changed else "Somebody had reviewed it already."
+    return done(request, address_of(workspace, back), told)
+
+
+HANDLERS = (show_list, show_mail, show_frame, download_file, download_source, review)
+
+
+@dataclass(frozen=True, slots=True)
+class DoorLines:
+    """How mail gets in: what pages show before any has come."""
+
+    mx: str
+    pipe: str
+    swaks: str
+    """Empty where this installation has no inbound door."""
+
+
+def door_lines(facts: Facts) -> DoorLines:
+    """Return the lines that lead mail here."""
+    mx = f"example.com.     MX  10 {facts.hostname}.\nrp.example.com.  MX  10 {facts.hostname}."
+    pipe = '# /etc/aliases of Postfix\nsupport: "|postroom receive"'
+    letter = "--from ada@example.net --to support@example.com --header 'Subject: Hello'"
+    swaks = f"swaks --server {facts.inbound} \\\n  {letter}"
+    return DoorLines(mx, pipe, swaks if facts.inbound else "")
+
+
+def _filter(kind: str, to: str) -> InboundFilter:
+    key = None
+    if to:
+        try:
+            key = address_key(check_address(to))
+        except WrongInput:
+            key = address_key(to)
+    if kind in _GROUPS:
+        return InboundFilter(kinds=tuple(one.value for one in _GROUPS[kind]), recipient_key=key)
+    if kind in (_WAITING, _FAILED):
+        return InboundFilter(state=InboundState(kind).value, recipient_key=key)
+    known = {one.value for one in MailKind}
+    return InboundFilter(kinds=(kind,) if kind in known else None, recipient_key=key)
+
+
+def _kind_choices() -> list[tuple[str, str]]:
+    words = [(kind.value, f"{label[:1].upper()}{label[1:]}") for kind, (label, _) in views.KIND_LOOKS.items()]
+    return [("", "Every kind"), *words, (_WAITING, "Waiting to be understood"), (_FAILED, "Not understood")]
+
+
+def _about(conn: Conn, workspace: WorkspaceRow, rows: list[InboundRow]) -> dict[int, RecipientRow]:
+    ids = tuple({row.answers_recipient_id for row in rows if row.answers_recipient_id is not None})
+    if not ids:
+        return {}
+    return {one.id: one for one in recipients.page(conn, workspace.id, RecipientFilter(ids=ids), len(ids))}
+
+
+async def _row(services: Services, workspace: WorkspaceRow, request: PageRequest) -> InboundRow:
+    row_id = parse_id("inb", request.path_params["mail"])
+    row = None
+    if row_id is not None:
+        row = await services.database.read(lambda conn: inbound.by_id(conn, workspace.id, row_id))
+    if row is None:
+        raise not_found("mail")
+    return row
+
+
+async def _whole(request: PageRequest, workspace: WorkspaceRow) -> _Whole:
+    services = services_of(request)
+    row = await _row(services, workspace, request)
+
+    def read(conn: Conn) -> _Whole:
+        about, followed = None, []
+        if row.answers_recipient_id is not None:
+            about = recipients.recipient_by_id(conn, workspace.id, row.answers_recipient_id)
+            # What follows from a mail is told after it came.
+            found = events.of_recipient(conn, workspace.id, row.answers_recipient_id, row.id, _EVENTS)
+            followed = [_followed(event, about) for event in found if _is_of(event, row)]
+        route = routes.route_by_id(conn, workspace.id, row.route_id) if row.route_id is not None else None
+        attempts = routes.attempts_of_inbound(conn, workspace.id, row.id, _ATTEMPTS)
+        return _Whole(row, about, tuple(followed), route, tuple(attempts))
+
+    return await services.database.read(read)
+
+
+def _is_of(event: EventRow, row: InboundRow) -> bool:
+    return f'"{show_id("inb", row.id)}"' in event.detail
+
+
+def _followed(event: EventRow, about: RecipientRow | None) -> Followed:
+    return Followed(event.at_ms, words_of(event, *((about.provider, about.domain) if about is not None else ())))
+
+
+async def _content(services: Services, row: InboundRow) -> _Content | None:
+    """Return the content, None where retention took it."""
+    raw = await inbound.load(services.database, row.workspace_id, row.content_id)
+    if raw is None:
+        return None
+
+    def read() -> _Content:
+        return _Content(raw, read_mail(raw), read_reply(Received(raw)))
+
+    return await services.slow.run(read)
+
+
+def _written(row: InboundRow, content: _Content) -> str:
+    """Return the text that is shown: of what a person wrote only that, else all."""
+    if row.kind in _HUMAN and content.reply.written:
+        return content.reply.written
+    return content.reading.plain.text if content.reading.plain is not None else content.reply.written
+
+
+def _has(view: str, reading: Reading | None) -> bool:
+    if reading is None:
+        return view == "text"
+    return {"html": reading.html is not None, "files": bool(reading.files)}.get(view, True)
+
+
+def _tab_label(view: str, reading: Reading | None) -> str:
+    return f"Files ({len(reading.files)})" if view == "files" and reading is not None else _LABELS[view]
+
+
+def _with(address: str, **values: str) -> str:
+    given = {name: value for name, value in values.items() if value}
+    return f"{address}?{urlencode(given)}" if given else address

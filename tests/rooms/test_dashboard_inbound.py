@@ -1,0 +1,278 @@
+"""Mail that came in, in the dashboard: the list, one mail, the log of complaints."""
+
+import json
+import re
+from typing import Any
+
+import httpx
+import pytest
+from dashboard_browser import World
+from inbound_rows import LETTER, Inbound
+from queue_rows import Queue
+from selectolax.lexbor import LexborHTMLParser
+
+from postroom.base.ids import show_id
+from postroom.doors.dashboard.inbound_views import checks_of, look_of, needs_review
+from postroom.events import record
+from postroom.events.record import Facts
+from postroom.ledger.event_kinds import EventKind
+from postroom.ledger.inbound_rows import InboundRow
+from postroom.ledger.rows import RecipientRow
+from postroom.mail.authentication import (
+    ArcVerdict,
+    DkimVerdict,
+    DmarcPolicy,
+    DmarcVerdict,
+    Result,
+    SpfVerdict,
+    Verdicts,
+)
+from postroom.mail.verdict import MailKind
+from postroom.store import operators
+
+LIST = "/w/one/inbound"
+EVIL = '"><script>alert(1)</script>'
+EVIL_HTML = (
+    b"From: eve@example.net\r\nSubject: Hi\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+    b"--b\r\nContent-Type: text/html\r\n\r\n<p onclick=x()>Hello<script>alert(1)</script>"
+    b"<img src='http://eve.example/p.gif'>"
+    b"<img src='cid:dot'></p>\r\n"
+    b"--b\r\nContent-Type: image/gif; name=dot.gif\r\nContent-ID: <dot>\r\n"
+    b"Content-Transfer-Encoding: base64\r\n\r\nR0lG\r\n"
+    b'--b\r\nContent-Type: text/html\r\nContent-Disposition: attachment; filename="x.html"\r\n\r\n'
+    b"<script>1</script>\r\n"
+    b"--b--\r\n"
+)
+
+
+class House:
+    """The dashboard with mail that came in."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.mail = Queue(world.services.database, world.clock)
+        self.inbound = Inbound(world.services.database, world.clock)
+
+    async def put(self, raw: bytes | None = LETTER, *, name: str = "one", **fields: Any) -> InboundRow:
+        workspace = await self.world.workspace(name)
+        return await self.inbound.put(workspace.id, raw, **fields)
+
+    async def sent(self, **fields: Any) -> RecipientRow:
+        """Store a mail of ours that was delivered; return its recipient."""
+        workspace = await self.world.workspace("one")
+        _, rows = await self.mail.message(
+            1, workspace_id=workspace.id, domain="example.net", recipient={"state": "delivered", **fields}
+        )
+        return rows[0]
+
+    async def tell(self, sent: RecipientRow, kind: EventKind, detail: dict[str, Any]) -> None:
+        """Tell of a mail that was sent."""
+        facts = Facts(sent.workspace_id, sent.message_id, sent.id, sent.address_key, "transactional", "x.test", (), "")
+        event_id = self.inbound.ids.next()
+        await self.world.services.database.write(
+            lambda tx: record.tell(tx, facts, event_id, kind, self.world.clock.now_ms(), detail)
+        )
+
+    async def page(self, row: InboundRow, **query: str) -> httpx.Response:
+        return await self.world.get(f"{LIST}/{show_id('inb', row.id)}", **query)
+
+
+@pytest.fixture
+async def house(pages: World) -> House:
+    return House(pages)
+
+
+def words(page: httpx.Response, css: str = "main") -> str:
+    found = LexborHTMLParser(page.text).css_first(css)
+    assert found is not None, page.text
+    return re.sub(r"\s+", " ", found.text(separator=" ")).strip()
+
+
+def rows_of(page: httpx.Response) -> list[str]:
+    return [re.sub(r"\s+", " ", row.text(separator=" ")).strip() for row in LexborHTMLParser(page.text).css("tbody tr")]
+
+
+async def test_an_empty_inbox_says_how_mail_gets_in(house: House) -> None:
+    told = words(await house.world.get(LIST))
+
+    assert "Nothing came in yet" in told
+    assert "rp.example.com. MX 10 mail.postroom.test." in told
+    assert "swaks --server 127.0.0.1:2526" in told
+    assert '|postroom receive"' in told
+
+
+async def test_mail_is_listed_with_kind_author_subject_and_the_mail_it_is_about(house: House) -> None:
+    sent = await house.sent()
+    await house.put(kind="reply", answers_recipient_id=sent.id)
+    await house.put(state="waiting", kind="", subject="", author_name="", recipient="b-x@rp.example.com")
+    await house.put(name="two", subject="of another workspace")
+
+    page = await house.world.get(LIST)
+
+    assert rows_of(page) == [
+        "waiting ada@example.net (no subject) b-x@rp.example.com \u2013 just now",
+        f"reply Ada <ada@example.net> Re: Tea hello@example.com {sent.address} just now",
+    ]
+    assert f'href="/w/one/recipients/{show_id("rcp", sent.id)}"' in page.text
+
+
+async def test_the_list_is_asked_by_its_address_and_goes_on_behind_50(house: House) -> None:
+    for number in range(51):
+        await house.put(kind="reply" if number % 2 else "bounce", recipient=f"r{number % 3}@example.com")
+    count = {
+        query: len(rows_of(await house.world.get(f"{LIST}?{query}")))
+        for query in ("kind=bounce", "kind=replies", "kind=bounces&to=R1@Example.com", "kind=waiting", f"kind={EVIL}")
+    }
+    first = LexborHTMLParser((await house.world.get(LIST)).text)
+    older = first.css_first('a[rel="next"]')
+
+    assert count == {"kind=bounce": 26, "kind=replies": 25, "kind=bounces&to=R1@Example.com": 8, "kind=waiting": 0,
+                     f"kind={EVIL}": 50}  # fmt: skip
+    assert older is not None
+    assert len(rows_of(await house.world.get(str(older.attributes["href"])))) == 1
+    assert (await house.world.get(LIST, to=EVIL, before=EVIL)).status_code == 200
+
+
+async def test_a_reply_shows_what_was_written_with_the_quoted_part_folded(house: House) -> None:
+    row = await house.put(kind="reply", detail=json.dumps({"rule": "answers", "evidence": "In-Reply-To: <1@x>"}))
+
+    page = await house.page(row)
+
+    assert words(page, ".mail-text") == "Yes, please: https://example.org/tea"
+    assert 'href="https://example.org/tea" target="_blank" rel="noopener noreferrer nofollow"' in page.text
+    assert "Do you want tea?" in words(page, "details.mail-quoted")
+    assert "A person answers mail of ours. In-Reply-To: <1@x>" in words(page)
+    assert "Decided by the rule answers" in words(page)
+
+
+async def test_a_bounce_shows_whom_it_names_why_and_what_followed(house: House) -> None:
+    sent = await house.sent(state="failed")
+    named = {
+        "address": "gone@example.net", "reason": "no_such_user", "hard": True, "status": "5.1.1", "reply_code": 550,
+        "evidence": "550 5.1.1 user unknown", "rule": "user unknown",
+    }  # fmt: skip
+    detail = {"rule": "rfc3464", "evidence": "550 5.1.1 user unknown", "recipients": [named, {**named, "hard": False}]}
+    row = await house.put(
+        kind="bounce", destination="bounce", reverse_path="", answers_recipient_id=sent.id,
+        answers_message_id=sent.message_id, detail=json.dumps(detail),
+    )  # fmt: skip
+    told = {"inbound_id": show_id("inb", row.id), "reason": "no_such_user", "hard": True, "evidence": "550 5.1.1 …"}
+    await house.tell(sent, EventKind.BOUNCED, told)
+    await house.tell(sent, EventKind.OPENED, {"label": "human"})
+
+    page = await house.page(row)
+
+    shown = words(page)
+    assert "gone@example.net hard 550 5.1.1 There is no such mailbox." in shown
+    assert "gone@example.net soft" in shown
+    assert f"It is about the mail to {sent.address} , which is failed now." in shown
+    assert len(LexborHTMLParser(page.text).css(".timeline .entry")) == 1
+    assert "Bounced" in words(page, ".timeline")
+    assert "a report: it returns to nobody" in shown
+
+
+async def test_html_is_shown_in_a_frame_that_loads_nothing_from_elsewhere(house: House) -> None:
+    row = await house.put(EVIL_HTML, kind="other")
+    base = f"{LIST}/{show_id('inb', row.id)}"
+
+    page = await house.page(row, view="html")
+    frame = await house.world.get(f"{base}/html")
+    opened = await house.world.get(f"{base}/html", pictures="1")
+    file = await house.world.get(f"{base}/files/3")
+
+    (shown,) = LexborHTMLParser(page.text).css("iframe")
+    assert "allow-scripts" not in (shown.attributes["sandbox"] or "")
+    assert "alert(1)" not in page.text
+    policy = frame.headers["content-security-policy"]
+    assert "default-src 'none'; img-src data:;" in policy
+    assert "sandbox" in policy
+    assert "img-src http: https: data:" in opened.headers["content-security-policy"]
+    assert "src='data:image/gif;base64,R0lG'" in frame.text
+    assert file.headers["content-disposition"].startswith('attachment; filename="x.html"')
+    assert file.headers["content-type"] == "application/octet-stream"
+    assert (await house.world.get(f"{base}/source")).content == EVIL_HTML
+
+
+async def test_a_mail_of_another_workspace_or_without_content_is_told_so(house: House) -> None:
+    row, other = await house.put(None, kind="other"), await house.put(name="two")
+
+    assert "The content is gone" in words(await house.page(row))
+    for path in ("", "/html", "/source", "/files/1"):
+        assert (await house.world.get(f"{LIST}/{show_id('inb', other.id)}{path}")).status_code == 404
+    assert (await house.world.get(f"{LIST}/{show_id('inb', row.id)}/source")).status_code == 404
+    assert (await house.world.get(f"{LIST}/nonsense")).status_code == 404
+
+
+async def test_what_strangers_write_is_text(house: House) -> None:
+    detail = json.dumps({"rule": EVIL, "evidence": EVIL, "recipients": [{"address": EVIL, "evidence": EVIL}]})
+    fields: dict[str, Any] = {
+        "author": EVIL,
+        "author_name": EVIL,
+        "subject": EVIL,
+        "recipient": EVIL,
+        "helo": EVIL,
+        "reverse_path": EVIL,
+    }
+    row = await house.put(kind="complaint", detail=detail, **fields)
+
+    for path in (LIST, f"{LIST}/{show_id('inb', row.id)}", "/w/one/complaints"):
+        assert "<script>alert" not in (await house.world.get(path)).text
+
+
+async def test_a_mail_that_could_not_be_worked_on_says_why(house: House) -> None:
+    row = await house.put(state="failed", tries=15, detail=json.dumps({"why": "ValueError: odd"}))
+
+    told = words(await house.page(row))
+
+    assert "It could not be worked on in 15 tries, and is kept as it came. ValueError: odd" in told
+    assert look_of(row) == ("not understood", "bad")
+
+
+async def test_complaints_are_logged_and_those_of_people_wait_for_a_review(house: House) -> None:
+    detail = json.dumps({"rule": "asks to stop", "evidence": "Take me off your list."})
+    proved = await house.put(kind="complaint", destination="feedback", detail=detail)
+    doubtful = await house.put(kind="unsubscribe", destination="reply", detail=detail)
+    await house.put(kind="reply")
+
+    page = await house.world.get("/w/one/complaints")
+    assert "1 to review" in words(page)
+    assert len(rows_of(page)) == 2
+    assert "Take me off your list." in words(page)
+    review = await house.world.get("/w/one/complaints", show="review")
+    assert len(rows_of(review)) == 1
+    assert (needs_review(proved), needs_review(doubtful)) == (False, True)
+
+    answer = await house.world.post(f"{LIST}/{show_id('inb', doubtful.id)}/review?from=complaints")
+
+    assert answer.headers["location"] == "/w/one/complaints"
+    assert "Nothing to review" in words(await house.world.get("/w/one/complaints", show="review"))
+    noted = await house.world.services.database.read(lambda conn: operators.audit_page(conn, 1 << 62, 1))
+    assert (noted[0].action, noted[0].subject) == ("inbound.review", show_id("inb", doubtful.id))
+
+
+async def test_nobody_has_complained(house: House) -> None:
+    assert "Nobody has complained" in words(await house.world.get("/w/one/complaints"))
+
+
+def test_where_a_mail_comes_from_is_told_in_sentences() -> None:
+    verdicts = Verdicts(
+        SpfVerdict(Result.SOFTFAIL, "example.net"),
+        (DkimVerdict(Result.PASS, "example.net", "s1"),),
+        DmarcVerdict(Result.FAIL, "example.net", DmarcPolicy.REJECT),
+        ArcVerdict(Result.PASS, 2, "lists.example"),
+    )
+    row = InboundRow(1, 1, 1, 0, "smtp", "", "", "", "", "", "", "", None, "", "", "", "", 0, verdicts.to_json())
+
+    assert [(one.name, one.tone, one.sentence) for one in checks_of(row)] == [
+        ("SPF", "warn", "example.net says that this host should not send for it."),
+        ("DKIM", "good", "Signed by example.net (selector s1), and unchanged since."),
+        ("DMARC", "bad", "example.net does not stand behind it, and asks to refuse such mail."),
+        ("ARC", "good", "It was passed on 2 times, last by lists.example, and each of them sealed what he saw."),
+    ]
+    assert checks_of(row._replace(verdicts="{broken")) == ()
+    assert checks_of(row._replace(verdicts=Verdicts().to_json()))[0].tone == "idle"
+
+
+def test_every_kind_has_its_word() -> None:
+    row = InboundRow(1, 1, 1, 0, "smtp", "", "", "", "", "", "", "", None, "", "", "", "", 0, "", state="done")
+    assert len({look_of(row._replace(kind=kind.value))[0] for kind in MailKind}) == len(MailKind)
