@@ -58,6 +58,25 @@ def verify_all(mails: Sequence[bytes], keys: Mapping[str, str]) -> list[tuple[Si
         return verdicts
 
 
+def sign(raw: bytes, *, domain: str, selector: str, private_key_pem: bytes, canonicalization: str) -> bytes:
+    """Return one mail with OpenDKIM's signature in front; `canonicalization` is as in `c=`."""
+    with tempfile.TemporaryDirectory(prefix="postroom-opendkim-") as name:
+        folder = Path(name)
+        (folder / "key").write_bytes(private_key_pem)
+        (folder / "key").chmod(0o600)
+        (folder / "mail").write_bytes(raw)
+        (folder / "conf").write_text(
+            f"Mode s\nDomain {domain}\nSelector {selector}\nKeyFile {folder}/key\nSyslog no\nUserID {_user()}\n"
+            f"Canonicalization {canonicalization}\nSocket inet:0@127.0.0.1\nRequireSafeKeys no\n"
+        )
+        command = [OPENDKIM, "-vv", "-x", "conf", "-t", "mail"]
+        done = subprocess.run(command, cwd=folder, capture_output=True, timeout=60, check=False)
+    found = re.search(rb"### INSHEADER: idx=\d+ hname='(DKIM-Signature)' hvalue='([^']*)'", done.stdout)
+    if found is None:
+        raise PeerFailed(f"opendkim did not sign: {(done.stdout + done.stderr).decode(errors='replace')[-3000:]}")
+    return found[1] + b": " + found[2].replace(b"\n", b"\r\n") + b"\r\n" + raw
+
+
 def _judge(folder: Path, count: int) -> list[tuple[Signature, ...]]:
     command = [OPENDKIM, "-vv", "-x", "conf", "-t", ",".join(map(str, range(count)))]
     done = subprocess.run(command, cwd=folder, capture_output=True, timeout=300, check=False)

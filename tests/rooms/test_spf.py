@@ -177,8 +177,8 @@ async def test_an_ipv4_client_behind_an_ipv6_socket_is_an_ipv4_client() -> None:
 
 
 _WORDS = st.sampled_from((
-    "a", "mx", "ptr", "all", "include", "exists", "ip4", "ip6", "exp", "redirect", "-", "~", "?", ":", "=", "/", "//", "24",
-    "%{", "}", "%%", "i", "r", "2", ".", "1.2.3.4", "::1", "d", "l", "p", "h", "example.test", " ", "\x00",
+    "a", "mx", "ptr", "all", "include", "exists", "ip4", "ip6", "exp", "redirect", "-", "~", "?", ":", "=", "/", "//",
+    "24", "%{", "}", "%%", "i", "r", "2", ".", "1.2.3.4", "::1", "d", "l", "p", "h", "example.test", " ", "\x00",
 ))  # fmt: skip
 
 

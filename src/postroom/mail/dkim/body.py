@@ -30,9 +30,7 @@ def _canonical(mail: bytes, start: int, *, is_relaxed: bool) -> Iterator[bytes]:
         canonical = relax_piece(piece) if is_relaxed else piece
         if is_relaxed and not canonical.endswith(_CRLF):
             canonical = canonical.removesuffix(b" ")
-        end = len(canonical)
-        while canonical.endswith(_CRLF, 0, end):
-            end -= 2
+        end = len(canonical) - _octets_of_line_ends(canonical)
         if end:
             yield _CRLF * line_ends
             yield canonical[:end]
@@ -50,3 +48,13 @@ def _slices(mail: bytes, start: int) -> Iterator[bytes]:
         end = len(mail) if end < 0 else end + 2
         yield mail[start:end]
         start = end
+
+
+def _octets_of_line_ends(piece: bytes) -> int:
+    """Return how many octets at the end of a piece are CRLFs, in one step also for a million of them."""
+    tail = piece[len(piece.rstrip(_CRLF)) :]
+    if not tail.endswith(b"\n"):
+        return 0
+    # Behind the last two alike, CR and LF take turns.
+    start = max(tail.rfind(b"\r\r"), tail.rfind(b"\n\n")) + 1
+    return len(tail) - start - tail.startswith(b"\n", start)
