@@ -10,8 +10,8 @@ import asyncio
 import contextlib
 import signal
 import sys
-from collections.abc import Coroutine
-from typing import Any
+from collections.abc import Coroutine, Mapping
+from typing import Any, Protocol
 
 import structlog
 import uvloop
@@ -22,7 +22,7 @@ from postroom.app.greeting import greet
 from postroom.app.memory import give_large_pieces_back
 from postroom.app.operations import Operations
 from postroom.app.outbound import Outbound
-from postroom.app.returns import make_inbound_worker
+from postroom.app.returns import make_hand_on, make_inbound_worker
 from postroom.app.services import Services, open_services
 from postroom.app.sockets import InheritedSockets
 from postroom.app.supervisor import Supervisor
@@ -33,15 +33,25 @@ from postroom.base.collector import calm_collector
 from postroom.base.errors import PostroomError, TryLater
 from postroom.base.log import set_up_log
 from postroom.config import Settings, Supervision
-from postroom.inbound.worker import Worker as InboundWorker
 from postroom.outbound.worker import Worker
-from postroom.webhooks.worker import Worker as WebhookWorker
 
 _log = structlog.get_logger(__name__)
 
 _DOOR_SECONDS = 10.0
 _ATTEMPT_SECONDS = 30.0
 _REFRESH_SECONDS = 10.0
+
+
+class _OtherWorker(Protocol):
+    """What works beside delivery until it is cancelled."""
+
+    def run(self) -> Coroutine[Any, Any, None]:
+        """Work until cancelled."""
+        ...
+
+    async def stop(self, seconds: float) -> None:
+        """Begin nothing more, and let what is under way end for so long."""
+        ...
 
 
 def run_server(settings: Settings, supervision: Supervision) -> None:
@@ -64,13 +74,12 @@ async def _serve(settings: Settings, supervision: Supervision) -> None:
         doors = Doors(services, outbound, inherited)
         operations = Operations(services, outbound)
         worker = await outbound.open() if "deliver" in settings.roles else None
-        webhooks = make_webhook_worker(services) if "deliver" in settings.roles else None
-        inbound = make_inbound_worker(services, outbound) if "inbound" in settings.roles else None
+        others = _other_workers(services, outbound)
         made = await operations.init({})
         await doors.open()
         greet(made, settings, doors.http_port, doors.submission_port)
         control = await serve_control(control_path(settings.data), operations.by_name())
-        background = _start_background(services, doors, worker, webhooks, inbound, outbound, supervisor)
+        background = _start_background(services, doors, worker, others, outbound, supervisor)
         calm_collector()
         supervisor.ready()
         try:
@@ -78,7 +87,7 @@ async def _serve(settings: Settings, supervision: Supervision) -> None:
         finally:
             supervisor.stopping()
             control.close()
-            await _stop(services, doors, worker, webhooks, inbound, outbound, background, signals)
+            await _stop(services, doors, worker, others, outbound, background, signals)
 
 
 async def _until_stop(background: list[asyncio.Task[None]], signals: "_Signals") -> None:
@@ -96,22 +105,19 @@ async def _stop(
     services: Services,
     doors: Doors,
     worker: Worker | None,
-    webhooks: WebhookWorker | None,
-    inbound: InboundWorker | None,
+    others: Mapping[str, _OtherWorker],
     outbound: Outbound,
     background: list[asyncio.Task[None]],
     signals: "_Signals",
 ) -> None:
     _log.info("stopping")
-    await signals.unless_hurried(_close_doors(doors, webhooks, inbound))
+    await signals.unless_hurried(_close_doors(doors, others))
     if worker is not None:
         await signals.unless_hurried(worker.stop(_ATTEMPT_SECONDS))
         if signals.second.is_set():
             await worker.stop(0)
-    if webhooks is not None and signals.second.is_set():
-        await webhooks.stop(0)
-    if inbound is not None and signals.second.is_set():
-        await inbound.stop(0)
+    if signals.second.is_set():
+        await asyncio.gather(*(other.stop(0) for other in others.values()))
     for task in background:
         task.cancel()
     await asyncio.gather(*background, return_exceptions=True)
@@ -121,22 +127,28 @@ async def _stop(
         await services.nodes.leave()
 
 
-async def _close_doors(doors: Doors, webhooks: WebhookWorker | None, inbound: InboundWorker | None) -> None:
+async def _close_doors(doors: Doors, others: Mapping[str, _OtherWorker]) -> None:
     # Beside one another: what is told out may take as long as what is handed in.
-    stops = [doors.close(_DOOR_SECONDS)]
-    if webhooks is not None:
-        stops.append(webhooks.stop(_DOOR_SECONDS))
-    if inbound is not None:
-        stops.append(inbound.stop(_DOOR_SECONDS))
-    await asyncio.gather(*stops)
+    await asyncio.gather(doors.close(_DOOR_SECONDS), *(other.stop(_DOOR_SECONDS) for other in others.values()))
+
+
+def _other_workers(services: Services, outbound: Outbound) -> dict[str, _OtherWorker]:
+    """Return what works beside delivery, by the name of its loop."""
+    roles = services.settings.roles
+    found: dict[str, _OtherWorker] = {}
+    if "deliver" in roles:
+        found["webhooks"] = make_webhook_worker(services)
+        found["routes"] = make_hand_on(services, outbound)
+    if "inbound" in roles:
+        found["inbound"] = make_inbound_worker(services, outbound)
+    return found
 
 
 def _start_background(
     services: Services,
     doors: Doors,
     worker: Worker | None,
-    webhooks: WebhookWorker | None,
-    inbound: InboundWorker | None,
+    others: Mapping[str, _OtherWorker],
     outbound: Outbound,
     supervisor: Supervisor,
 ) -> list[asyncio.Task[None]]:
@@ -148,10 +160,7 @@ def _start_background(
     }
     if worker is not None:
         loops["worker"] = worker.run()
-    if webhooks is not None:
-        loops["webhooks"] = webhooks.run()
-    if inbound is not None:
-        loops["inbound"] = inbound.run()
+    loops |= {name: other.run() for name, other in others.items()}
     if "upkeep" in services.settings.roles:
         loops["upkeep"] = make_upkeep(services, outbound).run()
     return [asyncio.create_task(work, name=name) for name, work in loops.items()]
