@@ -1,4 +1,4 @@
-"""The tables of settings, events, endpoints and commands, made from the code itself.
+"""The tables of settings, events, reasons, endpoints and commands, made from the code itself.
 
 They stand in docs/*.md between two marks. `python -m tools.pages` renews them,
 and tests/journeys/test_docs.py fails when one is not what the code says.
@@ -19,6 +19,7 @@ from postroom.config import Settings
 from postroom.doors.http.api import create_api
 from postroom.doors.http.services import Services
 from postroom.ledger.event_kinds import EventKind
+from postroom.mail.reasons import Reason
 
 
 def settings_table() -> str:
@@ -34,6 +35,16 @@ def settings_table() -> str:
 def events_table() -> str:
     """Every EventKind with its meaning."""
     return _table([("event", "what happened"), *((f"`{kind}`", kind.meaning) for kind in EventKind)])
+
+
+def reasons_table() -> str:
+    """Every Reason with its meaning, whether it is hard, and its names elsewhere."""
+    rows: list[tuple[str, ...]] = [("reason", "meaning", "address is dead", "status", "sisimai")]
+    for reason in Reason:
+        rows.append(
+            (f"`{reason}`", reason.meaning, "**hard**" if reason.is_hard else "soft", reason.status, reason.sisimai)
+        )
+    return _table(rows)
 
 
 def endpoints_table() -> str:
@@ -58,6 +69,7 @@ def commands_table() -> str:
 TABLES: dict[str, tuple[str, Callable[[], str]]] = {
     "settings": ("docs/settings.md", settings_table),
     "events": ("docs/events.md", events_table),
+    "reasons": ("docs/reasons.md", reasons_table),
     "endpoints": ("docs/api.md", endpoints_table),
     "commands": ("docs/commands.md", commands_table),
 }

@@ -14,6 +14,7 @@ from postroom.base.ids import IdSource
 from postroom.events import record
 from postroom.ledger.outcomes import Outcome, OutcomeKind
 from postroom.ledger.rows import CounterKey, MessageRow, RecipientRow
+from postroom.mail.bounce_rules import Judged
 from postroom.mail.reasons import Reason
 from postroom.mail.smtp_reply import SmtpReply
 from postroom.store import counters
@@ -84,7 +85,7 @@ class Story:
                 return "delivered", record.hour_of(now)
             if what == "fail" and state == "queued":
                 tx.run(_FAILED, (now, "policy", number))
-                record.record_failed(tx, facts, event_id, now, REFUSED, 1, Reason.POLICY)
+                record.record_failed(tx, facts, event_id, now, REFUSED, 1, Judged(Reason.POLICY))
                 return "failed", None
             if what == "bounce" and state in ("queued", "delivered"):
                 tx.run(_FAILED, (now, "mailbox_full", number))
@@ -213,14 +214,14 @@ async def test_a_recount_stays_in_its_hours_and_its_workspace(database: Database
     assert await differing(3, START_HOUR, START_HOUR + 1) == 0
 
 
-async def test_inbound_is_left_alone(database: Database) -> None:
+async def test_inbound_that_no_mail_tells_of_is_a_difference(database: Database) -> None:
     await database.write(lambda tx: tx.count(CounterKey(1, START_HOUR, "total", ""), "inbound", 4))
 
     _, found = await database.read(
         lambda conn: counters.differences(conn, 1, START_HOUR, START_HOUR + 1, record.counted_under)
     )
 
-    assert found == []
+    assert [(one.counter, one.stored, one.counted) for one in found] == [("inbound", 4, 0)]
 
 
 @pytest.mark.parametrize("name", ["outbound", "sent", "failed", "opens_total", "clicks_human", "unsubscribes"])

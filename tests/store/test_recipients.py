@@ -9,6 +9,7 @@ from postroom.events import record
 from postroom.events.moves import Move, Moved, move_selected
 from postroom.ledger.outcomes import Outcome, OutcomeKind
 from postroom.ledger.rows import DestinationRow, LaneRow, MessageRow, RecipientRow
+from postroom.mail.bounce_rules import Judged
 from postroom.mail.reasons import Reason
 from postroom.mail.smtp_reply import SmtpReply
 from postroom.store import events, messages, recipients, stats
@@ -208,7 +209,7 @@ async def test_a_retried_failure_begins_its_schedule_anew_and_is_no_failure_any_
     message, (recipient,) = await house.message("failed", **fields)
     facts = record.facts_of(message, recipient)
     event_id = house.ids.next()
-    await database.write(lambda tx: record.record_failed(tx, facts, event_id, now, NO, 9, Reason.NO_SUCH_USER))
+    await database.write(lambda tx: record.record_failed(tx, facts, event_id, now, NO, 9, Judged(Reason.NO_SUCH_USER)))
     for dimension, key in (("total", ""), ("reason", "no_such_user"), ("provider_reason", "google no_such_user")):
         assert (await house.counters(dimension, key))["failed"] == 1
     clock.advance(hours=30)

@@ -27,11 +27,10 @@ import msgspec
 
 from postroom.base.clock import HOUR_MS
 from postroom.events.append import append
-from postroom.events.suppression import suppress, suppresses
 from postroom.ledger.event_kinds import EventKind
 from postroom.ledger.outcomes import Outcome
-from postroom.ledger.rows import CounterKey, EventRow, MessageRow, RecipientRow, SuppressionRow
-from postroom.ledger.states import SuppressionScope
+from postroom.ledger.rows import CounterKey, EventRow, MessageRow, RecipientRow
+from postroom.mail.bounce_rules import UNDETERMINED, Judged
 from postroom.mail.reasons import Reason
 from postroom.store.database import Tx
 
@@ -159,33 +158,19 @@ def record_failed(
     at_ms: int,
     outcome: Outcome,
     tries: int,
-    reason: Reason = Reason.UNDETERMINED,
+    judged: Judged = UNDETERMINED,
+    suppressed: str = "",
 ) -> None:
     """A permanent failure, or given up: counts as failed, also by its reason.
 
-    Where `suppresses` says that the reply condemns the address, the address
-    is suppressed for all mail. The caller sets `recipient.settled_ms` to
-    `at_ms` and `recipient.cause` to the reason.
+    `suppressed` is the scope that the failure suppressed for the address. The
+    caller sets `recipient.settled_ms` to `at_ms` and `recipient.cause` to the reason.
     """
-    count(tx, facts, hour_of(at_ms), "failed", cause=reason.value)
+    count(tx, facts, hour_of(at_ms), "failed", cause=judged.reason.value)
     detail = _told(outcome, tries)
-    detail["reason"] = reason.value
-    if suppresses(outcome.reply):
-        detail["suppressed"] = SuppressionScope.ALL.value
-        suppress(
-            tx,
-            SuppressionRow(
-                event_id,
-                facts.workspace_id,
-                facts.address_key,
-                SuppressionScope.ALL.value,
-                "failed",
-                "delivery",
-                str(outcome.reply),
-                None,
-                at_ms,
-            ),
-        )
+    detail |= {"reason": judged.reason.value, "hard": judged.is_hard, "rule": judged.rule}
+    if suppressed:
+        detail["suppressed"] = suppressed
     tell(tx, facts, event_id, EventKind.FAILED, at_ms, detail)
 
 

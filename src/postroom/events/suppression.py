@@ -11,22 +11,10 @@ import msgspec
 from postroom.events.append import append
 from postroom.ledger.event_kinds import EventKind
 from postroom.ledger.rows import EventRow, SuppressionRow
-from postroom.mail.smtp_reply import SmtpReply
 from postroom.store import suppressions
 from postroom.store.database import Tx
 
 _encode = msgspec.json.Encoder().encode
-
-
-def suppresses(reply: SmtpReply) -> bool:
-    """Tell whether a peer's reply says that the address is dead for good. It answers no to every reply.
-
-    A code alone does not tell a dead address from a policy, a full mailbox or
-    a block of ours. The classifier of the bounces issue decides that from the
-    text; until then an address is suppressed by hand, by the API or by an
-    unsubscribe only.
-    """
-    return False
 
 
 def suppress(tx: Tx, row: SuppressionRow) -> SuppressionRow:

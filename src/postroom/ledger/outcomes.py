@@ -33,3 +33,14 @@ class Outcome:
     """The peer answered 4yz before RCPT or refused the connection: the site needs a pause."""
     transcript: str = ""
     """The SMTP lines of this recipient without the content, for the message story."""
+
+    @property
+    def command(self) -> str:
+        """The SMTP command that the peer refused last (`MAIL`, `RCPT`, `DATA`), or nothing where none was refused."""
+        sent, refused = "", ""
+        for line in self.transcript.split("\n"):
+            if line.startswith("> "):
+                sent = line[2:6].upper()
+            elif line.startswith(("< 4", "< 5")):
+                refused = sent
+        return refused

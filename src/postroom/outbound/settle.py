@@ -5,13 +5,15 @@ update comes first: only the recipients that were still ours get an event.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from postroom.events import record
+from postroom.events.failures import judge_address
 from postroom.ledger.claimed import Claimed
 from postroom.ledger.outcomes import Outcome, OutcomeKind
 from postroom.ledger.rows import MessageRow, SandboxCopyRow
 from postroom.ledger.states import RecipientState, Stream
+from postroom.mail.bounce_rules import UNDETERMINED, Judged, reason_of_reply
 from postroom.mail.reasons import Reason
 from postroom.mail.smtp_reply import SmtpReply
 from postroom.outbound.retry import RetrySchedule, next_attempt_ms
@@ -48,7 +50,7 @@ class Decision:
     settlement: Settlement
     outcome: Outcome
     """That of the attempt, or a failure where a deferred recipient is given up."""
-    reason: Reason = Reason.UNDETERMINED
+    judged: Judged = UNDETERMINED
     """Why it failed, where it did."""
 
     @property
@@ -80,7 +82,7 @@ def decide(tried: Tried, schedule: RetrySchedule, jitter: float) -> Decision:
         if due is not None:
             return Decision(tried, _settlement(tried, outcome, RecipientState.DEFERRED, due_ms=due), outcome)
         outcome = _given_up(outcome, schedule)
-    return Decision(tried, _settlement(tried, outcome, RecipientState.FAILED), outcome)
+    return Decision(tried, _settlement(tried, outcome, RecipientState.FAILED), outcome, _why(tried.outcome))
 
 
 def write(tx: Tx, decisions: Sequence[Decision], report: Callable[[Tx, int], None] | None = None) -> set[int]:
@@ -92,7 +94,7 @@ def write(tx: Tx, decisions: Sequence[Decision], report: Callable[[Tx, int], Non
     causes.stamp(
         tx,
         [
-            causes.Cause(decision.tried.claimed.id, decision.reason.value)
+            causes.Cause(decision.tried.claimed.id, decision.judged.reason.value)
             for decision in decisions
             if decision.state is RecipientState.FAILED and decision.tried.claimed.id in ours
         ],
@@ -115,7 +117,8 @@ def _tell(tx: Tx, decision: Decision) -> None:
             if tried.kept is not None:
                 tx.add(tried.kept)
         case OutcomeKind.FAILED:
-            record.record_failed(tx, facts, event_id, at_ms, outcome, tries, decision.reason)
+            suppressed = judge_address(tx, facts, decision.judged, "delivery", at_ms, event_id)
+            record.record_failed(tx, facts, event_id, at_ms, outcome, tries, decision.judged, suppressed)
         case OutcomeKind.DEFERRED:
             record.record_deferred(tx, facts, event_id, at_ms, outcome, tries, settlement.due_ms)
         case OutcomeKind.IN_DOUBT:
@@ -138,6 +141,13 @@ def facts_of_claimed(claimed: Claimed, message: MessageRow) -> record.Facts:
         record.tags_of(message.tags),
         claimed.provider,
     )
+
+
+def _why(outcome: Outcome) -> Judged:
+    judged = reason_of_reply(outcome.reply, host=outcome.next_hop, command=outcome.command)
+    if outcome.kind is OutcomeKind.DEFERRED and judged.reason in (Reason.ON_HOLD, Reason.UNDETERMINED):
+        return replace(judged, reason=Reason.EXPIRED)
+    return judged
 
 
 def _in_doubt(tried: Tried) -> Decision:

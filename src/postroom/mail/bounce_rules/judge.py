@@ -44,13 +44,17 @@ _GENERAL = re.compile(r"[45]\.0\.0")
 class Judged:
     """What a failure comes from."""
 
-    reason: Reason
-    is_hard: bool
+    reason: Reason = Reason.UNDETERMINED
+    is_hard: bool = False
     """The address is dead."""
-    evidence: str
+    evidence: str = ""
     """The line that decided, at most 500 characters; empty where nothing did."""
-    rule: str
+    rule: str = ""
     """Name of the rule that decided."""
+
+
+UNDETERMINED = Judged()
+"""What silence is judged as."""
 
 
 def reason_of(
@@ -79,10 +83,11 @@ def reason_of(
     return _by_codes(first, told, code, command or _command(first, lines))
 
 
-def reason_of_reply(reply: SmtpReply, *, host: str = "", command: str = "RCPT") -> Judged:
-    """Judge why a peer refused a recipient in the dialogue: `reply` answers RCPT unless `command` says another.
+def reason_of_reply(reply: SmtpReply, *, host: str = "", command: str = "") -> Judged:
+    """Judge why a peer refused a recipient in the dialogue; `command` is what `reply` answers.
 
-    A transient reply is never hard: the peer itself says that it may change.
+    Without command the reply is our own, of a recipient that no peer was asked
+    about. A transient reply is never hard: the peer itself says that it may change.
     """
     text = " ".join(part for part in (str(reply.code), reply.enhanced, reply.text) if part)
     judged = reason_of([text], reply_code=reply.code, status=reply.status, host=host, command=command)
@@ -146,7 +151,7 @@ def _by_codes(line: Line, status: str, code: int | None, command: str) -> Judged
         return Judged(reason, _is_hard(reason, status, code), evidence or str(code), f"reply code {code}")
     if evidence or status or code is not None:
         return Judged(Reason.ON_HOLD, False, evidence or status, "")
-    return Judged(Reason.UNDETERMINED, False, "", "")
+    return UNDETERMINED
 
 
 def _status(line: Line, lines: Sequence[Line], status: str) -> str:
