@@ -149,6 +149,10 @@ async def test_pages_go_from_the_newest_to_the_oldest(database: Database) -> Non
         (InboundFilter(state="waiting"), "inbound_waiting"),
         (InboundFilter(state="failed", kinds=("bounce",)), "inbound_failed"),
         (InboundFilter(kinds=("bounce", "reply"), recipient_key="a"), "inbound_workspace_id_recipient_key_id"),
+        (InboundFilter(kinds=("bounce",), author_key="a"), "inbound_workspace_id_author_key_id"),
+        (InboundFilter(author_key="a", recipient_key="b"), "inbound_workspace_id_recipient_key_id"),
+        (InboundFilter(answers_recipient_id=5, kinds=("bounce",), author_key="a", least_id=3), "inbound_answers"),
+        (InboundFilter(answers_message_id=5, kinds=("bounce",), recipient_key="a"), "inbound_answers_message"),
     ],
 )
 async def test_a_page_goes_along_an_index_on_sqlite(sqlite_url: str, asked: InboundFilter, index: str) -> None:

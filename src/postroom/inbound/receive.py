@@ -198,6 +198,7 @@ def _row(mail: Incoming, header: Sequence[bytes], verdicts: str, size_bytes: int
         size_bytes=size_bytes,
         verdicts=verdicts,
         due_ms=now_ms,
+        author_key=address_key(_text(author.address)) if author else "",
     )
 
 

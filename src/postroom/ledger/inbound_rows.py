@@ -104,3 +104,5 @@ class InboundRow(NamedTuple):
     """1: counts as inbound."""
     reviewed_ms: int | None = None
     """When an operator marked it as looked at (complaints, doubtful unsubscribes)."""
+    author_key: str = ""
+    """`author` as `RecipientRow.address_key`."""

@@ -93,6 +93,11 @@ class InboundFilter:
     recipient_key: str | None = None
     """The envelope recipient as `mail.address.address_key` gives it."""
     counted_only: bool = False
+    author_key: str | None = None
+    """The author's address as `mail.address.address_key` gives it."""
+    answers_recipient_id: int | None = None
+    answers_message_id: int | None = None
+    least_id: int | None = None
 
 
 def put(tx: Tx, content: InboundContentRow, rows: Sequence[InboundRow]) -> None:
@@ -152,7 +157,7 @@ def page(
     conn: Conn, workspace_id: int, asked: InboundFilter, limit: int, before: int | None = None
 ) -> list[InboundRow]:
     """Return up to `limit` mails of a workspace with ids below `before`, newest first."""
-    if asked.kinds is None or asked.recipient_key is not None:
+    if asked.kinds is None or asked.recipient_key is not None or asked.author_key is not None:
         found = conn.select(page_query(workspace_id, asked, asked.kinds, limit, before))
     else:
         # One read a kind: each goes along its index from the newest on, where all together would be sorted.
@@ -193,20 +198,31 @@ def page_query(
 ) -> Select[Any]:
     """Return the query of a page."""
     is_rare = asked.state in (InboundState.WAITING.value, InboundState.FAILED.value)
+    by_answer = asked.answers_recipient_id is not None or asked.answers_message_id is not None
+    by_address = not by_answer and (asked.recipient_key is not None or asked.author_key is not None)
     # What changes nothing, `+ 0` and the empty text, keeps SQLite from walking along an index that narrows less.
-    workspace, row_id = (_I.workspace_id + 0, _I.id + 0) if is_rare else (_I.workspace_id, _I.id)
+    workspace = _I.workspace_id + 0 if is_rare or by_answer else _I.workspace_id
+    row_id = _I.id + 0 if is_rare else _I.id
     query = select(schema.inbound.inbound).where(workspace == workspace_id)
+    if asked.answers_recipient_id is not None:
+        query = query.where(_I.answers_recipient_id == asked.answers_recipient_id)
+    if asked.answers_message_id is not None:
+        query = query.where(_I.answers_message_id == asked.answers_message_id)
     if asked.recipient_key is not None:
         query = query.where(_I.recipient_key == asked.recipient_key)
+    if asked.author_key is not None:
+        author = _I.author_key + "" if asked.recipient_key is not None else _I.author_key
+        query = query.where(author == asked.author_key)
     if kinds is not None:
-        query = query.where(
-            _I.kind == kinds[0] if len(kinds) == 1 and asked.recipient_key is None else (_I.kind + "").in_(kinds)
-        )
+        is_index = len(kinds) == 1 and not by_address
+        query = query.where(_I.kind == kinds[0] if is_index else (_I.kind + "").in_(kinds))
     if asked.state is not None:
         # As a word of the statement: a partial index is not taken for a parameter.
         query = query.where(_I.state == literal_column(f"'{InboundState(asked.state).value}'"))
     if asked.counted_only:
         query = query.where(_I.is_counted == 1)
+    if asked.least_id is not None:
+        query = query.where(row_id >= asked.least_id)
     if before is not None:
         query = query.where(row_id < before)
     return query.order_by(row_id.desc()).limit(limit)

@@ -59,9 +59,11 @@ inbound = Table(
     big_or_null("route_id"),
     small("is_counted", default=0),
     big_or_null("reviewed_ms"),
+    text_column("author_key", default=""),
     Index(None, "workspace_id", "id"),
     Index(None, "workspace_id", "kind", "id"),
     Index(None, "workspace_id", "recipient_key", "id"),
+    Index(None, "workspace_id", "author_key", "id"),
     Index(None, "content_id"),
 )
 # What was given up, which is rare.
@@ -79,11 +81,18 @@ Index(
     sqlite_where=text("state = 'waiting'"),
     postgresql_where=text("state = 'waiting'"),
 )
-# What came back to a recipient, for its story.
+# What came back to a recipient, for its story, and to a message.
 Index(
     "inbound_answers",
     inbound.c.answers_recipient_id,
     inbound.c.id,
     sqlite_where=text("answers_recipient_id IS NOT NULL"),
     postgresql_where=text("answers_recipient_id IS NOT NULL"),
+)
+Index(
+    "inbound_answers_message",
+    inbound.c.answers_message_id,
+    inbound.c.id,
+    sqlite_where=text("answers_message_id IS NOT NULL"),
+    postgresql_where=text("answers_message_id IS NOT NULL"),
 )

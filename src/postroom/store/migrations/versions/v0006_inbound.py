@@ -74,6 +74,7 @@ def _create_inbound() -> None:
         sa.Column("route_id", BIG, nullable=True),
         sa.Column("is_counted", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("reviewed_ms", BIG, nullable=True),
+        sa.Column("author_key", sa.Text(), server_default=sa.text("''"), nullable=False),
         sa.PrimaryKeyConstraint("id", name="inbound_pkey"),
     )
     op.create_index("inbound_workspace_id_id", "inbound", ["workspace_id", "id"], unique=False)
@@ -81,6 +82,7 @@ def _create_inbound() -> None:
     op.create_index(
         "inbound_workspace_id_recipient_key_id", "inbound", ["workspace_id", "recipient_key", "id"], unique=False
     )
+    op.create_index("inbound_workspace_id_author_key_id", "inbound", ["workspace_id", "author_key", "id"], unique=False)
     op.create_index(
         "inbound_failed",
         "inbound",
@@ -105,4 +107,12 @@ def _create_inbound() -> None:
         unique=False,
         sqlite_where=sa.text("answers_recipient_id IS NOT NULL"),
         postgresql_where=sa.text("answers_recipient_id IS NOT NULL"),
+    )
+    op.create_index(
+        "inbound_answers_message",
+        "inbound",
+        ["answers_message_id", "id"],
+        unique=False,
+        sqlite_where=sa.text("answers_message_id IS NOT NULL"),
+        postgresql_where=sa.text("answers_message_id IS NOT NULL"),
     )
