@@ -21,7 +21,8 @@ _MAX_LOOKALIKES = 10_000
 LINE_LIMIT = 998
 """Octets of a line without its CRLF (RFC 5322 2.1.1, RFC 5321 4.5.3.1.6)."""
 
-_FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:[^\r\n]*(?:\r\n[ \t][^\r\n]*)*(?:\r\n|\Z)")
+# Possessive: a field of a million folded lines must not be remembered line by line.
+_FIELD = re.compile(rb"([!-9;-~]++)[ \t]*+:[^\r\n]*+(?:\r\n[ \t][^\r\n]*+)*+(?:\r\n|\Z)")
 _MBOX_LINE = re.compile(rb">?From [^\r\n]*\r\n")
 _ENCODINGS = frozenset({b"7bit", b"8bit", b"binary", b"quoted-printable", b"base64"})
 _DELIMITER_END = re.compile(rb"(--)?[ \t]*(?:\r\n|\Z)")
