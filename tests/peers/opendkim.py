@@ -67,7 +67,7 @@ def sign(raw: bytes, *, domain: str, selector: str, private_key_pem: bytes, cano
         (folder / "mail").write_bytes(raw)
         (folder / "conf").write_text(
             f"Mode s\nDomain {domain}\nSelector {selector}\nKeyFile {folder}/key\nSyslog no\nUserID {_user()}\n"
-            f"Canonicalization {canonicalization}\nSocket inet:0@127.0.0.1\nRequireSafeKeys no\n"
+            f"Canonicalization {canonicalization}\nSocket inet:0@127.0.0.1\nRequireSafeKeys no\nSubDomains yes\n"
         )
         command = [OPENDKIM, "-vv", "-x", "conf", "-t", "mail"]
         done = subprocess.run(command, cwd=folder, capture_output=True, timeout=60, check=False)
