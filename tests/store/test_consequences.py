@@ -197,7 +197,7 @@ async def test_a_reply_is_told_as_what_was_written_counts_and_goes_to_the_author
     await world.work()
 
     ((event, detail),) = await world.told()
-    assert (event, detail["text"], detail["from"], detail["from_name"], detail["subject"], detail["attachments"]) == (
+    assert (event, detail["text"], detail["author"], detail["author_name"], detail["subject"], detail["attachments"]) == (
         "replied", "Yes, please.", "ann@example.org", "Ann Smith", "Re: Hello", [],
     )  # fmt: skip
     assert await world.counted("inbound") == await world.counted("inbound", "tag", "blue") == 1

@@ -11,7 +11,7 @@ import msgspec
 from postroom.events.append import append
 from postroom.ledger.event_kinds import EventKind
 from postroom.ledger.rows import EventRow, SuppressionRow
-from postroom.store import suppressions
+from postroom.store import causes, suppressions
 from postroom.store.database import Tx
 
 _encode = msgspec.json.Encoder().encode
@@ -57,6 +57,8 @@ def remove(
     """
     gone = suppressions.delete(tx, workspace_id, address_key, scope)
     if gone:
+        # Whoever takes it off wants to try again: what failed before must not put it back at the next full mailbox.
+        causes.forget_soft(tx, workspace_id, address_key)
         detail = {"address": address_key, "scopes": [row.scope for row in gone], "source": source}
         event = EventRow(
             event_id,

@@ -141,7 +141,10 @@ def _counts(work: Work) -> bool:
 
 
 def _finished(work: Work) -> Finished:
-    row, about, message = work.row, work.origin.about, work.origin.message
+    row, origin = work.row, work.origin
+    # A mail that only quotes a copy is not about it.
+    is_about = work.verdict.kind not in (MailKind.OTHER, MailKind.LIST)
+    about, message = (origin.about, origin.message) if is_about else ((), None)
     return Finished(
         row.id,
         row.epoch,

@@ -73,9 +73,9 @@ def answers_go_to(message: MessageRow) -> str:
 
 def _envelope(work: Work) -> dict[str, object]:
     row = work.row
-    told = {**work.detail(), "from": row.author, "subject": row.subject}
+    told = {**work.detail(), "author": row.author, "subject": row.subject}
     if row.author_name:
-        told["from_name"] = row.author_name
+        told["author_name"] = row.author_name
     return told
 
 

@@ -21,5 +21,5 @@ def unsubscribed(tx: Tx, step: Step) -> None:
     if not step.about.is_proved and address_key(row.author) != step.about.recipient.address_key:
         return
     by = By.MAIL if row.destination == Destination.UNSUBSCRIBE.value else By.REPLY
-    evidence = {"inbound_id": show_id("inb", row.id), "from": row.author, "evidence": step.work.verdict.evidence}
+    evidence = {"inbound_id": show_id("inb", row.id), "author": row.author, "evidence": step.work.verdict.evidence}
     unsubscribing.unsubscribe(tx, step.about.recipient.id, by, evidence, step.work.now_ms, next(step.ids))

@@ -3,8 +3,9 @@
 The rule is that of `events.record`: outbound by the message's `created_ms`,
 sent by `sent_hour` of delivered recipients, failed by `settled_ms` of failed
 ones, unique and human opens and clicks and unsubscribes by the recipient's
-times of the first, totals from the events. Inbound mail is counted by nothing
-here yet, so its counter is left alone. `store.stats` reads the series.
+times of the first, totals from the events. Mail that came in counts where its
+row says so: a reply like the recipient that it answers, other mail under its
+domain. `store.stats` reads the series.
 """
 
 from collections import defaultdict
@@ -18,6 +19,7 @@ from postroom.base.ids import first_id_at
 from postroom.ledger.event_kinds import EventKind
 from postroom.ledger.rows import COUNTERS, CounterKey
 from postroom.ledger.states import RecipientState
+from postroom.mail.address import domain_of
 from postroom.store.database import Conn, Statement, Tx, statement
 
 Dimensions = Callable[[str, str, tuple[str, ...], str, str], Iterable[tuple[str, str]]]
@@ -32,6 +34,8 @@ PAGE = 1_000
 _SLACK_MS = 600_000
 """An event's id is made a moment before or after the time that it tells."""
 
+_LAST_ID = (1 << 63) - 1
+
 _tags = msgspec.json.Decoder(tuple[str, ...]).decode
 
 _TIMES = (
@@ -39,7 +43,9 @@ _TIMES = (
 )  # fmt: skip
 _COUNTED_BY_TIME = ("complaints", "opens_unique", "opens_human", "clicks_unique", "clicks_human", "unsubscribes")
 _COUNTED_BY_EVENT = {EventKind.OPENED.value: "opens_total", EventKind.CLICKED.value: "clicks_total"}
-_COUNTED = {"outbound", "sent", "failed", *_COUNTED_BY_TIME, *_COUNTED_BY_EVENT.values()}
+
+PAGE_INBOUND = 5_000
+"""Mails that came in and are counted in one read."""
 
 _HOURS = ", ".join(f"r.{name} / {HOUR_MS}" for name in ("settled_ms", *_TIMES))
 _BETWEEN = "m.workspace_id = ? AND m.id > ? AND m.id <= ?"
@@ -75,6 +81,14 @@ _THESE_EVENTS = statement(sqlite=_events(_AMONG_SQLITE), postgresql=_events(_AMO
 _PAGE_END = statement(
     "SELECT max(id) FROM (SELECT id FROM message WHERE workspace_id = ? AND id > ? ORDER BY id LIMIT ?) AS page"
 )
+_INBOUND = statement(
+    f"SELECT i.received_ms / {HOUR_MS}, i.recipient_key, m.stream, m.author_domain, m.tags, r.provider, count(*) "
+    "FROM inbound i LEFT JOIN recipient r ON r.id = i.answers_recipient_id LEFT JOIN message m ON m.id = r.message_id "
+    "WHERE i.workspace_id = ? AND i.id > ? AND i.id <= ? AND i.is_counted = 1 GROUP BY 1, 2, 3, 4, 5, 6"
+)
+_INBOUND_END = statement(
+    "SELECT max(id) FROM (SELECT id FROM inbound WHERE workspace_id = ? AND id > ? ORDER BY id LIMIT ?) AS page"
+)
 _TOUCHED = statement(
     "SELECT DISTINCT message_id FROM event WHERE workspace_id = ? AND id >= ? AND message_id IS NOT NULL"
 )
@@ -108,6 +122,9 @@ def differences(
     after: int | None = 0
     while after is not None:
         after = count_page(reader, workspace_id, after, first_hour, end_hour, dimensions, counted)
+    after = 0
+    while after is not None:
+        after = count_inbound_page(reader, workspace_id, after, first_hour, end_hour, dimensions, counted)
     return compare(stored_amounts(reader, workspace_id, first_hour, end_hour), counted)
 
 
@@ -139,6 +156,23 @@ def count_page(
     return int(last)
 
 
+def count_inbound_page(
+    reader: Conn | Tx,
+    workspace_id: int,
+    after: int,
+    first_hour: int,
+    end_hour: int,
+    dimensions: Dimensions,
+    counted: Amounts,
+) -> int | None:
+    """Add what the next mails that came in count to `counted`, ids above `after`; return the last one's id, or None."""
+    last = _rows(reader, _INBOUND_END, (workspace_id, after, PAGE_INBOUND))[0][0]
+    if last is None:
+        return None
+    _add_inbound(_rows(reader, _INBOUND, (workspace_id, after, last)), first_hour, end_hour, dimensions, counted)
+    return int(last)
+
+
 def differences_since(
     reader: Conn | Tx, workspace_id: int, first_hour: int, dimensions: Dimensions
 ) -> tuple[int, list[Difference]]:
@@ -150,6 +184,8 @@ def differences_since(
         given = (reader.many(touched[start : start + PAGE]),)
         recipients, events = _rows(reader, _THESE_RECIPIENTS, given), _rows(reader, _THESE_EVENTS, given)
         _add(recipients, events, first_hour, end_hour, dimensions, counted)
+    came_in = _rows(reader, _INBOUND, (workspace_id, since_id, _LAST_ID))
+    _add_inbound(came_in, first_hour, end_hour, dimensions, counted)
     return compare(stored_amounts(reader, workspace_id, first_hour, end_hour), counted)
 
 
@@ -186,7 +222,7 @@ def correct_unchanged(tx: Tx, workspace_id: int, found: Sequence[Difference]) ->
 
 
 def stored_amounts(reader: Conn | Tx, workspace_id: int, first_hour: int, end_hour: int) -> Amounts:
-    """Return the stored counters of some hours, but for those that nothing counts again."""
+    """Return the stored counters of some hours."""
     return _amounts(_rows(reader, _STORED, (workspace_id, first_hour, end_hour)))
 
 
@@ -194,7 +230,7 @@ def _amounts(rows: Iterable[tuple]) -> Amounts:  # type: ignore[type-arg]
     amounts: Amounts = {}
     for hour, dimension, key, *sums in rows:
         for counter, amount in zip(COUNTERS, sums, strict=True):
-            if amount and counter in _COUNTED:
+            if amount:
                 amounts[hour, dimension, key, counter] = int(amount)
     return amounts
 
@@ -224,6 +260,21 @@ def _add(
         for dimension, key in dimensions(stream, domain, _tags(tags), provider, cause):
             at = (hour, dimension, key, counter)
             counted[at] = counted.get(at, 0) + amount
+
+
+def _add_inbound(
+    rows: Iterable[tuple],  # type: ignore[type-arg]
+    first_hour: int,
+    end_hour: int,
+    dimensions: Dimensions,
+    counted: Amounts,
+) -> None:
+    for hour, recipient_key, stream, domain, tags, provider, amount in rows:
+        if first_hour <= hour < end_hour:
+            under = (("total", ""), ("domain", domain_of(recipient_key)))
+            for dimension, key in under if stream is None else dimensions(stream, domain, _tags(tags), provider, ""):
+                at = (hour, dimension, key, "inbound")
+                counted[at] = counted.get(at, 0) + amount
 
 
 def _rows(reader: Conn | Tx, asked: Statement, parameters: tuple[object, ...]) -> list[tuple]:  # type: ignore[type-arg]

@@ -7,6 +7,7 @@ again for it. The present hour changes all the time: it is compared in one
 transaction, which reads only messages that have an event since it began.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -14,6 +15,9 @@ from postroom.base.clock import HOUR_MS, Clock
 from postroom.store import counters, keeping
 from postroom.store.counters import Amounts, Difference, Dimensions
 from postroom.store.database import Conn, Database, Tx
+
+CountPage = Callable[[Conn, int, int, int, int, Dimensions, Amounts], int | None]
+"""`store.counters.count_page` or its like: workspace, id to begin behind, hours, dimensions, and where to add."""
 
 _WALKS = 3
 _WINDOW_HOURS = 240
@@ -89,18 +93,25 @@ class Recount:
 
     async def _counted(self, at: int, first: int, end: int) -> Amounts:
         counted: Amounts = {}
+        for count_page in (counters.count_page, counters.count_inbound_page):
+            await self._count(count_page, at, first, end, counted)
+        return counted
+
+    async def _count(self, count_page: CountPage, at: int, first: int, end: int, counted: Amounts) -> None:
         after: int | None = 0
         while after is not None:
             # Into amounts of its own: a read that the connection's loss repeats must not count twice.
             page: Amounts = {}
-            after = await self._database.read(partial(self._page, at=at, after=after, first=first, end=end, page=page))
+            read = partial(self._page, count_page=count_page, at=at, after=after, first=first, end=end, page=page)
+            after = await self._database.read(read)
             for key, amount in page.items():
                 counted[key] = counted.get(key, 0) + amount
-        return counted
 
-    def _page(self, conn: Conn, at: int, after: int, first: int, end: int, page: Amounts) -> int | None:
+    def _page(
+        self, conn: Conn, count_page: CountPage, at: int, after: int, first: int, end: int, page: Amounts
+    ) -> int | None:
         page.clear()
-        return counters.count_page(conn, at, after, first, end, self._dimensions, page)
+        return count_page(conn, at, after, first, end, self._dimensions, page)
 
     def _present(self, tx: Tx, workspace_id: int, first_hour: int, repair: bool) -> tuple[int, list[Difference]]:
         compared, found = counters.differences_since(tx, workspace_id, first_hour, self._dimensions)
