@@ -51,6 +51,7 @@ from postroom.domains.registry import Domains
 from postroom.doors.dashboard.app import create_dashboard
 from postroom.doors.dashboard.services import Facts, Services
 from postroom.doors.dashboard.session import form_token
+from postroom.inbound.routes import Routes
 from postroom.ledger.operator_rows import OperatorRow
 from postroom.ledger.rows import WorkspaceRow
 from postroom.net.http_client import HttpClient
@@ -136,6 +137,7 @@ async def dashboard(
     workspaces = Workspaces(database, ids, clock)
     passwords, sessions = Passwords(slow, CHEAP), Sessions(database, ids, clock)
     operators = Operators(database, ids, clock, passwords)
+    domains = Domains(database, ids, clock, sealer, _NoDns(), Installation("mail.postroom.test", "postroom.test"), slow)
     given: dict[str, Any] = {
         "database": database,
         "ids": ids,
@@ -144,10 +146,9 @@ async def dashboard(
         "workspaces": workspaces,
         "api_keys": ApiKeys(database, workspaces, ids, clock),
         "smtp_logins": SmtpLogins(database, workspaces, ids, clock),
-        "domains": Domains(
-            database, ids, clock, sealer, _NoDns(), Installation("mail.postroom.test", "postroom.test"), slow
-        ),
+        "domains": domains,
         "webhooks": Webhooks(database, ids, clock, sealer, HttpClient(Literals())),
+        "routes": Routes(database, ids, clock, sealer, domains),
         "operators": operators,
         "sessions": sessions,
         "logins": Logins(database, ids, clock, sealer, passwords, sessions),

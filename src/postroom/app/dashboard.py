@@ -35,6 +35,7 @@ def make_dashboard(services: Services, watch: Watch) -> ASGIApp:
             smtp_logins=services.logins,
             domains=services.domains,
             webhooks=services.webhooks,
+            routes=services.routes,
             operators=services.operators,
             sessions=services.sessions,
             logins=services.operator_logins,

@@ -1,6 +1,6 @@
 """What people do with routes: make, change, put in order, test, delete."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -63,8 +63,15 @@ class TooManyRoutes(WrongInput):
         super().__init__("recipient", f"a workspace has at most {MOST_ROUTES} routes; delete one", code="too_many")
 
 
+def _nothing_else(tx: Tx) -> None:
+    """Do nothing more in a transaction."""
+
+
 class Routes:
-    """The routes of all workspaces."""
+    """The routes of all workspaces.
+
+    `in_transaction` of a change runs in its transaction, where there is something to change.
+    """
 
     def __init__(
         self,
@@ -104,7 +111,9 @@ class Routes:
 
     # Changing
 
-    async def create(self, workspace_id: int, asked: Asked) -> tuple[RouteRow, str]:
+    async def create(
+        self, workspace_id: int, asked: Asked, *, in_transaction: Callable[[Tx], None] = _nothing_else
+    ) -> tuple[RouteRow, str]:
         """Make a route, the last in order; return it with a webhook's secret, which is shown this once.
 
         Raises WrongInput, and of these TooManyRoutes.
@@ -120,13 +129,16 @@ class Routes:
                 raise TooManyRoutes
             placed = row._replace(position=last + 1)
             tx.add(placed)
+            in_transaction(tx)
             return placed
 
         made = await self._database.write(write)
         await self.view.refresh()
         return made, secret
 
-    async def update(self, row: RouteRow, asked: Asked) -> tuple[bool, str]:
+    async def update(
+        self, row: RouteRow, asked: Asked, *, in_transaction: Callable[[Tx], None] = _nothing_else
+    ) -> tuple[bool, str]:
         """Write what a route is; tell whether it is still there, and the secret where it becomes a webhook.
 
         Raises WrongInput. What waits for a route goes to its new target at once, with all its tries.
@@ -144,13 +156,13 @@ class Routes:
         def write(tx: Tx) -> bool:
             if is_new_way:
                 route_outbox.hasten(tx, row.id, now_ms)
-            return routes.update_route(tx, after)
+            return _and(routes.update_route(tx, after), tx, in_transaction)
 
         found = await self._database.write(write)
         await self.view.refresh()
         return found, secret if found else ""
 
-    async def rotate(self, row: RouteRow) -> str | None:
+    async def rotate(self, row: RouteRow, *, in_transaction: Callable[[Tx], None] = _nothing_else) -> str | None:
         """Give a webhook a new secret and return it; the old one is dead at once. None where the route is gone.
 
         Raises WrongInput for a route that is no webhook.
@@ -159,9 +171,15 @@ class Routes:
             raise WrongInput("action", "only a webhook has a secret", code="no_webhook")
         secret = new_secret()
         after = row._replace(secret=self._seal(row.id, secret))
-        return secret if await self._database.write(lambda tx: routes.update_route(tx, after)) else None
 
-    async def put_in_order(self, workspace_id: int, route_ids: Sequence[int]) -> None:
+        def write(tx: Tx) -> bool:
+            return _and(routes.update_route(tx, after), tx, in_transaction)
+
+        return secret if await self._database.write(write) else None
+
+    async def put_in_order(
+        self, workspace_id: int, route_ids: Sequence[int], *, in_transaction: Callable[[Tx], None] = _nothing_else
+    ) -> None:
         """Have a workspace's routes asked in this order. Raises WrongInput unless each is named once."""
 
         def write(tx: Tx) -> None:
@@ -169,13 +187,20 @@ class Routes:
             if sorted(there) != sorted(route_ids):
                 raise WrongInput("routes", "name every route of the workspace once", code="all_routes")
             routes.place_routes(tx, workspace_id, route_ids)
+            in_transaction(tx)
 
         await self._database.write(write)
         await self.view.refresh()
 
-    async def delete(self, workspace_id: int, route_id: int) -> bool:
+    async def delete(
+        self, workspace_id: int, route_id: int, *, in_transaction: Callable[[Tx], None] = _nothing_else
+    ) -> bool:
         """Delete a route with what it was still to hand on; tell whether there was one."""
-        if not await self._database.write(lambda tx: routes.delete_route(tx, workspace_id, route_id)):
+
+        def write(tx: Tx) -> bool:
+            return _and(routes.delete_route(tx, workspace_id, route_id), tx, in_transaction)
+
+        if not await self._database.write(write):
             return False
         await self.view.refresh()
         for _ in range(_PAGES_OF_DELETE):
@@ -226,6 +251,12 @@ class Routes:
 
     def _seal(self, route_id: int, secret: str) -> bytes:
         return self._sealer.seal(secret.encode(), f"route/{route_id}/secret")
+
+
+def _and(is_done: bool, tx: Tx, more: Callable[[Tx], None]) -> bool:
+    if is_done:
+        more(tx)
+    return is_done
 
 
 def asked_of(row: RouteRow) -> Asked:

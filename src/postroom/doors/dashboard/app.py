@@ -26,6 +26,7 @@ from postroom.doors.dashboard import (
     login,
     overview,
     queue,
+    routes,
     sandbox,
     settings,
     start,
@@ -60,6 +61,7 @@ HANDLERS = (
     *inbound.HANDLERS,
     *bounces.HANDLERS,
     *complaints.HANDLERS,
+    *routes.HANDLERS,
 )
 """The handlers of all pages; each page's module has its own tuple."""
 

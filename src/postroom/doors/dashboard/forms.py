@@ -64,5 +64,7 @@ async def read_form(request: PageRequest) -> Form:
 
 def sentence(text: str) -> str:
     """Return the words of an error as a sentence: they are also parts of lines in a terminal."""
-    text = text[:1].upper() + text[1:]
+    if "." not in text.partition(" ")[0].rstrip(".:"):
+        # A domain or an address is written as it is.
+        text = text[:1].upper() + text[1:]
     return text if text.endswith((".", "?", "!")) else text + "."

@@ -63,6 +63,7 @@ SECTIONS = (
     Section("bounces", "Bounces", "bounces"),
     Section("complaints", "Complaints", "complaints"),
     Section("suppressions", "Suppressions", "suppressions"),
+    Section("routes", "Routes", "routes"),
     Section("webhooks", "Webhooks", "webhooks"),
     Section("domains", "Domains", "domains"),
     Section("keys", "Keys", "keys"),

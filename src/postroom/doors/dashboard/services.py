@@ -20,6 +20,7 @@ from postroom.base.threads import Threads
 from postroom.base.tokens import TokenKeys
 from postroom.domains.registry import Domains
 from postroom.doors.dashboard.suppression_import import Results
+from postroom.inbound.routes import Routes
 from postroom.outbound.transport import TransportSetting
 from postroom.outbound.watch import Watch
 from postroom.store.database import Database
@@ -63,6 +64,7 @@ class Services:
     smtp_logins: SmtpLogins
     domains: Domains
     webhooks: Webhooks
+    routes: Routes
     operators: Operators
     sessions: Sessions
     logins: Logins

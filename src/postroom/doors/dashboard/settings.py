@@ -54,6 +54,11 @@ ACTIONS = {
     "webhook.resume": "let a webhook endpoint go on",
     "webhook.replay": "had events told again",
     "webhook.rotate": "changed the secret of a webhook endpoint",
+    "route.create": "made a route",
+    "route.update": "changed a route",
+    "route.order": "changed the order of routes",
+    "route.rotate": "changed the secret of a route",
+    "route.delete": "deleted a route",
     "inbound.review": "marked a mail that came in as reviewed",
     "person.erase": "erased a person",
 }
