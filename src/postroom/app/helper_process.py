@@ -20,7 +20,8 @@ import uvloop
 from postroom.app.transports import make_transports, sign_here
 from postroom.base.clock import SystemClock
 from postroom.base.collector import calm_collector
-from postroom.base.log import Form, set_up_log
+from postroom.base.log import set_up_log
+from postroom.base.log_forms import Form
 from postroom.base.tokens import TokenKeys
 from postroom.outbound import helper_frames as frames
 from postroom.outbound.attempt import Attempted, Tools, Work
@@ -117,12 +118,12 @@ class HelperLife:
         self._owner = owner
         self._helper: Helper | None = None
         self._draining: list[asyncio.Task[None]] = []
+        self._pipe: FramePipe[frames.Downward] = FramePipe(frames.READS_DOWNWARD, self._take)
 
     async def live(self, descriptor: int) -> None:
         """Work for the owner at the other end of the socketpair until it closes."""
-        loop = asyncio.get_running_loop()
         sock = socket.socket(fileno=descriptor)
-        _, self._pipe = await loop.create_connection(lambda: FramePipe(frames.READS_DOWNWARD, self._take), sock=sock)
+        await asyncio.get_running_loop().create_connection(lambda: self._pipe, sock=sock)
         error = await self._pipe.closed()
         if error is not None:
             _log.error("the owner of this helper process cannot be understood", exc_info=error)
@@ -146,6 +147,10 @@ class HelperLife:
             self._helper.take(frame)
 
 
+async def _run(descriptor: int, owner: int) -> None:
+    await HelperLife(owner).live(descriptor)
+
+
 def main() -> None:
     """Run a helper; Ctrl-C at a terminal reaches the owner, which then says Drain."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -153,7 +158,7 @@ def main() -> None:
     descriptor, owner, level, form = sys.argv[1:]
     set_up_log(level, cast(Form, form))
     os.set_inheritable(int(descriptor), False)
-    uvloop.run(HelperLife(int(owner)).live(int(descriptor)))
+    uvloop.run(_run(int(descriptor), int(owner)))
 
 
 if __name__ == "__main__":
