@@ -84,7 +84,9 @@ def _recipient(block: Block) -> Named | None:
         return None
     diagnostic = decode_words(block.get("diagnostic-code", ""))
     kind, semicolon, text = diagnostic.partition(";")
-    diagnostic = text.strip() if semicolon and " " not in kind.strip() else diagnostic
+    # The number that a program ended with says nothing without its kind.
+    if semicolon and " " not in kind.strip() and kind.strip().lower() != "x-unix":
+        diagnostic = text.strip()
     code = _CODE.search(diagnostic[:40])
     return Named(
         address,
@@ -93,7 +95,7 @@ def _recipient(block: Block) -> Named | None:
         status_of(block.get("status", "")),
         int(code[1]) if code else None,
         block.get("remote-mta", "").partition(";")[2].strip(),
-        "rfc3464",
+        family="rfc3464",
     )
 
 

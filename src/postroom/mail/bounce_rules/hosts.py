@@ -112,14 +112,28 @@ _AMERICA = (
     Rule("microsoft-suspended", Reason.SUSPENDED, says("account inactive | recipient account disabled"), _MICROSOFT),
     Rule("microsoft-relay", Reason.RELAYING_DENIED, says("tenantattribution | attr36 | attr35")),
     Rule(
-        "microsoft-tenant", Reason.RATE, says("tenant has exceeded threshold | exceeded its daily | submission quota")
+        "microsoft-tenant",
+        Reason.RATE,
+        says(
+            """
+            tenant has exceeded threshold | exceeded its daily | submission quota
+            """
+        ),
     ),
     Rule(
         "exchange-restricted",
         Reason.FILTERED,
         says("resolver.rst.notauthorized | resolver.rst.authenticationrequired | resolver.rst.moderation"),
     ),
-    Rule("exchange-too-large", Reason.TOO_LARGE, says("resolver.rst.recipsizelimit | resolver.rst.sendersizelimit")),
+    Rule(
+        "exchange-too-large",
+        Reason.TOO_LARGE,
+        says(
+            """
+            resolver.rst.recipsizelimit | resolver.rst.sendersizelimit
+            """
+        ),
+    ),
     Rule("exchange-rule", Reason.POLICY, says("transport.rules.rejectmessage | rules.rejectmessage")),
     Rule("exchange-full", Reason.MAILBOX_FULL, says("storedrv * quotaexceeded | quotaexceededexception")),
     Rule(
@@ -134,9 +148,24 @@ _AMERICA = (
         is_sure=True,
     ),
     Rule("yahoo-suspended", Reason.SUSPENDED, says("this account has been disabled or discontinued")),
-    Rule("yahoo-blocked", Reason.BLOCKED, says("will be permanently deferred | connections will not be accepted from")),
     Rule(
-        "yahoo-reputation", Reason.REPUTATION, says("tss04 | tss05 | tss06 | tss07 | ts01 | ts02 | ts03 | ts04"), _YAHOO
+        "yahoo-blocked",
+        Reason.BLOCKED,
+        says(
+            """
+            will be permanently deferred | connections will not be accepted from
+            """
+        ),
+    ),
+    Rule(
+        "yahoo-reputation",
+        Reason.REPUTATION,
+        says(
+            """
+            tss04 | tss05 | tss06 | tss07 | ts01 | ts02 | ts03 | ts04
+            """
+        ),
+        _YAHOO,
     ),
     Rule(
         "google-unknown",
@@ -146,14 +175,30 @@ _AMERICA = (
     ),
     Rule("google-full", Reason.MAILBOX_FULL, says("overquotaperm | overquotatemp | storage quota exceeded")),
     Rule("google-suspended", Reason.SUSPENDED, says("disableduser | inactiveuser")),
-    Rule("google-rate", Reason.RATE, says("receivingrate | receivingrateperm | unusual rate of unsolicited mail")),
+    Rule(
+        "google-rate",
+        Reason.RATE,
+        says(
+            """
+            receivingrate | receivingrateperm | unusual rate of unsolicited mail
+            """
+        ),
+    ),
     Rule(
         "google-blocked",
         Reason.BLOCKED,
         says("not authorized to send email directly to our servers | not in whitelist for rcpt domain"),
     ),
     Rule("google-group-spam", Reason.SPAM, says("rejected due to spam classification")),
-    Rule("google-group", Reason.SENDER_REJECTED, says("https://groups.google.com/support | customfromdenied")),
+    Rule(
+        "google-group",
+        Reason.SENDER_REJECTED,
+        says(
+            """
+            https://groups.google.com/support | sending this from a different address or alias | customfromdenied
+            """
+        ),
+    ),
     Rule("google-null-mx", Reason.ACCEPTS_NO_MAIL, says("returned null mx")),
     Rule("google-policy", Reason.POLICY, says("has a policy that prohibited the mail")),
     Rule("facebook-unknown", Reason.NO_SUCH_USER, says("rcp-p1"), is_sure=True),
@@ -173,10 +218,26 @@ _AMERICA = (
     Rule("spectrum-blocked", Reason.BLOCKED, says("aup#in-10 | aup#i-10 | aup#in-11 | aup#in-12"), _SPECTRUM),
     Rule("spectrum-spam", Reason.SPAM, says("aup#in-15 | aup#in-16 | aup#15"), _SPECTRUM),
     Rule("comcast-blocked", Reason.BLOCKED, says("comcast block for spam | comcast blocked")),
-    Rule("godaddy-rate", Reason.RATE, says("ib601 | ib602 | ib603 | ib604 | ib605 | ib606 | ib607 | ib608 | ib007")),
+    Rule(
+        "godaddy-rate",
+        Reason.RATE,
+        says(
+            """
+            ib601 | ib602 | ib603 | ib604 | ib605 | ib606 | ib607 | ib608 | ib007
+            """
+        ),
+    ),
     Rule("godaddy-sender", Reason.SENDER_REJECTED, says("ib503 | ib504 | ib505 | ib506 | ib507")),
     Rule("godaddy-authentication", Reason.AUTHENTICATION, says("ib508 | ib509 | ib510 | ib511")),
-    Rule("godaddy-blocked", Reason.BLOCKED, says("ib001 | ib002 | ib003 | ib103 | ib104 | ib108 | ib109 | ib110")),
+    Rule(
+        "godaddy-blocked",
+        Reason.BLOCKED,
+        says(
+            """
+            ib001 | ib002 | ib003 | ib103 | ib104 | ib108 | ib109 | ib110
+            """
+        ),
+    ),
     Rule("godaddy-spam", Reason.SPAM, says("ib212 | ib501 | ib502 | ib701 | ib702 | ib703 | ib704 | ib706")),
 )
 
@@ -184,11 +245,18 @@ _FILTERS = (
     Rule("mimecast-unknown", Reason.NO_SUCH_USER, says("recipient email address is possibly incorrect"), is_sure=True),
     Rule("mimecast-unknown", Reason.NO_SUCH_USER, says("invalid recipient"), _MIMECAST, is_sure=True),
     Rule(
-        "mimecast-policy", Reason.POLICY, says("host network not allowed | host network, not allowed | anti-spoofing")
+        "mimecast-policy",
+        Reason.POLICY,
+        says(
+            """
+            host network not allowed | host network, not allowed | anti-spoofing
+            """
+        ),
     ),
     Rule("mimecast-reputation", Reason.REPUTATION, says("ip reputation - | poor reputation sender"), _MIMECAST),
     Rule("mimecast-blocked", Reason.BLOCKED, says("envelope blocked | administrative prohibition"), _MIMECAST),
     Rule("barracuda-spam", Reason.SPAM, says("message content rejected, ube")),
+    Rule("messagelabs-login", Reason.SECURITY, says("turn on smtp authentication")),
     Rule("messagelabs-relay", Reason.RELAYING_DENIED, says("you are trying to use me")),
     Rule(
         "domino-unknown",
@@ -205,9 +273,18 @@ _FILTERS = (
     Rule("t-online-blocked", Reason.BLOCKED, says("a problem occurred. ask your postmaster")),
     Rule("sender-listed", Reason.SENDER_REJECTED, says("sending to/from an address that has been blacklisted")),
     Rule("cpanel-no-domain", Reason.NO_SUCH_DOMAIN, says("the account or domain may not exist, they may be")),
+    # Postfix so tells of a greeting that was no welcome.
+    Rule("postfix-greeting", Reason.BLOCKED, says("refused to talk to me")),
+    Rule("sendmail-protocol", Reason.SYSTEM_ERROR, says("remote protocol error")),
     # What our own side says, so that no phrase further down takes it for a word about the address.
     Rule(
-        "no-address", Reason.NETWORK, says("the mx hosts of * have no address | that this installation does not dial")
+        "no-address",
+        Reason.NETWORK,
+        says(
+            """
+            the mx hosts of * have no address | that this installation does not dial
+            """
+        ),
     ),
 )
 

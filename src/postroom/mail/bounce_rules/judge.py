@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from postroom.mail.bounce_rules import addresses, contents, hosts, languages, machines, mailboxes, senders, weak
+from postroom.mail.bounce_rules import addresses, asian, contents, european, hosts, machines, mailboxes, senders, weak
 from postroom.mail.bounce_rules.codes import BY_REPLY_CODE, BY_STATUS
 from postroom.mail.bounce_rules.rule import Line, Rule, Rules, line_of
 from postroom.mail.reasons import Reason
@@ -22,7 +22,8 @@ MOST_LINES = 40
 _RULES = Rules(
     (
         *hosts.RULES,
-        *languages.RULES,
+        *european.RULES,
+        *asian.RULES,
         *senders.RULES,
         *contents.RULES,
         *mailboxes.RULES,

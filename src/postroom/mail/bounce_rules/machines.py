@@ -102,10 +102,10 @@ RULES = (
             """
             procmail: | mailer error | command failed | command died | command time limit | command output | pipe to
             | pipe delivery | error writing message | child status | child process | program failed
-            | local delivery failed | delivery agent | mail delivery agent | return code | exit code | exit status
-            | exited with | failed with exit | failed to read response template | maildrop: | vacation:
-            | temporary failure. command | lmtp | can't create output | couldn't create | lock failure
-            | error while writing to | unknown mailer error | mailer returned | operating system error | x-unix
+            | local delivery failed | return code | exit code | exit status | exited with | failed with exit
+            | failed to read response template | maildrop: | vacation: | temporary failure. command | lmtp
+            | can't create output | couldn't create | lock failure | error while writing to | unknown mailer error
+            | mailer returned | operating system error | x-unix
             """
         ),
     ),
@@ -115,22 +115,22 @@ RULES = (
         says(
             """
             internal error | internal server error | internal system error | internal software error | server error
-            | system error | system config error | system configuration | configuration error | misconfigured
-            | mis-configured | server configuration | local configuration | local error | local problem
-            | temporary local problem | temporary system problem | temporary problem | temporary server error
-            | technical error | technical problem | queue file write | cannot append | can't create | can't open
-            | cannot open | unable to open | could not open | database error | ldap server | sql error | mysql
-            | transaction failed | service unavailable | service currently unavailable | service not available
-            | service temporarily unavailable | system not accepting | server not available | server unavailable
-            | mail server temporarily | mail server not available | temporarily unavailable
-            | temporarily not available | currently unavailable | aliasing/forwarding loop | loops back to myself
+            | a system error | system error: | system error occurred | system config error | system configuration
+            | configuration error | misconfigured | mis-configured | server configuration | local configuration
+            | local error | local problem | temporary local problem | temporary system problem | temporary problem
+            | temporary server error | technical error | technical problem | queue file write | cannot append
+            | can't create | can't open | cannot open | unable to open | could not open | database error
+            | ldap server | sql error | mysql | transaction failed | service unavailable
+            | service currently unavailable | service not available | service temporarily unavailable
+            | system not accepting | server not available | server unavailable | mail server temporarily
+            | mail server not available | temporarily unavailable | temporarily not available
+            | currently unavailable | aliasing/forwarding loop | loops back to myself
             | loop was found in the mail exchanger | mx list for * points back | it would create a mail loop
             | error in processing | error while processing | encountered an error | unable to process
             | unable to complete command | cannot process | processing error | unexpected error | unexpected failure
-            | unexpected exception | java.lang | out of service | under maintenance
-            | remote protocol error | upstream error | recipient error. | permission denied
-            | insufficient permission | interrupted system call | try again later | mailbox store | storedrv
-            | resolver.fwd | resolver.grp | smtpsend | delivery temporarily suspended | server refused
+            | unexpected exception | java.lang | out of service | under maintenance | upstream error
+            | recipient error. | permission denied | insufficient permission | interrupted system call
+            | try again later | mailbox store | storedrv | resolver.fwd | resolver.grp | smtpsend | server refused
             | insufficient resources | requested action aborted | lookup error | lookup failed
             | points to local host | error writing | write error | file i/o | can not read
             """

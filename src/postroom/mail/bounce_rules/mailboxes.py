@@ -73,10 +73,11 @@ RULES = (
             | domain is disabled | domain disabled | domain expired | domain inactive | domain is not active
             | domain has been disabled | is a deactivated mailbox | this account has been disabled or discontinued
             | this account is not allowed | this account has been temporarily | this user has been suspended
-            | temporarily disabled | temporarily suspended | temporary locked | temporarily locked
-            | extended inactivity | due to inactivity | unpaid | payment | has been discontinued
-            | we have temporarily suspended | currently disabled | e-mail account is disabled
-            | email account is disabled | email disabled | mail disabled | mailbox access denied
+            | temporarily disabled | user * temporarily suspended | mailbox * temporarily suspended
+            | address * temporarily suspended | temporary locked | temporarily locked | extended inactivity
+            | due to inactivity | unpaid | payment | has been discontinued | we have temporarily suspended
+            | currently disabled | e-mail account is disabled | email account is disabled | email disabled
+            | mail disabled | mailbox access denied
             """
         ),
     ),

@@ -217,12 +217,13 @@ RULES = (
         Reason.STARTTLS,
         says(
             """
-            must issue a starttls | starttls is required | starttls required | starttls * failed | starttls error
-            | starttls may not | tls required but | tls is required | tls not available | tls currently unavailable
-            | tls not supported | tls handshake | tls negotiation | tls session | ssl handshake
-            | encryption required | requires encryption | failed to start tls | required tls | tls connection
-            | tls encryption | failed to deliver securely | use of tls | mta-sts | dane | certificate verify
-            | certificate verification | untrusted certificate | cannot start tls | sts policy | tlsa
+            does not support tls | tls support | must issue a starttls | starttls is required | starttls required
+            | starttls * failed | starttls error | starttls may not | tls required but | tls is required
+            | tls not available | tls currently unavailable | tls not supported | tls handshake | tls negotiation
+            | tls session | ssl handshake | encryption required | requires encryption | failed to start tls
+            | required tls | tls connection | tls encryption | failed to deliver securely | use of tls | mta-sts
+            | dane | certificate verify | certificate verification | untrusted certificate | cannot start tls
+            | sts policy | tlsa
             """
         ),
     ),

@@ -10,6 +10,11 @@ RULES = (
     Rule("policy-word", Reason.POLICY, says("policy | prohibited | forbidden | not allowed | not permitted")),
     Rule("access-denied", Reason.SECURITY, says("access denied | denied")),
     Rule(
+        "refused-by-a-remote-server",
+        Reason.FILTERED,
+        says("each of the following recipients was rejected by a remote mail server"),
+    ),
+    Rule(
         "greeting", Reason.ACCEPTS_NO_MAIL, says("does not accept mail | accepts no mail"), statuses=(".1.10", ".3.2")
     ),
 )

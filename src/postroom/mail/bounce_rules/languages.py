@@ -1,3 +1,0 @@
-"""The same texts in other languages."""
-
-RULES = ()
