@@ -20,7 +20,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from postroom.base.errors import SettingsError
-from postroom.base.log import FORMS, Form
+from postroom.base.log_forms import FORMS, Form
 
 ROLES = ("submission", "inbound", "api", "track", "deliver", "watch", "upkeep")
 
@@ -224,6 +224,40 @@ def read_supervision(process_id: int, environment: Mapping[str, str] = os.enviro
     if environment.get("WATCHDOG_PID", str(process_id)) == str(process_id) and environment.get("WATCHDOG_USEC"):
         watchdog = int(environment["WATCHDOG_USEC"]) / 1_000_000
     return Supervision(sockets, environment.get("NOTIFY_SOCKET", ""), watchdog)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What an MTA has put into the environment of a command that it pipes a mail into."""
+
+    reverse_path: str | None
+    """Empty: the null reverse-path. None: it is not told."""
+    recipients: tuple[str, ...]
+    """Forms of the one envelope recipient, that which the sender wrote first; empty where it is not told."""
+
+
+_NULL_PATHS = ("", "<>", "MAILER-DAEMON", "#@[]")
+"""The null reverse-path as Postfix's pipe(8) and qmail-command(8) may write it."""
+
+
+def read_delivery(environment: Mapping[str, str] = os.environ, *, qmail: bool) -> Delivery:
+    """Return the envelope as local(8) of Postfix tells it, or with `qmail` as qmail-command(8) does.
+
+    Postfix's RECIPIENT is what aliases made of ORIGINAL_RECIPIENT. With a virtual domain of qmail the local-part
+    of RECIPIENT has a prefix, which is not part of EXT, nor of DEFAULT behind `.qmail-default`.
+    """
+    sender = environment.get("SENDER")
+    told = [environment.get(name, "") for name in ("ORIGINAL_RECIPIENT", "RECIPIENT")]
+    if qmail and (host := environment.get("HOST")):
+        told += [f"{local}@{host}" for name in ("LOCAL", "EXT", "DEFAULT") if (local := environment.get(name))]
+    return Delivery(
+        null_or(sender) if sender is not None else None, tuple(dict.fromkeys(address for address in told if address))
+    )
+
+
+def null_or(reverse_path: str) -> str:
+    """Return a reverse-path as MTAs write it for commands, the null one as the empty text."""
+    return "" if reverse_path in _NULL_PATHS else reverse_path
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:

@@ -7,14 +7,12 @@ by Python's own `logging` becomes lines of the same form, from `warning` on.
 
 import logging
 import sys
-from typing import Literal
 
 import structlog
 
-LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
-FORMS = ("auto", "json", "console")
+from postroom.base.log_forms import Form
 
-Form = Literal["auto", "json", "console"]
+LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
 def set_up_log(level: str, form: Form = "auto") -> None:

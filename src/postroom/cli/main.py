@@ -16,6 +16,7 @@ COMMANDS = {
     "serve": ("postroom.cli.serve", "Run the server."),
     "init": ("postroom.cli.init", "Make what is missing: workspace, API key, SMTP login."),
     "send": ("postroom.cli.send", "Send one mail."),
+    "receive": ("postroom.cli.receive", "Take in one mail from standard input, from an MTA."),
     "check": ("postroom.cli.check", "Is this installation as it should be?"),
     "queue": ("postroom.cli.queue", "Look into the queue; hold, release, cancel, retry."),
     "domain": ("postroom.cli.domain", "Make, check and list sending domains."),

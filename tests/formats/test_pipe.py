@@ -1,0 +1,100 @@
+"""`postroom receive` as far as it needs no server: options, environment, line ends, what it loads."""
+
+import io
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from peers.require import ROOT
+
+from postroom.cli.pipe import QMAIL, QMAIL_STOP, SENDMAIL, Options, WrongOptions, read_blocks, read_options
+from postroom.config import Delivery, read_delivery
+
+
+def test_options_say_the_envelope() -> None:
+    options = read_options(["--from", "a@b.test", "--to=c@d.test", "--to", "--odd@d.test"])
+
+    assert (options.reverse_path, options.recipients) == ("a@b.test", ("c@d.test", "--odd@d.test"))
+    assert options.codes is SENDMAIL
+
+
+def test_the_codes_are_those_that_the_mta_knows() -> None:
+    assert read_options(["--qmail"]).codes is QMAIL
+    assert read_options(["--stop", "--qmail"]).codes is QMAIL_STOP
+    assert Options().codes is SENDMAIL
+
+
+@pytest.mark.parametrize("words", [["--nope"], ["a@b.test"], ["--from"], ["--qmail=yes"], ["--to", "a@b", "--to"]])
+def test_what_cannot_be_understood_is_no_refusal(words: list[str]) -> None:
+    """An MTA would give the mail back for the usual exit code of a wrong command line."""
+    with pytest.raises(WrongOptions):
+        read_options(words)
+
+
+def test_postfix_tells_what_the_sender_wrote_before_what_aliases_made_of_it() -> None:
+    told = {"SENDER": "a@b.test", "RECIPIENT": "alias@mail.test", "ORIGINAL_RECIPIENT": "b-x@rp.test", "EXT": "no"}
+
+    assert read_delivery(told, qmail=False) == Delivery("a@b.test", ("b-x@rp.test", "alias@mail.test"))
+
+
+def test_qmail_puts_the_virtual_domains_prefix_before_the_local_part() -> None:
+    told = {"SENDER": "#@[]", "RECIPIENT": "mail-b-x@rp.test", "LOCAL": "mail-b-x", "HOST": "rp.test", "EXT": "b-x",
+            "DEFAULT": "x"}  # fmt: skip
+
+    assert read_delivery(told, qmail=True) == Delivery("", ("mail-b-x@rp.test", "b-x@rp.test", "x@rp.test"))
+
+
+@pytest.mark.parametrize("sender", ["", "<>", "MAILER-DAEMON", "#@[]"])
+def test_the_null_reverse_path_has_many_forms(sender: str) -> None:
+    assert read_delivery({"SENDER": sender}, qmail=False) == Delivery("", ())
+
+
+def test_an_environment_that_tells_nothing_is_no_null_reverse_path() -> None:
+    assert read_delivery({}, qmail=True) == Delivery(None, ())
+
+
+@pytest.mark.parametrize(
+    ("given_", "taken"),
+    [
+        (b"From: a\n\nb\n", b"From: a\r\n\r\nb\r\n"),
+        (b"From a@b Sun Nov 22\nFrom: a\n\nFrom b\n", b"From: a\r\n\r\nFrom b\r\n"),
+        (b"From: a\r\n\r\nb\rc\r\n", b"From: a\r\n\r\nb\r\nc\r\n"),
+        (b"", b""),
+        (b"From x", b""),
+    ],
+)
+def test_a_leading_mbox_line_goes_and_lines_end_with_crlf(given_: bytes, taken: bytes) -> None:
+    assert b"".join(read_blocks(io.BytesIO(given_))) == taken
+
+
+@given(st.binary(max_size=2000))
+def test_no_bare_line_end_stays_whatever_comes(content: bytes) -> None:
+    blocks = list(read_blocks(io.BytesIO(content)))
+
+    whole = b"".join(blocks)
+    assert blocks
+    assert whole.count(b"\r") == whole.count(b"\n") == whole.count(b"\r\n")
+
+
+def test_a_large_mail_comes_in_blocks_of_one_size() -> None:
+    lines = b"x" * 76 + b"\n"
+    sizes = [len(block) for block in read_blocks(io.BytesIO(lines * 10_000))]
+
+    assert sizes[:-1] == [256 * 1024] * (len(sizes) - 1)
+    assert sum(sizes) == 78 * 10_000
+
+
+def test_it_loads_neither_click_nor_an_event_loop_nor_the_log() -> None:
+    """An MTA starts it for every mail: it has to end within 150 ms."""
+    asked = "import sys, postroom.cli.pipe; print(*{'click', 'asyncio', 'structlog', 'sqlalchemy'} & {*sys.modules})"
+    done = subprocess.run(
+        [sys.executable, "-c", asked],
+        env={"PYTHONPATH": str(ROOT / "src")},
+        capture_output=True,
+        timeout=30,
+        check=True,
+    )
+
+    assert done.stdout.strip() == b""
