@@ -112,10 +112,27 @@ def test_a_field_in_our_name_is_known_and_taken_out(text: str) -> None:
     assert as_received([forged, b"Subject: x\r\n"], HOST) == [b"Subject: x\r\n"]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "((x) mx.example.test; spf=pass",
+        "(\\) mx.example.test; spf=pass",
+        '"mx\\.example\\.test"; spf=pass; x=mx.example.test',
+        "(" + "x" * 20_000 + ") mx.example.test; spf=pass",
+        "mx.example.test.; spf=pass",
+    ],
+)
+def test_a_field_that_some_reader_could_take_for_ours_is_taken_out(text: str) -> None:
+    forged = b"Authentication-Results: " + text.encode() + b"\r\n"
+
+    assert as_received([forged], HOST) == []
+
+
 def test_fields_of_other_servers_are_not_ours() -> None:
     other = b"Authentication-Results: mx.example.test.other; spf=pass; dkim/1=fail (bad) header.d = a.test\r\n"
 
     assert read_results([other], HOST) == ()
+    assert as_received([other], HOST) == [other]
     found = read_results([other], "mx.example.test.other")
     assert [(one.method, one.result) for one in found] == [("spf", "pass"), ("dkim", "fail")]
     assert found[1].properties == {"header.d": "a.test"}

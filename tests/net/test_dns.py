@@ -128,6 +128,17 @@ async def test_the_cache_forgets_what_was_not_used_for_longest(dns_server: DnsSe
     await resolver.close()
 
 
+async def test_an_answer_of_a_size_that_only_strangers_need_is_not_kept(
+    resolver: Resolver, dns_server: DnsServer
+) -> None:
+    dns_server.put("example.test", "TXT", " ".join(['"' + "x" * 250 + '"'] * 40))
+
+    lengths = [len((await resolver.txt("example.test")).records[0]) for _ in range(2)]
+
+    assert lengths == [10_000, 10_000]
+    assert dns_server.asked("example.test", "TXT") > 2  # twice, each time by UDP and TCP
+
+
 @pytest.mark.parametrize(
     "name",
     [

@@ -21,7 +21,7 @@ class Result(StrEnum):
     SOFTFAIL = "softfail"
     NEUTRAL = "neutral"
     POLICY = "policy"
-    """Right by itself, but we do not believe it; the reason says why."""
+    """Right by itself, but its server does not believe it. Not ours: only read of others."""
     TEMPERROR = "temperror"
     PERMERROR = "permerror"
 

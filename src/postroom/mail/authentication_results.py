@@ -49,6 +49,18 @@ def authserv_id_of(raw_field: bytes) -> str:
     return next((word.lower() for kind, word in _lexemes(raw_field) if kind == "word"), "")
 
 
+def claims_to_be(raw_field: bytes, authserv_id: str) -> bool:
+    """Tell whether anybody could take an Authentication-Results field for one that `authserv_id` wrote.
+
+    Of a field that readers may understand in several ways it is enough that the name stands somewhere in it.
+    """
+    text, ours = field_body(raw_field).decode("utf-8", "replace").lower(), authserv_id.lower()
+    named = authserv_id_of(raw_field).rstrip(".")
+    if not named or "\\" in text or text.count("(") != text.count(")"):
+        return ours in text
+    return named == ours
+
+
 def read_results(header: Iterable[bytes], authserv_id: str) -> tuple[MethodResult, ...]:
     """Return the results that a server we trust wrote, from the top of the header down.
 

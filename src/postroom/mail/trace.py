@@ -11,7 +11,7 @@ from ipaddress import IPv6Address, ip_address
 
 from postroom.base.errors import WrongInput
 from postroom.mail.address import domain_to_a_labels
-from postroom.mail.authentication_results import authserv_id_of
+from postroom.mail.authentication_results import claims_to_be
 from postroom.mail.date import date_text
 from postroom.mail.header import field_body, field_name
 
@@ -86,8 +86,7 @@ def as_received(header: Sequence[bytes], authserv_id: str) -> list[bytes]:
     return [
         field
         for field in header
-        if (name := field_name(field)) != b"return-path"
-        and not (name == _RESULTS and authserv_id_of(field).rstrip(".") == authserv_id.lower())
+        if (name := field_name(field)) != b"return-path" and not (name == _RESULTS and claims_to_be(field, authserv_id))
     ]
 
 

@@ -38,6 +38,8 @@ _LONGEST_SECONDS = 86_400.0
 _LONGEST_NEGATIVE_SECONDS = 900.0
 _TROUBLE_SECONDS = 5.0
 """How long a temporary failure is repeated from the cache: a dead resolver is not asked for every recipient."""
+_LONGEST_KEPT = 8_192
+"""Characters of an answer that is kept. Strangers choose names that we ask for; a TXT answer may have 64,000."""
 _MAX_CHAIN = 8
 """CNAMEs to follow when the resolver does not do it itself."""
 
@@ -181,6 +183,8 @@ class Resolver:
 
     async def _look_up(self, key: tuple[str, str], search: bool) -> Answer[str]:
         answer = await self._follow(*key, search)
+        if sum(map(len, answer.records)) > _LONGEST_KEPT:
+            return answer
         self._cache[key] = (self._clock.monotonic() + answer.seconds, answer)
         self._cache.move_to_end(key)
         while len(self._cache) > self._cache_size:
