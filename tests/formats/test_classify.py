@@ -77,6 +77,26 @@ def test_a_delay_is_no_failure_and_a_delivery_is_a_receipt() -> None:
     assert done.kind is MailKind.RECEIPT
 
 
+def test_notifications_of_ses_are_read() -> None:
+    told = '{"notificationType": "%s", "%s": {"bounceType": "Permanent", "%s": [%s]}}'
+    one = '{"emailAddress": "a@example.org", "status": "5.1.1", "diagnosticCode": "smtp; 550 5.1.1 user unknown"}'
+    failed = bounce(told % ("Bounce", "bounce", "bouncedRecipients", one))
+    done = bounce(told % ("Delivery", "delivery", "recipients", '"a@example.org"'))
+    assert (failed.kind, named(failed), failed.recipients[0].is_hard) == (MailKind.BOUNCE, ["a@example.org"], True)
+    assert (done.kind, named(done)) == (MailKind.RECEIPT, ["a@example.org"])
+
+
+def test_of_many_recipients_each_is_shown_the_words_about_itself() -> None:
+    blocks = "".join(
+        f"Final-Recipient: rfc822; reader{number}@example.org\nAction: failed\nStatus: 5.1.1\n"
+        f"Diagnostic-Code: smtp; 550 5.1.1 <reader{number}@example.org>: User unknown\n\n"
+        for number in range(30)
+    )
+    found = report(blocks)
+    assert len(found.recipients) == 30
+    assert all(one.address in one.evidence for one in found.recipients)
+
+
 def test_of_a_report_with_failed_and_delayed_recipients_the_failed_are_named() -> None:
     found = report(
         "Final-Recipient: rfc822; late@example.org\nAction: delayed\nStatus: 4.4.1\n\n"

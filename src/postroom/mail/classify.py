@@ -20,6 +20,7 @@ from postroom.mail.verdict import MailKind, Reported, Verdict
 _MOST_ADDRESSES = 100
 _LONGEST_LIST = 10_000
 _MOST_JUDGED_BY_ALL = 20
+"""Recipients of a report beside whose own texts those of the whole report are asked."""
 
 
 def classify(raw: bytes) -> Verdict:
@@ -39,33 +40,31 @@ def classify(raw: bytes) -> Verdict:
 
 
 def _of_report(report: DeliveryReport) -> Verdict:
-    judged: dict[tuple[object, ...], Judged] = {}
+    judged: dict[tuple[object, ...], tuple[str, Judged]] = {}
     reported = []
     for one in report.named:
         # Of a thousand recipients most failed for one cause, in words that differ by the address only.
         key = (*(text.replace(one.address, "@") for text in one.texts), one.reply_code, one.status, one.host)
         if key not in judged:
-            judged[key] = _judge(one, report)
-        found = judged[key]
+            judged[key] = one.address, _judge(one, report)
+        first, found = judged[key]
+        evidence = found.evidence.replace(first, one.address) or " ".join(one.texts)
         reported.append(
-            Reported(
-                one.address,
-                found.reason,
-                found.is_hard and report.kind is MailKind.BOUNCE,
-                one.status,
-                one.reply_code,
-                found.evidence or " ".join(one.texts)[:500],
-                found.rule,
-            )
+            Reported(one.address, found.reason, found.is_hard, one.status, one.reply_code, evidence[:500], found.rule)
         )
     evidence = reported[0].evidence if reported else " ".join(report.texts)
     return Verdict(report.kind, report.rule, evidence[:500], tuple(reported))
 
 
 def _judge(one: Named, report: DeliveryReport) -> Judged:
+    if report.kind is MailKind.RECEIPT:
+        return Judged(Reason.UNDETERMINED, False, "", one.action)
     # What is said of all says little of one of many.
     texts = (*one.texts, *report.texts) if len(report.named) <= _MOST_JUDGED_BY_ALL or not one.texts else one.texts
     found = reason_of(texts, reply_code=one.reply_code, status=one.status, host=one.host, command=one.command)
-    if report.kind is MailKind.DELAY and found.reason in (Reason.ON_HOLD, Reason.UNDETERMINED):
+    if report.kind is MailKind.BOUNCE:
+        return found
+    if found.reason in (Reason.ON_HOLD, Reason.UNDETERMINED):
         return Judged(Reason.EXPIRED, False, found.evidence, "delayed")
-    return found
+    # What is late has not failed.
+    return replace(found, is_hard=False)

@@ -18,6 +18,7 @@ from postroom.mail.bounce_formats.signs import (
     addresses_in_failing_subject,
     has_null_path,
     is_answer,
+    is_by_program,
     is_delay,
     is_failing,
     is_failing_subject,
@@ -63,7 +64,7 @@ def _read(mail: Received) -> DeliveryReport | None:
     if fields and (mail.report_type or not is_answer(subject)):
         return _from_fields(fields, mail, common)
     if ses := read_ses(mail.body):
-        return _from_fields(ses, mail, common)
+        return _from_fields(ses, mail, common[:1])
     if mail.report_type == "feedback-report":
         return None
     if mail.report_type == "disposition-notification" and not (is_from_system(mail) and is_failing_subject(subject)):
@@ -113,11 +114,14 @@ def _is_report(mail: Received, subject: str, told: list[str], rank: Rank | None)
     says_so = any(is_failing(line) for line in told[:60])
     if mail.media_type == "multipart/report":
         return is_system or fails or says_so
-    weight = 2 * is_system + is_null + 2 * fails + says_so + (rank is Rank.LIST)
     if is_answer(subject) or not (is_system or fails):
         # A person who quotes a bounce, or a machine that answers for one.
         return rank is Rank.LIST and says_so and (is_system or is_null)
+    if not (is_system or is_null or is_by_program(mail)):
+        # Persons write about bounces, too.
+        return rank is Rank.LIST and says_so and not ({"in-reply-to", "references"} & set(mail.header))
     named = rank is not None and rank > Rank.MENTION
+    weight = 2 * is_system + is_null + 2 * fails + says_so + (rank is Rank.LIST)
     return weight >= 3 and (named or (is_system and fails) or bool(mail.returned))
 
 

@@ -7,26 +7,34 @@ from postroom.mail.bounce_formats.delivery_status import status_of
 from postroom.mail.bounce_formats.named import Named, clean_address
 
 _NAMES = ("notificationType", "eventType")
-_LISTS = (("bounce", "bouncedRecipients", "failed"), ("deliveryDelay", "delayedRecipients", "delayed"))
+_LISTS = (
+    ("bounce", "bouncedRecipients", "failed"),
+    ("deliveryDelay", "delayedRecipients", "delayed"),
+    ("delivery", "recipients", "delivered"),
+)
 MAX_RECIPIENTS = 20_000
 
 
 def read_ses(body: str) -> list[Named]:
-    """Return the recipients of a bounce or delay notification; empty where the text is none."""
+    """Return the recipients of a notification of a bounce, a delay or a delivery; empty where the text is none."""
     found = read_notification(body)
     named: list[Named] = []
     for word, recipients, action in _LISTS:
         event = found.get(word)
-        listed = event.get(recipients) if isinstance(event, dict) else None
-        for one in listed[:MAX_RECIPIENTS] if isinstance(listed, list) else []:
-            if isinstance(one, dict) and (address := clean_address(str(one.get("emailAddress", "")))):
-                text = str(one.get("diagnosticCode", "")).removeprefix("smtp; ")
-                said = (
-                    f"{event.get('bounceType', '')} {event.get('bounceSubType', '')}" if isinstance(event, dict) else ""
-                )
-                texts = tuple(part for part in (text, said.strip()) if part)
-                named.append(Named(address, texts, action, status_of(str(one.get("status", ""))), family="ses"))
+        if isinstance(event, dict) and isinstance(listed := event.get(recipients), list):
+            cause = f"{event.get('bounceType', '')} {event.get('bounceSubType', '')}".strip()
+            named += [one for each in listed[:MAX_RECIPIENTS] if (one := _recipient(each, action, cause))]
     return named
+
+
+def _recipient(told: object, action: str, cause: str) -> Named | None:
+    fields = told if isinstance(told, dict) else {"emailAddress": told}
+    address = clean_address(str(fields.get("emailAddress", "")))
+    if not address:
+        return None
+    text = str(fields.get("diagnosticCode", "")).removeprefix("smtp; ")
+    texts = tuple(part for part in (text, cause) if part)
+    return Named(address, texts, action, status_of(str(fields.get("status", ""))), family="ses")
 
 
 def read_notification(body: str) -> dict[str, object]:

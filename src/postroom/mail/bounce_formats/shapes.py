@@ -87,7 +87,8 @@ def read_shapes(lines: Sequence[str], innocent: Collection[str], domain: str = "
         chosen = [one for one in found if one.rank >= rank and one.address.lower() not in innocent]
         if chosen:
             return _with_texts(lines, chosen), rank
-    chosen = [one for one in found if one.rank is Rank.LIST]
+    # Who sends to himself is listed; who is named in a reply may be the refused sender.
+    chosen = [one for one in found if one.rank is Rank.LIST and one.shape in ("listed", "labelled", "dialogue")]
     return _with_texts(lines, chosen), Rank.LIST if chosen else Rank.MENTION
 
 
@@ -131,8 +132,7 @@ def _read_line(
         )
     if coded := _CODE_FIRST.match(line):
         return _one(coded[2], index, Rank.LIST, "reply", line)
-    if words.EXPANDED.search(line[:200]):
-        # Both are told: who was written to, and where that leads.
+    if words.EXPANDED.match(line.strip()):
         found = _ANY.search(line)
         return _one(found[0], index, Rank.LIST if is_below else Rank.SENTENCE, "expanded", "") if found else None
     if words.SUMMARY.match(line):
@@ -149,7 +149,14 @@ def _read_line(
         is_listed = (with_text[2] == "<" and separator.startswith(":")) or indent == listing or _introduces(before)
         if is_listed or is_failing(said) or _CODE_SAID.search(said):
             is_strong = is_listed or separator in (":", "...", "[", "(")
-            return _one(with_text[3], index, Rank.LIST if is_strong else Rank.LINE, "line", said, indent)
+            rank = Rank.LIST if is_strong else Rank.LINE
+            # Both are told: who was written to, and where that leads.
+            expanded = _ANY.findall(said) if words.EXPANDED.match(said) else []
+            return [
+                one
+                for text in (with_text[3], *expanded[:1])
+                for one in _one(text, index, rank, "line", said, indent) or ()
+            ] or None
     return _in_sentence(lines, index, line, before)
 
 
@@ -158,7 +165,7 @@ def _in_sentence(lines: Sequence[str], index: int, line: str, before: str) -> li
         return None
     after = next((text for text in lines[index + 1 : index + 3] if text.strip()), "")
     fails = is_failing(line) or is_failing(before) or is_failing(after)
-    if fails and (last := _COLON_LAST.match(line)) and is_failing(last[1]):
+    if fails and (last := _COLON_LAST.match(line)) and is_failing(last[1]) and not words.WHO_ACTED.search(last[1]):
         rank = Rank.LIST if words.DELIVERS.search(last[1]) else Rank.LINE
         texts = [last[2], *_ANY.findall(last[3])]
         return [one for text in texts for one in _one(text, index, rank, "sentence", last[3]) or ()] or None

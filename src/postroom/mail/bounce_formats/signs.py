@@ -18,6 +18,12 @@ def is_from_system(mail: Received) -> bool:
     return not author.strip(" <>") or words.SYSTEM_NAMES.search(author) is not None
 
 
+def is_by_program(mail: Received) -> bool:
+    """Tell whether the header names a program that wrote the mail (RFC 3834 5, and list servers)."""
+    submitted = mail.header.value("auto-submitted").lower()
+    return submitted.startswith("auto") or "x-mlserver" in mail.header or "x-failed-recipients" in mail.header
+
+
 def has_null_path(mail: Received) -> bool:
     """Tell whether the mail was sent with the null reverse-path."""
     return mail.header.raw("return-path").strip() == b"<>"

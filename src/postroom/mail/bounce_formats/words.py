@@ -82,7 +82,8 @@ ANSWER = re.compile(
 
 DELAYED = _any(
     r"not yet been delivered", r"warning message only", r"will (?:be re-?tried|continue|keep|retry|try)\b",
-    r"still (?:be(?:ing)? |trying|attempting|in )", r"(?:has been|is|was) delayed", r"attempts will continue",
+    r"still (?:be(?:ing)? |trying|attempting|in )", r"(?:has been|is|was|temporarily) delayed",
+    r"attempts will continue",
     r"no action is required", r"could not send message for (?:the )?past", r"do not need to resend",
     r"notification \(delay\)",
     r"delayed mail", r"delayed:", r"message delayed",
@@ -99,7 +100,7 @@ GIVEN_UP = _any(
 )  # fmt: skip
 
 ORIGINAL_FOLLOWS = _any(
-    r"\s*[-=*_|>+~]{2,}.{0,60}\b(?:original|returned|unsent|undelivered|copy of|your) .{0,20}"
+    r"\s*[-=*_|>+~]{2,}.{0,60}\b(?:original|returned|unsent|undelivered|copy of) .{0,20}"
     r"(?:message|mail|header|info|text)",
     r"\s*[-=*_|]{2,}.{0,40}message text follows",
     r"\s*[-=*_]{2,}\s*(?:urspr|message d'origine|mensaje original|mensagem original|元のメッセージ|原始邮件)",
