@@ -229,9 +229,12 @@ async def test_a_mail_that_could_not_be_worked_on_says_why(house: House) -> None
 
 
 async def test_complaints_are_logged_and_those_of_people_wait_for_a_review(house: House) -> None:
-    detail = json.dumps({"rule": "asks to stop", "evidence": "Take me off your list."})
-    proved = await house.put(kind="complaint", destination="feedback", detail=detail)
-    doubtful = await house.put(kind="unsubscribe", destination="reply", detail=detail)
+    sent = await house.sent()
+    detail = {"rule": "asks to stop", "evidence": "Take me off your list."}
+    about = {"answers_recipient_id": sent.id}
+    proved = await house.put(kind="complaint", destination="feedback", detail=json.dumps(detail), **about)
+    told = json.dumps({**detail, "doubtful": True})
+    doubtful = await house.put(kind="unsubscribe", destination="reply", detail=told, **about)
     await house.put(kind="reply")
 
     page = await house.world.get("/w/one/complaints")

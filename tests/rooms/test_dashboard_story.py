@@ -17,6 +17,7 @@ from postroom.base.ids import show_id
 from postroom.base.packing import pack
 from postroom.doors.dashboard.story_views import curl_of, short_address, timeline
 from postroom.events import record
+from postroom.ledger.event_kinds import EventKind
 from postroom.ledger.outcomes import Outcome, OutcomeKind
 from postroom.ledger.rows import ContentRow, HitRow, MessageRow, RecipientRow, SandboxCopyRow
 from postroom.mail.reading import read_mail
@@ -84,6 +85,42 @@ def text(html: str) -> str:
     body = LexborHTMLParser(html).css_first("main")
     assert body is not None
     return " ".join(body.text(separator=" ").split())
+
+
+async def test_what_came_back_is_told_in_words_with_the_line_quoted_and_its_mail(house: House) -> None:
+    message, row = await house.mail(
+        recipient={"state": "failed", "reason": "bounced: user unknown", "cause": "no_such_user"}
+    )
+    mail = show_id("inb", 77)
+    reported = {"inbound_id": mail, "reason": "no_such_user", "hard": True, "status": "5.1.1", "suppressed": "all"}
+    came = [
+        (EventKind.DELAY_REPORTED, {"inbound_id": mail, "evidence": "still trying"}),
+        (EventKind.AUTO_REPLIED, {"inbound_id": mail, "evidence": "Auto-Submitted: auto-replied"}),
+        (EventKind.REPLIED, {"inbound_id": mail}),
+        (EventKind.COMPLAINED, {"inbound_id": mail, "evidence": "Feedback-Type: abuse"}),
+        (EventKind.BOUNCED, {**reported, "evidence": f"550 user unknown {HOSTILE}"}),
+    ]
+    facts = record.facts_of(message, row)
+    for kind, detail in came:
+        event_id, now = house.queue.ids.next(), house.queue.clock.now_ms()
+        await house.world.services.database.write(
+            lambda tx, kind=kind, detail=detail, event_id=event_id, now=now: record.tell(  # type: ignore[misc]
+                tx, facts, event_id, kind, now, detail
+            )
+        )
+
+    page = await house.page(row)
+    tree = LexborHTMLParser(page)
+
+    titles = [node.text(strip=True) for node in tree.css(".timeline .entry strong")]
+    assert titles[-5:] == ["Late", "Answered by a machine", "Answered", "Complained", "Bounced"]
+    said = [node.text(strip=True) for node in tree.css(".timeline .said")]
+    assert said[:3] == ["still trying", "Auto-Submitted: auto-replied", "Feedback-Type: abuse"]
+    assert said[3].startswith("550 user unknown")
+    assert "There is no such mailbox; the address is dead, and gets no mail any more" in page
+    assert page.count(f'href="/w/one/inbound/{mail}"') == 5
+    assert "<script>alert" not in page
+    assert "A bounce came back: there is no such mailbox" in (await house.world.get("/w/one/activity")).text
 
 
 async def test_a_try_is_told_with_its_words_its_connection_and_every_line(house: House, clock: ManualClock) -> None:

@@ -9,6 +9,7 @@ import msgspec
 from postroom.doors.dashboard.reasons import explained
 from postroom.ledger.event_kinds import EventKind
 from postroom.ledger.rows import EventRow
+from postroom.mail.reasons import Reason
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 _BY = {"api": "the API", "operator": "an operator", "policy": "a policy"}
@@ -18,6 +19,14 @@ _UNSUBSCRIBED_BY = {
     "mail": "by mail",
     "api": "by the API",
 }
+_CAME_BACK = {
+    EventKind.COMPLAINED.value: ("Complained", "bad", "The recipient or its provider called it spam"),
+    EventKind.REPLIED.value: ("Answered", "good", "Somebody answered it"),
+    EventKind.AUTO_REPLIED.value: ("Answered by a machine", "idle", "Out of office, a ticket number, or the like"),
+    EventKind.RECEIPT_REPORTED.value: ("Receipt", "idle", "A notice came back: it was delivered or shown"),
+    EventKind.RECEIVED.value: ("Came in", "idle", "Mail came in for one of your addresses"),
+}
+"""Title, tone and sentence of what comes back and changes no state."""
 _RULES = {
     "method": "not the request of a browser that opens a mail",
     "prefetch": "a browser or program fetched it ahead",
@@ -47,6 +56,10 @@ class EventWords:
     """More about it, without full stop; often empty."""
     remedy: str = ""
     next_try_ms: int | None = None
+    said: str = ""
+    """The line of a mail that came in on which it rests, word for word."""
+    inbound_id: str = ""
+    """Public id of that mail, or empty."""
     detail: Mapping[str, Any] = field(default_factory=dict)
     """The event's own detail."""
 
@@ -77,11 +90,29 @@ def words_of(event: EventRow, provider: str = "other", domain: str = "") -> Even
             return EventWords(title, "idle", f"{sentence}: {why}" if why else sentence, detail=detail)
         case EventKind.UNSUBSCRIBED:
             by = _text(detail, "by")
-            return EventWords("Unsubscribed", "warn", _UNSUBSCRIBED_BY.get(by, f"by {by}"), detail=detail)
+            return _came_back(detail, "Unsubscribed", "warn", _UNSUBSCRIBED_BY.get(by, f"by {by}"))
+        case EventKind.BOUNCED | EventKind.DELAY_REPORTED:
+            return _reported(event.kind, detail)
+        case (
+            EventKind.COMPLAINED
+            | EventKind.REPLIED
+            | EventKind.AUTO_REPLIED
+            | EventKind.RECEIPT_REPORTED
+            | EventKind.RECEIVED
+        ):
+            title, tone, sentence = _CAME_BACK[event.kind]
+            return _came_back(detail, title, tone, sentence)
         case EventKind.SUPPRESSION_ADDED | EventKind.SUPPRESSION_REMOVED:
             return _suppression(event.kind, detail)
         case _:
             return EventWords(event.kind.replace("_", " ").capitalize(), "idle", detail=detail)
+
+
+def reason_sentence(word: str, *, hard: bool) -> str:
+    """Return why a mail failed, by a word of `mail.reasons.Reason`: a sentence without full stop."""
+    reason = next((one for one in Reason if one.value == word), None)
+    told = reason.meaning.removesuffix(".") if reason is not None else word.replace("_", " ")
+    return f"{told}; the address is dead" if hard and told else told
 
 
 def rule_in_words(rule: str) -> str:
@@ -103,6 +134,21 @@ def size_in_words(size_bytes: int) -> str:
     return f"{size_bytes / 1_000_000:.1f} MB"
 
 
+def _reported(kind: str, detail: Mapping[str, Any]) -> EventWords:
+    """Return a bounce or a delay report in words."""
+    if kind == EventKind.DELAY_REPORTED.value:
+        return _came_back(detail, "Late", "warn", "A report came back: the next hop is still trying to deliver it")
+    sentence = reason_sentence(_text(detail, "reason"), hard=detail.get("hard") is True)
+    if scope := _text(detail, "suppressed"):
+        sentence = f"{sentence}, and gets no {'mail' if scope == 'all' else f'{scope} mail'} any more"
+    return _came_back(detail, "Bounced", "bad", sentence)
+
+
+def _came_back(detail: Mapping[str, Any], title: str, tone: str, sentence: str) -> EventWords:
+    said, inbound_id = _text(detail, "evidence"), _text(detail, "inbound_id")
+    return EventWords(title, tone, sentence, said=said, inbound_id=inbound_id, detail=detail)
+
+
 def _tried(kind: str, detail: Mapping[str, Any], provider: str, domain: str) -> EventWords:
     told = explained(_text(detail, "reply"), _text(detail, "next_hop"), provider, domain)
     next_try = detail.get("next_try_ms")
@@ -111,7 +157,8 @@ def _tried(kind: str, detail: Mapping[str, Any], provider: str, domain: str) -> 
         EventKind.DEFERRED.value: ("Deferred", "warn"),
         EventKind.FAILED.value: ("Failed", "bad"),
     }[kind]
-    return EventWords(title, tone, told.sentence, told.remedy, next_try if isinstance(next_try, int) else None, detail)
+    next_ms = next_try if isinstance(next_try, int) else None
+    return EventWords(title, tone, told.sentence, told.remedy, next_ms, detail=detail)
 
 
 def fetched_words(kind: str, detail: Mapping[str, Any]) -> EventWords:

@@ -35,7 +35,6 @@ KIND_LOOKS = {
 """Words and colour of each kind, in the order in which pages offer them."""
 _REPORTS = frozenset({MailKind.BOUNCE.value, MailKind.DELAY.value})
 _REVIEWED = frozenset({MailKind.COMPLAINT.value, MailKind.UNSUBSCRIBE.value})
-_BY_OUR_SIGNATURE = frozenset({Destination.UNSUBSCRIBE.value, Destination.FEEDBACK.value})
 _DESTINATIONS = {
     Destination.BOUNCE: "the return address of one of your mails",
     Destination.REPLY: "the reply address of one of your mails",
@@ -153,8 +152,10 @@ def author_of(row: InboundRow) -> str:
 
 
 def needs_review(row: InboundRow) -> bool:
-    """Tell whether an operator should look at it: what a person wrote, and no signature of ours proves."""
-    return row.kind in _REVIEWED and row.reviewed_ms is None and row.destination not in _BY_OUR_SIGNATURE
+    """Tell whether an operator should look at it: nothing followed, for it may mean another thing or another mail."""
+    if row.kind not in _REVIEWED or row.reviewed_ms is not None:
+        return False
+    return row.answers_recipient_id is None or detail_of(row).get("doubtful") is True
 
 
 def destination_words(row: InboundRow) -> str:

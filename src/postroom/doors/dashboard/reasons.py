@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from postroom.ledger.rows import RecipientRow
 from postroom.ledger.states import RecipientState
 from postroom.mail.explain import Cause, Explanation, explain, reply_of
+from postroom.mail.reasons import Reason as WhyNot
 from postroom.outbound.providers import OTHER, Providers
 
 _PROVIDER_NAMES = {
@@ -24,6 +25,8 @@ _PROVIDER_NAMES = {
     "godaddy": "GoDaddy",
 }
 _SANDBOX = "sandbox"
+_BOUNCED = "bounced: "
+"""What the reason of a recipient begins with that a bounce moved to failed (`inbound.bounces`)."""
 _providers = Providers()
 
 
@@ -81,6 +84,13 @@ def reason_of(row: RecipientRow) -> Reason:
                 "It may have arrived: the connection ended after the mail was sent and before the answer came",
                 "Ask for another try where arriving twice is better than not arriving.",
                 row.reason,
+            )
+        case RecipientState.FAILED if row.reason.startswith(_BOUNCED):
+            said = row.reason.removeprefix(_BOUNCED)
+            told = explain(reply_of(said), provider_name(row.provider), ours=False)
+            meaning = next((one.meaning for one in WhyNot if one.value == row.cause), "").removesuffix(".")
+            return Reason(
+                f"A bounce came back: {meaning[:1].lower()}{meaning[1:] or 'it names no reason'}", told.remedy, said
             )
         case RecipientState.DEFERRED | RecipientState.FAILED | RecipientState.DELIVERED:
             told = explained(row.reason, row.next_hop, row.provider, row.domain)

@@ -52,6 +52,8 @@ class Entry:
     """What the peer said, word for word."""
     facts: tuple[tuple[str, str], ...] = ()
     spoken: tuple[Spoken, ...] = ()
+    inbound_id: str = ""
+    """The mail that came in and told it, or empty."""
     is_ahead: bool = False
     """It has not happened yet."""
 
@@ -176,7 +178,17 @@ def _entry(event: EventRow, recipient: RecipientRow, hits: Mapping[tuple[str, in
     facts = []
     if program := words.detail.get("user_agent"):
         facts.append(("Program", str(program)))
-    return Entry(event.at_ms, words.title, words.tone, words.sentence, facts=tuple(facts))
+    if codes := " ".join(str(code) for name in ("reply_code", "status") if (code := words.detail.get(name))):
+        facts.append(("Status", codes))
+    return Entry(
+        event.at_ms,
+        words.title,
+        words.tone,
+        words.sentence,
+        said=words.said,
+        facts=tuple(facts),
+        inbound_id=words.inbound_id,
+    )
 
 
 def _tried(event: EventRow, words: EventWords, now_ms: int) -> Entry:

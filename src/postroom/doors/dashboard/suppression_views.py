@@ -24,6 +24,9 @@ _SOURCES = {
     "operator": "by an operator",
     "unsubscribe": "by the recipient's own unsubscribe",
     "import": "by an imported list",
+    "delivery": "by the answer to a try",
+    "bounce": "by a bounce that came back",
+    "complaint": "by a complaint",
 }
 _STREAMS = {Stream.TRANSACTIONAL: "Transactional mail", Stream.BULK: "Bulk mail"}
 
