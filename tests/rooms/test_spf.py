@@ -117,6 +117,14 @@ async def test_dns_in_trouble_is_a_temporary_error(resolver: Resolver, dns_serve
     assert verdict.result is Result.TEMPERROR
 
 
+async def test_a_name_that_is_too_long_loses_labels_from_the_left() -> None:
+    dns = MemoryDns({"example.test": [{"TXT": "v=spf1 exists:%{l}.%{l}.%{l}.%{l}.%{l}.%{d} -all"}]})
+
+    await check_spf(dns, CLIENT, "x", f"{'a' * 50}@example.test")
+
+    assert dns.questions[1] == (".".join(["a" * 50] * 4) + ".example.test", "A")
+
+
 # What a stranger publishes
 
 
@@ -154,8 +162,11 @@ async def test_no_record_makes_us_ask_without_end(record: str, most_questions: i
     assert len(verdict.reason) < 300
 
 
-async def test_a_wrong_record_reaches_nobody_as_control_characters(resolver: Resolver, dns_server: DnsServer) -> None:
-    dns_server.put("example.test", "TXT", '"v=spf1 a:x\\000\\010\\255 -all"')
+@pytest.mark.parametrize("term", ["a:x\\000\\010", "ip4:1.2.3.4\\007", "a/1\\010", "\\002", "x=\\003", "a\\255"])
+async def test_a_wrong_record_reaches_nobody_as_control_characters(
+    resolver: Resolver, dns_server: DnsServer, term: str
+) -> None:
+    dns_server.put("example.test", "TXT", f'"v=spf1 {term} -all"')
 
     verdict = await check_spf(resolver, CLIENT, "x", "ada@example.test")
 

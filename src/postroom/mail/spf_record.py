@@ -24,6 +24,8 @@ _LETTERS = frozenset("slodiphv")
 _EXPLANATION_LETTERS = frozenset("crt")
 """RFC 7208 7.2: only in explanations."""
 _ESCAPES = {"%": "%", "_": " ", "-": "%20"}
+_LONGEST_RECORD = 8_192
+"""Characters. RFC 7208 3.4 asks for records below 512; what is far longer is there to keep us busy."""
 _LONGEST_NAME = 253
 """RFC 7208 7.3: a name of more octets loses labels from the left."""
 
@@ -115,8 +117,8 @@ def choose_record(texts: Sequence[str]) -> str | None:
 
 def parse_record(text: str) -> SpfRecord:
     """Return the record that `text` is. Raises SpfSyntaxError; any text is allowed."""
-    if not text.isascii():
-        raise SpfSyntaxError("the record has letters outside ASCII")
+    if len(text) > _LONGEST_RECORD or not text.isascii():
+        raise SpfSyntaxError("the record is too long or has letters outside ASCII")
     directives: list[Directive] = []
     modifiers: dict[str, MacroString] = {}
     for term in text[len("v=spf1") :].split(" "):
@@ -176,8 +178,8 @@ def expand(macros: MacroString, values: Mapping[str, str]) -> str:
 def expand_domain(macros: MacroString, values: Mapping[str, str]) -> str:
     """Return the domain that a macro string names, cut to what DNS takes, without its final dot."""
     name = expand(macros, values).removesuffix(".")
-    while len(name) > _LONGEST_NAME and "." in name:
-        name = name.partition(".")[2]
+    if len(name) > _LONGEST_NAME:
+        name = name[-_LONGEST_NAME - 1 :].partition(".")[2] or name
     return name
 
 
@@ -212,7 +214,7 @@ def _directive(term: str) -> Directive:
 def _host(qualifier: Result, mechanism: Mechanism, rest: str) -> Directive:
     match = _HOST.fullmatch(rest)
     if match is None or int(match[2] or 0) > 32 or int(match[3] or 0) > 128:
-        raise SpfSyntaxError(f"{mechanism}{rest[:80]}: the prefix is wrong")
+        raise SpfSyntaxError(f"{rest[:80]!r}: the prefix is wrong")
     domain = _domain(match[1][1:]) if match[1] else None
     return Directive(qualifier, mechanism, domain, prefix4=int(match[2] or 32), prefix6=int(match[3] or 128))
 
@@ -221,7 +223,7 @@ def _network(mechanism: Mechanism, rest: str) -> IPv4Network | IPv6Network:
     address, slash, prefix = rest[1:].partition("/")
     longest = 32 if mechanism is Mechanism.IP4 else 128
     if rest[:1] != ":" or (slash and not re.fullmatch(r"0|[1-9]\d{0,2}", prefix, re.ASCII)) or "%" in address:
-        raise SpfSyntaxError(f"{mechanism}{rest[:80]} is no network")
+        raise SpfSyntaxError(f"{rest[:80]!r} is no network")
     length = int(prefix) if slash else longest
     try:
         if length > longest:
@@ -230,7 +232,7 @@ def _network(mechanism: Mechanism, rest: str) -> IPv4Network | IPv6Network:
             return IPv4Network((int(IPv4Address(address)), length), strict=False)
         return IPv6Network((int(IPv6Address(address)), length), strict=False)
     except AddressValueError as error:
-        raise SpfSyntaxError(f"{mechanism}{rest[:80]} is no network") from error
+        raise SpfSyntaxError(f"{rest[:80]!r} is no network") from error
 
 
 def _domain(text: str) -> MacroString:
