@@ -16,7 +16,7 @@ from postroom.mail.address_list import parse_address_list
 from postroom.mail.bounce_formats.ses_json import read_notification
 from postroom.mail.reasons import Reason
 from postroom.mail.received import Fields, Received
-from postroom.mail.subject import is_answer_subject
+from postroom.mail.subject import has_prefix, is_answer_subject
 from postroom.mail.verdict import MailKind, Reported, Verdict
 
 MAX_RECIPIENTS = 1_000
@@ -171,7 +171,7 @@ def _addresses(texts: Iterable[str]) -> tuple[str, ...]:
 def _from_broken(mail: Received) -> Verdict | None:
     """A report whose parts were lost or labelled as text: by its report type, or by its fields in the text."""
     says_so = mail.report_type == "feedback-report"
-    if not says_so and "in-reply-to" in mail.header:
+    if not says_so and ("in-reply-to" in mail.header or has_prefix(mail.header.value("subject"))):
         return None  # somebody writes about a report
     for number in mail.leaves(b"text/plain")[:5]:
         told = _Told(mail.text(number, 20_000))

@@ -18,6 +18,7 @@ from postroom.mail.verdict import MailKind, Verdict
 _AUTO = MailKind.AUTO_REPLY
 _LINES = 60
 _LONGEST_LINE = 400
+_LONGEST_TEXT = 20_000
 _NO = frozenset({"", "no", "none", "false", "0"})
 # Any value but "no" says that a program answers.
 _ANSWERING_FIELDS = (
@@ -49,9 +50,14 @@ _BRACKETS = re.compile(r"\s*[\[(<\u3010*\u300c]+\s*|\s+")
 _ADDRESS = re.compile(r"[^\s<>()\"',;:@]{1,64}@[A-Za-z0-9.-]{1,255}\.[A-Za-z]{2,63}")
 
 
-def what_answers(mail: Received) -> Verdict | None:
-    """Return *challenge* or *auto_reply* where a machine answers for somebody, or None."""
-    return _challenge(mail) or _by_field(mail) or _by_subject(mail) or _by_signs(mail)
+def what_answers(mail: Received, written: str) -> Verdict | None:
+    """Return *challenge* or *auto_reply* where a machine answers for somebody, or None.
+
+    `written` is the mail's text without what it quotes: a person may quote a machine.
+    """
+    lines = [line[:_LONGEST_LINE].strip() for line in written[:_LONGEST_TEXT].split("\n")[:_LINES]]
+    lines = [line for line in lines if line]
+    return _challenge(mail, lines) or _by_field(mail, lines) or _by_subject(mail, lines) or _by_signs(mail, lines)
 
 
 def is_by_machine(mail: Received) -> bool:
@@ -67,13 +73,13 @@ def is_by_machine(mail: Received) -> bool:
     )
 
 
-def _challenge(mail: Received) -> Verdict | None:
+def _challenge(mail: Received, lines: list[str]) -> Verdict | None:
     sources = [mail.header.value(name).lower() for name in ("from", "sender", "message-id", "x-delivery-agent")]
     challenger = next((name for name in words.CHALLENGERS if any(name in source for source in sources)), "")
     if is_answer_subject(mail.header.value("subject")) and not challenger and not is_by_machine(mail):
         # A person may quote a challenge.
         return None
-    for line in _first_lines(mail):
+    for line in lines:
         lowered = line.lower()
         if any(phrase in lowered for phrase in words.CHALLENGES):
             return Verdict(MailKind.CHALLENGE, f"challenge by {challenger}" if challenger else "challenge", line[:500])
@@ -82,31 +88,31 @@ def _challenge(mail: Received) -> Verdict | None:
     return None
 
 
-def _by_field(mail: Received) -> Verdict | None:
+def _by_field(mail: Received, lines: list[str]) -> Verdict | None:
     header = mail.header
     for name in _ANSWERING_FIELDS:
         if name in header and header.value(name).lower() not in _NO:
-            return _found(mail, f"field {name}", f"{name}: {header.value(name)}")
+            return _found(lines, f"field {name}", f"{name}: {header.value(name)}")
     for name, pattern in _FIELD_VALUES:
         value = header.value(name)[:1_000]
         if value and pattern.search(value):
-            return _found(mail, f"field {name}", f"{name}: {value}")
+            return _found(lines, f"field {name}", f"{name}: {value}")
     return None
 
 
-def _by_subject(mail: Received) -> Verdict | None:
+def _by_subject(mail: Received, lines: list[str]) -> Verdict | None:
     subject = mail.header.value("subject")[:998]
     begin = _begin(subject)
     if begin.startswith(words.AUTOMATIC):
-        return _found(mail, "subject of an automatic answer", subject)
+        return _found(lines, "subject of an automatic answer", subject)
     if begin.startswith(words.ABSENT):
-        return _found(mail, "subject of an absence", subject)
-    if begin.startswith(words.MOVED) and (is_by_machine(mail) or _says_of_itself(mail)):
-        return _found(mail, "address changed", _new_address(mail) or subject)
+        return _found(lines, "subject of an absence", subject)
+    if begin.startswith(words.MOVED) and (is_by_machine(mail) or _says_of_itself(lines)):
+        return _found(lines, "address changed", _new_address(lines) or subject)
     return None
 
 
-def _by_signs(mail: Received) -> Verdict | None:
+def _by_signs(mail: Received, lines: list[str]) -> Verdict | None:
     """An answer that has a sign of a machine in its header, or says of itself what it is."""
     header = mail.header
     answers = any(name in header for name in ("in-reply-to", "references")) or is_answer_subject(
@@ -118,40 +124,35 @@ def _by_signs(mail: Received) -> Verdict | None:
     bare = _begin(bare_subject(subject))
     if by_machine:
         if bare.startswith(words.AUTOMATIC + words.ABSENT):
-            return _found(mail, "subject behind Re: of a machine", subject)
+            return _found(lines, "subject behind Re: of a machine", subject)
         if bare.startswith(words.ACKNOWLEDGED) or _TICKET.search(subject):
-            return _found(mail, "acknowledgement", subject)
+            return _found(lines, "acknowledgement", subject)
         if answers:
-            return _found(mail, "answer of a machine", subject)
+            return _found(lines, "answer of a machine", subject)
     if (
         (by_machine or answers or bare.startswith(words.ACKNOWLEDGED))
         and not is_list
-        and (said := _says_of_itself(mail))
+        and (said := _says_of_itself(lines))
     ):
-        return _found(mail, "says so itself", said)
+        return _found(lines, "says so itself", said)
     return None
 
 
-def _found(mail: Received, rule: str, evidence: str) -> Verdict:
+def _found(lines: list[str], rule: str, evidence: str) -> Verdict:
     """Return *auto_reply*; a changed address is told where it is the news."""
     if rule != "address changed":
-        for line in _first_lines(mail):
+        for line in lines:
             if line.lower().startswith(words.MOVED):
                 return Verdict(_AUTO, "address changed", line[:500])
     return Verdict(_AUTO, rule, evidence[:500])
 
 
-def _says_of_itself(mail: Received) -> str:
-    return next((line for line in _first_lines(mail) if _begin(line).startswith(words.OF_ITSELF)), "")
+def _says_of_itself(lines: list[str]) -> str:
+    return next((line for line in lines if _begin(line).startswith(words.OF_ITSELF)), "")
 
 
-def _new_address(mail: Received) -> str:
-    return next((line for line in _first_lines(mail) if "@" in line and _ADDRESS.search(line)), "")
-
-
-def _first_lines(mail: Received) -> list[str]:
-    lines = (line[:_LONGEST_LINE].strip() for line in mail.told[:_LINES])
-    return [line for line in lines if line and not line.startswith(">")]
+def _new_address(lines: list[str]) -> str:
+    return next((line for line in lines if "@" in line and _ADDRESS.search(line)), "")
 
 
 def _begin(text: str) -> str:

@@ -13,24 +13,25 @@ from postroom.mail.verdict import MailKind, Verdict
 
 def judge_words(mail: Received) -> Verdict:
     """Return what a mail is; whoever asks has asked for complaints in a format and for bounces before."""
+    written = read_reply(mail).written
     return (
         read_receipt(mail)
-        or what_answers(mail)
+        or what_answers(mail, written)
         or read_list_traffic(mail)
         or read_forwarded_spam(mail)
-        or _wish(mail)
+        or _wish(mail, written)
         or _answer(mail)
         or Verdict(MailKind.OTHER, "nothing known", mail.header.value("subject")[:500])
     )
 
 
-def _wish(mail: Received) -> Verdict | None:
+def _wish(mail: Received, written: str) -> Verdict | None:
     """Return *complaint* or *unsubscribe* where a person asks for no more mail.
 
     What answers nothing must be clear to count, and is doubtful even then: it may be anything that says so.
     """
     answers = bool(_sign_of_answer(mail))
-    wish = asks_to_stop(read_reply(mail).written or bare_subject(mail.header.value("subject")))
+    wish = asks_to_stop(written or bare_subject(mail.header.value("subject")))
     if wish is None or (wish.is_doubtful and not answers):
         return None
     kind = MailKind.COMPLAINT if wish.is_complaint else MailKind.UNSUBSCRIBE

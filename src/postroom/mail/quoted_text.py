@@ -172,9 +172,11 @@ def _introduction(clean: list[str], number: int, *, is_marked: bool) -> tuple[in
         before = clean[number - back] if number >= back else ""
         if not before or before.startswith(words.QUOTE_MARKS) or len(before) + len(joined) > _LONGEST_INTRODUCTION:
             break
+        # Where the name comes first, as in Chinese and Turkish, the line that was broken off has the address.
+        belongs = says is _Says.NOTHING or _opens(before) or ("@" not in joined and _ADDRESS.search(before) is not None)
         joined = f"{before} {joined}"
         now = _says(joined, is_marked=is_marked)
-        if now is not _Says.NOTHING and (says is _Says.NOTHING or _opens(before)):
+        if now is not _Says.NOTHING and belongs:
             begin, says = number - back, now
     return begin, says
 

@@ -15,6 +15,11 @@ def is_answer_subject(subject: str) -> bool:
     return _ANSWER.match(subject.lstrip()[:40]) is not None
 
 
+def has_prefix(subject: str) -> bool:
+    """Tell whether a subject begins as that of an answer does, or of a mail that is sent on."""
+    return _PREFIX.match(subject.lstrip()[:40]) is not None
+
+
 def bare_subject(subject: str) -> str:
     """Return the subject without what answers and forwards put in front."""
     subject = subject.strip()[:998]

@@ -8,6 +8,7 @@ import re
 from postroom.mail.bounce_formats import words
 from postroom.mail.bounce_formats.named import ADDRESS
 from postroom.mail.received import Received
+from postroom.mail.subject import has_prefix
 
 _ADDRESS = re.compile(ADDRESS)
 
@@ -31,7 +32,7 @@ def has_null_path(mail: Received) -> bool:
 
 def is_answer(subject: str) -> bool:
     """Tell whether a subject begins like that of an answer or of a forwarded mail."""
-    return words.ANSWER.match(subject) is not None and words.FAILED_AT_END.search(subject) is None
+    return has_prefix(subject) and words.FAILED_AT_END.search(subject) is None
 
 
 def is_failing(line: str) -> bool:

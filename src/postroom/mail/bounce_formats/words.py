@@ -16,7 +16,7 @@ def _any(*pieces: str) -> re.Pattern[str]:
 SYSTEM_NAMES = _any(
     r"mailer[-_. ]?daemon", r"post[-_]?master", r"mail[-_. ]?daemon", r"mail[-_. ]deliver", r"mdaemon", r"bounce",
     r"\bdelivery (?:sub)?system\b", r"system administrator", r"mail system", r"\bndr\b", r"no-?reply.*deliver",
-    r"microsoftexchange", r"mail administrator",
+    r"microsoftexchange", r"mail administrator", r"-admin@",
 )  # fmt: skip
 """In From."""
 
@@ -57,11 +57,13 @@ FAILING = _any(
 """In a sentence."""
 
 FAILING_SUBJECT = _any(
-    r"undeliver", r"non-?deliver", r"deliver\w*(?: status)? (?:fail|error|problem|report|notif|has)",
-    r"not (?:be )?deliver",
-    r"fail(?:ed|ure)", r"return(?:ed|ing)", r"reject", r"bounce", r"(?:unknown|invalid) (?:user|recip|addr|mail)",
-    r"unable to (?:deliv|send)", r"could not", r"can ?not", r"can't", r"error", r"warning", r"delay", r"loop alert",
-    r"\bndn\b", r"problem",
+    r"undeliver", r"non-?deliver", r"deliver\w*(?: status)? (?:fail|error|problem|report|notif|has|delay)",
+    r"not (?:be )?deliver", r"(?:mail|deliver\w*|message|send\w*)\b.{0,30}\bfail(?:ed|ure)", r"bounce", r"loop alert",
+    r"\bfail(?:ed|ure)\b.{0,20}(?:mail|deliver|notice|message|send)", r"return(?:ed|ing)\b.{0,20}(?:mail|message|sender)",
+    r"reject(?:ed)?\b.{0,20}(?:mail|message)", r"(?:mail|message)\b.{0,20}reject", r"\bndn\b", r"failure notice",
+    r"(?:unknown|invalid) (?:user|recip|addr|mail)", r"(?:unable to|could not|can ?not|can't) (?:be )?(?:deliver|send|sent)",
+    r"(?:mail|transport|smtp|send\w*|message)\b.{0,20}\b(?:error|problem)", r"error sending", r"delayed", r"mail delay",
+    r"warning: (?:could|message|mail)", r"not (?:be )?sent", r"could not send",
     r"unzustellbar", r"nicht zu", r"fehler", r"fehlgeschlagen", r"zustell", r"onbestelbaar", r"olever", r"kunne ikke",
     r"misslyck",
     r"[ée]chec", r"non (?:remis|distribu)", r"erreur", r"impossible", r"no se (?:pu|ha)", r"devuelt", r"devolvid",
@@ -74,11 +76,6 @@ FAILING_SUBJECT = _any(
 FAILED_AT_END = _any(r"\((?:delivery failed|undeliverable|undelivered|non remis)\W*$")
 """Behind the subject that is returned, which may begin with `Re:`."""
 
-ANSWER = re.compile(
-    r"\s*(?:re|aw|antw|antwort|sv|vs|tr|rv|wg|fwd?|fw|i|r|rif|odp|res|enc|回复|答复|返信|转发)\s*(?:\[\d+\])?\s*[:：]",
-    re.IGNORECASE,
-)
-"""How subjects of answers and of forwarded mail begin."""
 
 DELAYED = _any(
     r"not yet been delivered", r"warning message only", r"will (?:be re-?tried|continue|keep|retry|try)\b",
