@@ -20,6 +20,7 @@ from postroom.doors.http.api import create_api
 from postroom.doors.http.body import Bodies
 from postroom.doors.http.services import Services
 from postroom.events.record import record_accepted
+from postroom.inbound.routes import Routes
 from postroom.ledger.rows import ContentRow, DomainRow, LaneRow, MessageRow, RecipientRow, WorkspaceRow
 from postroom.ledger.states import RecipientState
 from postroom.mail.address import address_key, domain_of
@@ -37,6 +38,13 @@ OTHER_KEY = "pr_key_of_two"
 WORKSPACE = WorkspaceRow(1, "one", 0)
 OTHER_WORKSPACE = WorkspaceRow(2, "two", 0)
 _MAKE_WORKSPACE = statement("INSERT INTO workspace (id, name, created_ms) VALUES (?, ?, ?) ON CONFLICT DO NOTHING")
+
+
+class OwnDomains:
+    """One proved domain of each workspace."""
+
+    def owners(self) -> dict[str, int]:
+        return {"example.com": WORKSPACE.id, "two.example": OTHER_WORKSPACE.id}
 
 
 class KnownKeys:
@@ -246,9 +254,10 @@ async def running_api(database: Database, clock: Clock | None = None) -> AsyncIt
     once, bodies = Once(database, clock), Bodies(slow)
     receivers = HttpClient(Literals(), allow_private=LOOPBACK)
     webhooks = Webhooks(database, ids, clock, SEALER, receivers, LOOPBACK)
+    routes = Routes(database, ids, clock, SEALER, OwnDomains(), LOOPBACK)
     erasure = TableErasure(Erasing(database, ids, clock, lambda: TokenKeys({0: b"k" * 32}), slow))
     services = Services(
-        database, ids, clock, KnownKeys(), accept, uploads, HeldDomains(), slow, bodies, once, webhooks, erasure
+        database, ids, clock, KnownKeys(), accept, uploads, HeldDomains(), slow, bodies, once, webhooks, erasure, routes
     )
     app = create_api(services)
     await database.write(_make_workspaces)

@@ -214,6 +214,7 @@ class Doors:
                     bodies=Bodies(services.slow, services.settings.data),
                     once=self._once,
                     webhooks=services.webhooks,
+                    routes=services.routes,
                     erasure=Erasure(services),
                     version=__version__,
                     not_ready=self._not_ready,

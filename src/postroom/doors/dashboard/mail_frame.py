@@ -13,11 +13,11 @@ from the mail's parts. The bytes that are kept stay as they are.
 import base64
 import re
 from collections.abc import Callable, Sequence
-from urllib.parse import quote
 
 from litestar import Response
 
 from postroom.mail.reading import File, content_id_of, part_bytes
+from postroom.net.download import disposition
 
 SANDBOX = "allow-popups allow-popups-to-escape-sandbox"
 """What the frame may: a link opens a tab, and that tab is a page like any other."""
@@ -86,12 +86,8 @@ def answer(body: bytes, media_type: str, csp: str) -> Response[bytes]:
 
 def download(content: bytes, name: str) -> Response[bytes]:
     """Answer a file of a mail as a download that no browser opens by itself."""
-    plain = "".join(letter if letter.isascii() and letter not in '"\\%' else "_" for letter in name)
     response = answer(content, "application/octet-stream", PART_CSP)
-    # RFC 6266 4.1 and 5: both forms, for programs that know only one.
-    response.headers["Content-Disposition"] = (
-        f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
-    )
+    response.headers["Content-Disposition"] = disposition(name)
     return response
 
 

@@ -13,9 +13,11 @@ from postroom.doors.http import (
     erase,
     events,
     health,
+    inbound,
     messages,
     queue,
     recipients,
+    routes,
     sending,
     stats,
     suppressions,
@@ -72,6 +74,20 @@ _ROUTES = (
     webhooks.list_attempts,
     webhooks.get_attempt,
     webhooks.replay_webhook,
+    inbound.list_inbound,
+    inbound.get_inbound,
+    inbound.get_inbound_raw,
+    inbound.get_inbound_attachment,
+    inbound.review_inbound,
+    routes.list_routes,
+    routes.add_route,
+    routes.test_routes,
+    routes.order_routes,
+    routes.get_route,
+    routes.change_route,
+    routes.delete_route,
+    routes.rotate_route,
+    routes.attempts_of_route,
 )
 
 
@@ -100,9 +116,9 @@ def _options(path: str, allow: str) -> HTTPRouteHandler:
 
 def create_api(services: Services) -> Litestar:
     """Return the application: `/api/v1/…` and `/health/…`."""
-    routes = [*_ROUTES, openapi_document]
+    handlers = [*_ROUTES, openapi_document]
     # OPTIONS first: Litestar makes one of its own for a path that it meets without.
-    api = Router(PREFIX, route_handlers=[*_options_of(routes), *routes], guards=[authenticate])
+    api = Router(PREFIX, route_handlers=[*_options_of(handlers), *handlers], guards=[authenticate])
     return Litestar(
         route_handlers=[api, health.live, health.ready],
         exception_handlers={Exception: answer_error},

@@ -18,7 +18,7 @@ Json = dict[str, Any]
 
 _REF = "#/components/schemas/{name}"
 _NO_NUL = r"^[^\x00]*$"
-_ID_KINDS = {"messages": "msg", "recipients": "rcp", "webhooks": "whk"}
+_ID_KINDS = {"messages": "msg", "recipients": "rcp", "webhooks": "whk", "inbound": "inb", "routes": "rte"}
 _OTHER_IDS = {"attempt": "wha"}
 _IDEMPOTENCY = (
     "The header `Idempotency-Key` (1 to 255 printable ASCII characters) makes a repetition safe: within 24 hours the "
@@ -144,7 +144,9 @@ def _path_parameters(path: str) -> list[Json]:
     parameters = []
     for name in re.findall(r"\{(\w+)\}", path):
         kind = _ID_KINDS.get(_tag(path)) if name == "id" else _OTHER_IDS.get(name)
-        schema: Json = {"type": "string", "pattern": id_pattern(kind)} if kind else {"type": "string", "minLength": 1}
+        schema: Json = {"type": "string", "minLength": 1}
+        if kind or name == "number":
+            schema = {"type": "string", "pattern": id_pattern(kind) if kind else "^[0-9]{1,5}$"}
         parameters.append({"name": name, "in": "path", "required": True, "schema": schema})
     return parameters
 

@@ -1,7 +1,8 @@
 """What the API door is given, and the interfaces that it asks for."""
 
+import asyncio
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from litestar import Request
@@ -12,6 +13,7 @@ from postroom.base.clock import Clock
 from postroom.base.ids import IdSource
 from postroom.base.threads import Threads
 from postroom.doors.http.body import Bodies
+from postroom.inbound.routes import Routes
 from postroom.ledger.rows import DomainRow, WorkspaceRow
 from postroom.outbound.once import Once
 from postroom.outbound.submission import Accepted, Submission
@@ -147,6 +149,9 @@ class Services:
     once: Once
     webhooks: Webhooks
     erasure: Erasure
+    routes: Routes
+    large_mails: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
+    """How many large mails that came in are read at a time."""
     version: str = "0"
     """Of Postroom, for the OpenAPI document."""
     not_ready: Callable[[], str | None] = lambda: None

@@ -10,7 +10,15 @@ from postroom.ledger.states import RecipientState
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _RFC3339 = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d{1,12})?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE)
-_KINDS = {"msg": "message", "rcp": "recipient", "evt": "event", "whk": "webhook endpoint", "wha": "request"}
+_KINDS = {
+    "msg": "message",
+    "rcp": "recipient",
+    "evt": "event",
+    "whk": "webhook endpoint",
+    "wha": "request",
+    "inb": "mail that came in",
+    "rte": "route",
+}
 
 
 def show_time(epoch_ms: int) -> str:
