@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import dkim
 import pytest
+from copies import KEYS, RECIPIENTS, compiled
 from cryptography.hazmat.primitives.asymmetric import rsa
 from memory_dns import MemoryDns
 
@@ -14,7 +15,10 @@ from postroom.inbound.seal import seal
 from postroom.mail.arc import highest_instance, read_chain
 from postroom.mail.authentication import ArcVerdict, Result, SpfVerdict, Verdicts
 from postroom.mail.header import split_header
-from postroom.outbound.sign import load_key, new_rsa_key
+from postroom.outbound.render import MessageValues, render
+from postroom.outbound.segments import Variant
+from postroom.outbound.sign import load_key, new_rsa_key, sign
+from postroom.outbound.submission import Track
 
 KEY = load_key("list.test", "arc", new_rsa_key())
 MAIL = b"From: ada@example.com\r\nTo: list@list.test\r\nSubject: hello\r\n\r\nHello.\r\n"
@@ -55,6 +59,22 @@ async def test_a_chain_of_three_is_right_for_us_and_for_dkimpy(threads: Threads)
     assert raw.endswith(MAIL)
     assert b"ARC-Authentication-Results: i=3; mx.list.test;\r\n spf=none" in raw
     assert [str(one.status) for one in read_chain(split_header(raw)[0])] == ["none", "pass", "pass"]
+
+
+async def test_a_sealed_mail_is_right_after_it_has_left_by_our_way_out(threads: Threads) -> None:
+    content, _ = compiled(_sealed(MAIL, Verdicts()), Track.NOTHING)
+    date = b"Date: Thu, 01 Jan 2026 00:00:00 +0000\r\n"  # MAIL has none
+    values = MessageValues(7, "rp.list.test", (b"Received: by mx.list.test\r\n", date), "")
+    copy = render(content, values, RECIPIENTS[0], KEYS, Variant.EIGHT_BIT)
+    assert isinstance(KEY.private_key, rsa.RSAPrivateKey)
+
+    raw = copy.to_bytes(sign(copy.header, copy.body_sha256, [KEY], SIGNED_AT))
+
+    verdicts = await _verdicts(threads, raw)
+    assert raw.startswith(b"DKIM-Signature:")
+    assert [one.result for one in verdicts.dkim] == [Result.PASS]
+    assert verdicts.arc == ArcVerdict(Result.PASS, 1, "list.test")
+    assert _dkimpy(raw) == (b"pass", "success")
 
 
 @pytest.mark.parametrize(

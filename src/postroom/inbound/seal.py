@@ -12,13 +12,15 @@ from postroom.mail.arc import highest_instance, read_chain, seal_input
 from postroom.mail.authentication import Result, Verdicts
 from postroom.mail.authentication_results import field_text
 from postroom.mail.dkim.body import body_hash
-from postroom.mail.dkim.signature import Algorithm, cover, signed_field, signing_input, unsigned_field
+from postroom.mail.dkim.signature import SIGNED, Algorithm, cover, signed_field, signing_input, unsigned_field
 from postroom.mail.header import split_header
 
 _MOST_INSTANCES = 50
 """RFC 8617 4.2.1."""
-_ALSO_SIGNED = frozenset({b"dkim-signature"})
-"""RFC 8617 4.1.2: a verifier may want to know that they were there."""
+_SIGNED = SIGNED | {b"dkim-signature"}
+"""RFC 8617 4.1.2: a verifier may want to know which signatures were there."""
+_OVERSIGNED = (b"from",)
+"""Not more: the way out, and servers behind us, give a mail the Date or Message-ID that it lacks."""
 
 
 def seal(
@@ -53,7 +55,7 @@ def seal(
     instance = highest + 1
     results = b"ARC-Authentication-Results: i=%d; %b\r\n" % (instance, field_text(verdicts, authserv_id))
 
-    covered = cover(header, _ALSO_SIGNED)
+    covered = cover(header, _SIGNED, _OVERSIGNED)
     hashed, _ = body_hash(raw, body_start, is_relaxed=True)
     names = (domain.encode("ascii"), selector.encode("ascii"))
     opening = b"ARC-Message-Signature: i=%d" % instance

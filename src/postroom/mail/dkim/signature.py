@@ -41,11 +41,10 @@ class SignedHeader:
     """The covered header fields in canonical form and in the order of `names`."""
 
 
-def cover(header: Sequence[bytes], also: frozenset[bytes] = frozenset()) -> SignedHeader:
-    """Choose the header fields to sign out of `header` (raw fields) and return them in canonical form.
-
-    `also` are names to sign beside SIGNED, lower case.
-    """
+def cover(
+    header: Sequence[bytes], signed: frozenset[bytes] = SIGNED, oversigned: tuple[bytes, ...] = OVERSIGNED
+) -> SignedHeader:
+    """Choose the header fields to sign out of `header` (raw fields) and return them in canonical form."""
     names: list[bytes] = []
     canonical: list[bytes] = []
     is_plain = _splits_at_wsp_only(b"".join(header))
@@ -53,10 +52,10 @@ def cover(header: Sequence[bytes], also: frozenset[bytes] = frozenset()) -> Sign
     for field in reversed(header):
         name, _, value = field.partition(b":")
         name = name.rstrip(b" \t").lower()
-        if name in SIGNED or name in also:
+        if name in signed:
             names.append(name)
             canonical.append(b"%b:%b\r\n" % (name, b" ".join(value.split())) if is_plain else relax_field(field))
-    return SignedHeader(_fold_names((*names, *OVERSIGNED)), b"".join(canonical))
+    return SignedHeader(_fold_names((*names, *oversigned)), b"".join(canonical))
 
 
 def unsigned_field(
