@@ -24,8 +24,9 @@ from postroom.base.metrics import Histogram
 from postroom.doors.smtp.guessers import Guessers
 from postroom.net.smtp.server import SmtpServer
 from postroom.store.database import Conn
+from postroom.store.inbound import next_due_ms
 from postroom.store.queue import waiting_lanes
-from postroom.store.queue_depth import endpoints_by_state, outbox_depth, queue_depth
+from postroom.store.queue_depth import endpoints_by_state, inbound_depth, outbox_depth, queue_depth
 from postroom.tracking.ingest import Ingest
 from postroom.tracking.spool import Spool
 
@@ -69,13 +70,14 @@ class MetricsPage:
             depth = queue_depth(conn, workspaces)
             # Lanes stand for their mail: looking at each recipient would cost what the queue is long.
             due = min((lane.due_ms for lane in waiting_lanes(conn, limit=_LANES)), default=None)
-            return _Queue(depth, due, outbox_depth(conn), endpoints_by_state(conn))
+            inbound, inbound_due = inbound_depth(conn), next_due_ms(conn)
+            return _Queue(depth, due, outbox_depth(conn), endpoints_by_state(conn), inbound, inbound_due)
 
         try:
             return await self._services.database.read(look)
         except TryLater as error:
             _log.info("metrics without the queue", reason=str(error))
-            return _Queue({}, None, None, {})
+            return _Queue({}, None, None, {}, {}, None)
 
     def _text(self, queue: "_Queue") -> bytes:
         registry = CollectorRegistry(auto_describe=False)
@@ -93,6 +95,7 @@ class MetricsPage:
             {(__version__, platform.python_version(), database.engine): 1},
         )
         yield from self._recipients(queue)
+        yield from self._inbound(queue)
         yield from self._doors()
         yield from self._store()
         yield from self._tracking()
@@ -106,8 +109,8 @@ class MetricsPage:
             ("state",),
             {(state,): count for state, count in queue.depth.items()},
         )
-        late = 0.0 if queue.due_ms is None else max(0.0, (self._services.clock.now_ms() - queue.due_ms) / 1000)
-        yield _gauge("postroom_queue_overdue_seconds", "How long the mail that is due longest has been due.", late)
+        told = "How long the mail that is due longest has been due."
+        yield _gauge("postroom_queue_overdue_seconds", told, self._overdue_seconds(queue.due_ms))
         if queue.outbox is not None:
             told = "Events that wait to be told to webhook endpoints, over all nodes, counted up to 100,000."
             yield _gauge("postroom_webhook_outbox", told, queue.outbox)
@@ -132,6 +135,25 @@ class MetricsPage:
         if worker is not None:
             yield _gauge("postroom_attempts_in_flight", "Recipients claimed by this node.", worker.in_flight)
             yield _counter("postroom_dkim_signatures", "DKIM signatures of copies.", worker.signatures)
+
+    def _inbound(self, queue: "_Queue") -> Iterator[Metric]:
+        yield _labelled_gauge(
+            "postroom_inbound_mails",
+            "Mails that came in and wait for the worker, or that it gave up, over all nodes, counted up to 100,000.",
+            ("state",),
+            {(state,): count for state, count in queue.inbound.items()},
+        )
+        told = "How long the mail that came in and is due longest has been due."
+        yield _gauge("postroom_inbound_overdue_seconds", told, self._overdue_seconds(queue.inbound_due_ms))
+        yield _labelled_counter(
+            "postroom_inbound_understood",
+            "Mails that came in and were worked on, by what they are.",
+            ("kind",),
+            {(kind,): count for kind, count in list(self._services.metrics.understood.items())},
+        )
+
+    def _overdue_seconds(self, due_ms: int | None) -> float:
+        return 0.0 if due_ms is None else max(0.0, (self._services.clock.now_ms() - due_ms) / 1000)
 
     def _doors(self) -> Iterator[Metric]:
         if self.smtp is not None:
@@ -193,6 +215,9 @@ class _Queue:
     """Events that wait to be told to webhook endpoints."""
     endpoints: Mapping[str, int]
     """Webhook endpoints by state."""
+    inbound: Mapping[str, int]
+    """Mails that came in, by the states in which somebody should look after them."""
+    inbound_due_ms: int | None
 
 
 class _Families(Collector):

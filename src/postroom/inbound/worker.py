@@ -115,7 +115,9 @@ class Worker:
         return len(self._nursery)
 
     async def run(self) -> None:
-        """Work until cancelled."""
+        """Work until cancelled; what a process of this node before us had claimed is taken up at once."""
+        give_back = partial(inbound.give_back, node=self._ids.node, now_ms=self._clock.now_ms())
+        await self._went_well(self._database.write(give_back))
         while not self._stopping:
             self._awake.clear()
             taken = await self._went_well(self._take_up())

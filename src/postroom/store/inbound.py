@@ -61,6 +61,7 @@ _PUT_BACK = statement(f"UPDATE inbound SET due_ms = ?, node = NULL, lease_ms = 0
 _REVIEW = statement(
     "UPDATE inbound SET reviewed_ms = ? WHERE workspace_id = ? AND id = ? AND reviewed_ms IS NULL RETURNING id"
 )
+_GIVE_BACK = statement("UPDATE inbound SET due_ms = ?, node = NULL, lease_ms = 0 WHERE state = 'waiting' AND node = ?")
 # What is waiting is found by its own index; a plain comparison of the workspace would make SQLite take that one.
 _NEXT_DUE = statement("SELECT min(due_ms) FROM inbound WHERE state = 'waiting'")
 _OF_RECIPIENT = statement(
@@ -140,6 +141,11 @@ def put_back(tx: Tx, row_id: int, epoch: int, due_ms: int) -> bool:
 def mark_reviewed(tx: Tx, workspace_id: int, row_id: int, now_ms: int) -> bool:
     """Note that an operator looked at a mail; False where somebody did before."""
     return bool(tx.run(_REVIEW, (now_ms, workspace_id, row_id)))
+
+
+def give_back(tx: Tx, node: int, now_ms: int) -> None:
+    """Make what `node` has claimed due at once: its process has just begun, so nobody works on it."""
+    tx.run(_GIVE_BACK, (now_ms, node))
 
 
 def by_id(conn: Conn, workspace_id: int, row_id: int) -> InboundRow | None:

@@ -1,7 +1,8 @@
-"""How much waits, of mail and of webhooks, at a cost that does not grow with it."""
+"""How much waits, of mail, of webhooks and of mail that came in, at a cost that does not grow with it."""
 
 from collections.abc import Sequence
 
+from postroom.ledger.inbound_rows import InboundState
 from postroom.ledger.states import RecipientState
 from postroom.store.database import Conn, statement
 
@@ -53,3 +54,21 @@ def outbox_depth(conn: Conn) -> int:
 def endpoints_by_state(conn: Conn) -> dict[str, int]:
     """Return how many webhook endpoints are in each state."""
     return {str(state): int(count) for state, count in conn.all(_ENDPOINTS)}
+
+
+# The states stand in the text, for the partial indexes on them.
+_INBOUND = {
+    state: statement(
+        f"SELECT count(*) FROM (SELECT 1 FROM inbound WHERE state = '{state.value}' LIMIT {MOST_COUNTED}) AS counted"
+    )
+    for state in (InboundState.WAITING, InboundState.FAILED)
+}
+
+
+def inbound_depth(conn: Conn) -> dict[str, int]:
+    """Return how many mails that came in wait to be worked on, and how many were given up, up to `MOST_COUNTED`."""
+    found = {}
+    for state, asked in _INBOUND.items():
+        row = conn.one(asked)
+        found[state.value] = int(row[0]) if row else 0
+    return found
