@@ -81,14 +81,15 @@ RULES = (
             | user does not exist | user doesn't exist | user doesn't have a | user does not have an
             | user * does not exist | user * doesn't exist | user * not found | user * not known | user * is unknown
             | user not known | user invalid | user has left | user account does not exist
-            | username * does not exist | userid does not exist | no such user | no such mailbox | no such recipient
-            | no such person | no such account | no such address | no such local user | no such email | no such name
-            | no such local part | no such username | no user by that name | no user here | no user exists
-            | no account by that name | no account here | no mailbox by that name | no mailbox found
-            | no one by that name | no matches to nameserver query | non-existent user | non existent user
-            | nonexistent user | non-existent mailbox | nonexistent mailbox | not a known user | not a valid user
-            | not a valid recipient | not a registered user | not a local user | not a user here | not known at this
-            | not our customer | not exist | not known here | does not exist | doesn't exist
+            | username * does not exist | userid does not exist | no such user
+            | does not have a final email delivery point | did not exactly match an | no such mailbox
+            | no such recipient | no such person | no such account | no such address | no such local user
+            | no such email | no such name | no such local part | no such username | no user by that name
+            | no user here | no user exists | no account by that name | no account here | no mailbox by that name
+            | no mailbox found | no one by that name | no matches to nameserver query | non-existent user
+            | non existent user | nonexistent user | non-existent mailbox | nonexistent mailbox | not a known user
+            | not a valid user | not a valid recipient | not a registered user | not a local user | not a user here
+            | not known at this | not our customer | not exist | not known here | does not exist | doesn't exist
             | does not have an account here | does not have a mailbox | is not known | is not a known user
             | is not a valid mailbox | is not a valid user | is not recognised | is not recognized | isn't a valid
             | invalid mailbox | invalid recipient | invalid user | invalid address | invalid local part

@@ -35,7 +35,7 @@ RULES = (
             | suspicion of spam | possible spam | possibly spam | probable spam | probably spam | likely spam
             | likely unsolicited | rejected as spam | rejected because * spam | rejected due to spam
             | rejected for spam | refused by spam | like spam | high probability of spam | high spam
-            | blocked as spam | blocked by spam | no spam | unsolicited bulk | unsolicited mail | unsolicited email
+            | blocked as spam | blocked by spam | unsolicited bulk | unsolicited mail | unsolicited email
             | unsolicited e-mail | unsolicited message | unwanted mail | bulk email | bulk mail | ube | uce
             | junk mail | junk email | cloudmark | dspam | rspamd | bogofilter | bayes | spamscore | spamcatcher
             | content spam | recommended that you check your mail for spam | message refused * spam | id= * - spam
@@ -47,17 +47,18 @@ RULES = (
         Reason.TOO_LARGE,
         says(
             """
-            message too large | message is too large | message too big | message too long | message size exceeds
-            | message exceeds | message size * exceed | message is larger | message larger than
-            | message length exceeds | message file too big | mail too large | mail is too large | mail size
-            | mail too big | mail exceeds | email too large | email is too large | size limit | maximum message size
-            | fixed maximum | maximum size | max message size | max mail size | exceeds maximum value
-            | exceeded maximum inbound message size | exceeds size | exceeds the maximum size | exceeds the size
-            | exceeds * maximum | recipsizelimit | sendersizelimit | rst.sizelimit | too big for | data size exceeds
-            | data too large | content too large | body too large | message body * too large | header size exceeds
-            | size of * exceeds | too large for this | too much data | attachment * too large
-            | attachments too large | file size | exceed the max | message rejected: size | over the size
-            | larger than | requested mail action aborted: exceeded | size exceeded | exceeded the maximum message
+            message too large | exceeded the maximum incoming | exceeds the maximum incoming | message is too large
+            | message too big | message too long | message size exceeds | message exceeds | message size * exceed
+            | message is larger | message larger than | message length exceeds | message file too big
+            | mail too large | mail is too large | mail size | mail too big | mail exceeds | email too large
+            | email is too large | size limit | maximum message size | fixed maximum | maximum size
+            | max message size | max mail size | exceeds maximum value | exceeded maximum inbound message size
+            | exceeds size | exceeds the maximum size | exceeds the size | exceeds * maximum | recipsizelimit
+            | sendersizelimit | rst.sizelimit | too big for | data size exceeds | data too large | content too large
+            | body too large | message body * too large | header size exceeds | size of * exceeds
+            | too large for this | too much data | attachment * too large | attachments too large | file size
+            | exceed the max | message rejected: size | over the size | larger than | size exceeded
+            | exceeded the maximum message
             """
         ),
     ),
@@ -107,7 +108,7 @@ RULES = (
             | policy reject | policy restrictions | for policy | by policy | due to policy | against policy
             | site policy | administrative policy | security policy | security policies | our policy | our policies
             | company policy | server policy | email policy | message policy | mail policy | policy prohibits
-            | policies prohibit | violates | protocol violation | prohibited by administrator
+            | policies prohibit | violates our | violates the | protocol violation | prohibited by administrator
             | administratively prohibited | administratively denied | not allowed by policy
             | message not accepted for | message refused by | you have violated | unacceptable mail | forbidden by
             | because the recipient is not accepting mail with | disallowed by | denied by policy
@@ -115,7 +116,7 @@ RULES = (
             | rejected by rule | rejected by organization | rejected by header | custom rule | transport rule
             | transport.rules | mail flow rule | rules.rejectmessage | organization's policy | acceptable use
             | terms of service | aup | sender's message was rejected by policy | closed mailing list
-            | violation of policy | violation
+            | violation of policy
             """
         ),
     ),

@@ -94,7 +94,7 @@ _AMERICA = (
         "microsoft-edge-unknown",
         Reason.NO_SUCH_USER,
         says("recipient address rejected: access denied"),
-        statuses=("4.1",),
+        statuses=(".4.1",),
         is_sure=True,
     ),
     Rule("microsoft-reputation", Reason.REPUTATION, says("rate limited due to ip reputation")),
@@ -147,6 +147,7 @@ _AMERICA = (
         ),
         is_sure=True,
     ),
+    Rule("yahoo-unknown", Reason.NO_SUCH_USER, says("this user doesn't have a"), _YAHOO, is_sure=True),
     Rule("yahoo-suspended", Reason.SUSPENDED, says("this account has been disabled or discontinued")),
     Rule(
         "yahoo-blocked",
@@ -201,6 +202,7 @@ _AMERICA = (
     ),
     Rule("google-null-mx", Reason.ACCEPTS_NO_MAIL, says("returned null mx")),
     Rule("google-policy", Reason.POLICY, says("has a policy that prohibited the mail")),
+    Rule("yandex-unknown", Reason.NO_SUCH_USER, says("no such user!"), ("yandex", "ya.ru"), is_sure=True),
     Rule("facebook-unknown", Reason.NO_SUCH_USER, says("rcp-p1"), is_sure=True),
     Rule("facebook-filter", Reason.FILTERED, says("rcp-p2 | rcp-p3")),
     Rule("facebook-rate", Reason.RATE, says("rcp-t1 | con-t1 | con-t3 | msg-t1")),
@@ -242,6 +244,8 @@ _AMERICA = (
 )
 
 _FILTERS = (
+    # Gateways that repeat what they heard, and when they heard it nobody knows.
+    Rule("gateway-unknown", Reason.FILTERED, says("user unknown] | this user doesn't have a")),
     Rule("mimecast-unknown", Reason.NO_SUCH_USER, says("recipient email address is possibly incorrect"), is_sure=True),
     Rule("mimecast-unknown", Reason.NO_SUCH_USER, says("invalid recipient"), _MIMECAST, is_sure=True),
     Rule(

@@ -6,13 +6,13 @@ nothing is known, nobody is blamed.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
 from postroom.mail.bounce_rules import addresses, asian, contents, european, hosts, machines, mailboxes, senders, weak
 from postroom.mail.bounce_rules.codes import BY_REPLY_CODE, BY_STATUS
-from postroom.mail.bounce_rules.rule import Line, Rule, Rules, line_of
+from postroom.mail.bounce_rules.rule import Line, Rule, Rules
 from postroom.mail.reasons import Reason
 from postroom.mail.smtp_reply import SmtpReply
 
@@ -32,12 +32,15 @@ _RULES = Rules(
     )
 )
 _WEAK = Rules(weak.RULES)
+_DOUBTS = Rules(weak.DOUBTS)
+LISTS = (_RULES, _WEAK)
+"""The rules in the order in which they are asked."""
 
 _EVIDENCE = 500
 _LONGEST_TEXT = 20_000
 _STATUS_AFTER_CODE = re.compile(r"(?<!\d)[45]\d\d[- ]['#(]{0,2}([45]\.\d{1,3}\.\d{1,3})(?!\.?\d)")
 _STATUS = re.compile(r"(?<![\d.])([45]\.\d{1,3}\.\d{1,3})(?!\.?\d)")
-_REPLY_CODE = re.compile(r"(?<![\d.])([45][0-5]\d)(?=[- ])")
+_REPLY_CODE = re.compile(r"(?<![\w.\[-])([45][0-5]\d)(?![\w.])")
 _GENERAL = re.compile(r"[45]\.0\.0")
 
 
@@ -70,16 +73,16 @@ def reason_of(
     the texts. Codes that stand in the texts count before `reply_code` and
     `status`, which a relay often writes for its own.
     """
-    lines = [line for line in map(line_of, _lines(texts)) if line.raw]
+    lines = [line for line in map(Line, _lines(texts)) if line.raw]
     command = command.upper()[:4]
     where = " ".join((host, *(line.raw for line in lines))).lower()[:6000]
-    for rules in (_RULES, _WEAK):
+    for rules in LISTS:
         found = _find(rules, lines, where, status)
         if found is not None:
             rule, line = found
             told = _status(line, lines, status)
             return _judged(rule, line, told, _code(line, lines, reply_code), command or _command(line, lines))
-    first = lines[0] if lines else Line("", "")
+    first = lines[0] if lines else Line("")
     told, code = _status(first, lines, status), _code(first, lines, reply_code)
     return _by_codes(first, told, code, command or _command(first, lines))
 
@@ -95,40 +98,54 @@ def reason_of_reply(reply: SmtpReply, *, host: str = "", command: str = "") -> J
     return judged if reply.is_permanent else replace(judged, is_hard=False)
 
 
-def _lines(texts: Sequence[str]) -> Iterator[str]:
-    """Return the lines of all texts, as many as count."""
-    return islice((line for text in texts for line in text[:_LONGEST_TEXT].splitlines()), MOST_LINES)
+def _lines(texts: Sequence[str]) -> list[str]:
+    """Return the lines of all texts, each once, as many as count."""
+    lines = (line.strip() for text in texts for line in text[:_LONGEST_TEXT].splitlines())
+    return list(dict.fromkeys(islice(lines, 4 * MOST_LINES)))[:MOST_LINES]
 
 
 def _find(rules: Rules, lines: Sequence[Line], where: str, status: str) -> tuple[Rule, Line] | None:
     """Return the rule that fits the first line that one fits; a sentence may go on in the next line."""
-    alone = [rules.find(line.folded, where, _status(line, lines, status)) for line in lines]
-    for position, (line, rule) in enumerate(zip(lines, alone, strict=True)):
+    following = _fitting(rules, lines, 0, where, status)
+    for position, line in enumerate(lines):
+        rule, following = following, None
         if rule is not None:
             return rule, line
         if position + 1 < len(lines):
-            following = lines[position + 1]
-            both = Line(f"{line.folded} {following.folded}", f"{line.raw} {following.raw}")
+            following = _fitting(rules, lines, position + 1, where, status)
+            both = Line(f"{line.raw} {lines[position + 1].raw}")
             crossing = rules.find(both.folded, where, _status(both, lines, status))
-            if crossing is not None and crossing is not alone[position + 1]:
+            if crossing is not None and crossing is not following:
                 return crossing, both
     return None
 
 
+def _fitting(rules: Rules, lines: Sequence[Line], position: int, where: str, status: str) -> Rule | None:
+    if position >= len(lines):
+        return None
+    return rules.find(lines[position].folded, where, _status(lines[position], lines, status))
+
+
 def _judged(rule: Rule, line: Line, status: str, code: int | None, command: str) -> Judged:
+    if rule.reason.is_hard and not rule.is_sure:
+        # Who says both that a user is unknown and that we are blocked has blocked us.
+        rule = _DOUBTS.find(line.folded, "", status) or rule
     reason = rule.reason
     if (reason.is_hard or rule in _WEAK) and command in _BEFORE_RECIPIENT:
         # No recipient was named yet: what does not exist is the sender or we.
         reason = _BEFORE_RECIPIENT[command]
-    elif reason is Reason.NO_SUCH_USER and not rule.is_sure and not _is_believed(status, command):
+    elif reason is Reason.NO_SUCH_USER and not rule.is_sure and not _is_believed(status, code, command):
         # Filters answer so after they have seen the mail: what they mean is that they do not want it.
         reason = Reason.FILTERED
     return Judged(reason, _is_hard(reason, status, code), line.raw[:_EVIDENCE], rule.name)
 
 
-def _is_believed(status: str, command: str) -> bool:
+def _is_believed(status: str, code: int | None, command: str) -> bool:
     """Tell whether `no such user` is about the address, not the answer of a filter."""
     if status[1:].startswith((".1.", ".2.1")):
+        return True
+    if not status and code is None and not command:
+        # No reply is told: a mail system speaks of mailboxes of its own.
         return True
     return command == "RCPT" and not status[1:].startswith(".7.")
 

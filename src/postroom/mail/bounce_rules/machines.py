@@ -41,6 +41,7 @@ RULES = (
             | servfail | could not resolve | unable to resolve route
             | dns records for the destination computer could not be found | dns error: * dns type
             | name service error * try again | name server timeout | could not find a route
+            | could not find a gateway
             """
         ),
     ),

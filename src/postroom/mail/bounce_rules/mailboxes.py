@@ -9,22 +9,22 @@ RULES = (
         Reason.MAILBOX_FULL,
         says(
             """
-            mailbox full | mailbox is full | mailbox * is full | mailbox * full | mailfolder is full
-            | mailfolder full | inbox full | inbox is full | inbox is out of storage | folder is full
-            | account is full | account full | mbox full | box full | boxfull | user is over quota | user over quota
-            | over quota | overquota | overquotaperm | overquotatemp | over the quota | over its quota
-            | over their quota | over disk quota | over the allowed quota | over storage | over limit
-            | quota exceeded | quota exceed | quota full | quota is full | quota limit | quota violation
-            | quota has been | quota reached | quota error | quota threshold | exceeds quota | exceeded quota
-            | exceeds the quota | exceeds mailbox quota | exceed quota | exceed the quota | exceeded * quota
-            | exceeds * quota | disk quota | mail quota | mailbox quota | email quota | storage quota | out of quota
-            | out of storage | out of space | storage full | storage is full | not enough storage | not enough space
-            | insufficient space | insufficient disk quota | no space left for * mailbox | mailbox size
-            | mailbox * exceeded | mailbox * exceeds | mailbox exceed | mailbox has exceeded | mailbox space
-            | mailbox storage | mailbox too | mailbox is over | mailbox over | maildir over quota
-            | maildir delivery failed: user disk | maildir * quota | maximum mailbox | exceeded the storage
-            | exceeded * storage | exceeds * storage | exceeded email quota | exceeded its | exceeded their
-            | has exceeded * mailbox | has too many messages on the server | recipient * exceeded
+            mailbox full | mail box space | mailbox is full | mailbox * is full | mailbox * full
+            | mailfolder is full | mailfolder full | inbox full | inbox is full | inbox is out of storage
+            | folder is full | account is full | account full | mbox full | box full | boxfull | user is over quota
+            | user over quota | over quota | overquota | overquotaperm | overquotatemp | over the quota
+            | over its quota | over their quota | over disk quota | over the allowed quota | over storage
+            | over limit | quota exceeded | quota exceed | quota full | quota is full | quota limit
+            | quota violation | quota has been | quota reached | quota error | quota threshold | exceeds quota
+            | exceeded quota | exceeds the quota | exceeds mailbox quota | exceed quota | exceed the quota
+            | exceeded * quota | exceeds * quota | disk quota | mail quota | mailbox quota | email quota
+            | storage quota | out of quota | out of storage | out of space | storage full | storage is full
+            | not enough storage | not enough space | insufficient space | insufficient disk quota
+            | no space left for * mailbox | mailbox size | mailbox * exceeded | mailbox * exceeds | mailbox exceed
+            | mailbox has exceeded | mailbox space | mailbox storage | mailbox too | mailbox is over | mailbox over
+            | maildir over quota | maildir delivery failed: user disk | maildir * quota | maximum mailbox
+            | exceeded the storage | exceeded * storage | exceeds * storage | exceeded email quota | exceeded its
+            | exceeded their | has exceeded * mailbox | has too many messages on the server | recipient * exceeded
             | recipient over quota | recipient's mailbox exceeded | recipient reached disk quota | recipient storage
             | the number of messages in recipient's mailbox exceeded | too much mail data | full mailbox
             | user has exhausted | user has exceeded | user has too many | user's disk quota
@@ -67,17 +67,18 @@ RULES = (
             | recipient suspended | recipient is suspended | recipient disabled | recipient is disabled
             | recipient inactive | recipient is inactive | recipient account | recipient has been disabled
             | recipient deactivated | disabled recipient | disabled mailbox | disabled account | disabled user
-            | disabled user in | inactive account | inactive user | inactive mailbox | inactive recipient
-            | suspended account | suspended user | deactivated account | deactivated mailbox | dormant
-            | domain is suspended | domain suspended | domain has been suspended | domain * suspended
-            | domain is disabled | domain disabled | domain expired | domain inactive | domain is not active
-            | domain has been disabled | is a deactivated mailbox | this account has been disabled or discontinued
-            | this account is not allowed | this account has been temporarily | this user has been suspended
-            | temporarily disabled | user * temporarily suspended | mailbox * temporarily suspended
-            | address * temporarily suspended | temporary locked | temporarily locked | extended inactivity
-            | due to inactivity | unpaid | payment | has been discontinued | we have temporarily suspended
-            | currently disabled | e-mail account is disabled | email account is disabled | email disabled
-            | mail disabled | mailbox access denied
+            | disabled user in | inactive email address | inactive e-mail address | inactive account | inactive user
+            | inactive mailbox | inactive recipient | suspended account | suspended user | deactivated account
+            | deactivated mailbox | dormant | domain is suspended | domain suspended | domain has been suspended
+            | domain * suspended | domain is disabled | domain disabled | domain expired | domain inactive
+            | domain is not active | domain has been disabled | is a deactivated mailbox
+            | this account has been disabled or discontinued | this account is not allowed
+            | this account has been temporarily | this user has been suspended | temporarily disabled
+            | user * temporarily suspended | mailbox * temporarily suspended | address * temporarily suspended
+            | temporary locked | temporarily locked | extended inactivity | due to inactivity | unpaid | payment
+            | has been discontinued | we have temporarily suspended | currently disabled
+            | e-mail account is disabled | email account is disabled | email disabled | mail disabled
+            | mailbox access denied
             """
         ),
     ),
@@ -105,9 +106,9 @@ RULES = (
             | bounced address | user not accepting | rejected due to user | due to user settings
             | mailbox is not accepting | mailbox not accepting | moderated | moderation | group may not exist, or
             | group you tried to contact | allowlist | address book | is not accepting new
-            | does not accept messages | doesn't accept messages | not accept messages from | not accepting * email
-            | not accepting * messages | challenge | this account is protected | denied by recipient
-            | access denied by recipient | message rejected by recipient | message rejected by user
+            | does not accept messages | doesn't accept messages | not accept messages from | challenge
+            | this account is protected | denied by recipient | access denied by recipient
+            | message rejected by recipient | message rejected by user
             """
         ),
     ),

@@ -48,13 +48,22 @@ def says(block: str) -> tuple[str, ...]:
     return tuple(" ".join(phrase.split()) for phrase in block.split("|"))
 
 
-class Line(NamedTuple):
-    """A line as rules see it."""
+class Line:
+    """A told line, and as rules see it. Most lines are never looked at: the first tells enough."""
 
-    folded: str
-    """Lower case, no accents, one space between words, `@` for addresses, without reply and status codes."""
-    raw: str
-    """As it was told, on one line and cut."""
+    __slots__ = ("_folded", "raw")
+
+    def __init__(self, text: str) -> None:
+        self.raw = " ".join(text[:LONGEST_LINE].split())
+        """As it was told, with one space between words, cut."""
+        self._folded: str | None = None
+
+    @property
+    def folded(self) -> str:
+        """Lower case, no accents, `@` for addresses, without reply and status codes."""
+        if self._folded is None:
+            self._folded = fold(_CODE.sub(" ", _FRAGMENT.sub(r"\1", _ADDRESS.sub("@", self.raw))))
+        return self._folded
 
 
 def fold(text: str) -> str:
@@ -63,12 +72,6 @@ def fold(text: str) -> str:
         marked = unicodedata.normalize("NFKD", text.translate(_LOOKS))
         text = "".join(letter for letter in marked if not unicodedata.combining(letter))
     return " ".join(text.lower().translate(_LOOKS).split())
-
-
-def line_of(text: str) -> Line:
-    """Return what rules see of a told text, of which no more than the first `LONGEST_LINE` characters count."""
-    raw = " ".join(text[:LONGEST_LINE].split())
-    return Line(fold(_CODE.sub(" ", _FRAGMENT.sub(r"\1", _ADDRESS.sub("@", raw)))), raw)
 
 
 class Rules:

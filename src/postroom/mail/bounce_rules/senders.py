@@ -141,19 +141,18 @@ RULES = (
             | ip address has been blocked | ip addresses * blocked | ip range | banned sending | banned ip
             | banned host | banned for | blocked for abuse | blocked by * policy list | blocked using
             | blocked due to | blocked ip | blocked from | host has been blocked | ip has been blocked
-            | server has been blocked | message has been blocked | mail has been blocked | have been blocked
-            | have blocked | server is blocked | temporarily blocked | temporarily blacklisted | permanently blocked
-            | mail from * blocked | hosts with dynamic ip | dynamic ip | dynamic address | dynamic host
-            | dynamic/residential | dynamic pool | dial-up | dialup | dialups | dul | residential ip
-            | generic reverse | generic host | open relay | open proxy | no access from mail server
-            | not accepting connections from | refused connection | refuse connection | connection refused by
-            | connection refused | connection rejected | connections from this | connections not accepted
-            | connection not authorized | connection not allowed | connection denied | connection blocked
-            | connection dropped | connect from * rejected | dropping connection | we do not accept mail from
-            | do not accept mail from | refuses mail from | refusing mail from | not accept mail from hosts
-            | does not accept mail from | please use the smtp server of your isp | use your isp
-            | use your provider's | access denied. ip | access denied, banned | access denied by ip | access from ip
-            | administratively blocked | host rejected | host is blocked | host network not allowed
+            | server has been blocked | have been blocked | have blocked | server is blocked | temporarily blocked
+            | temporarily blacklisted | permanently blocked | mail from * blocked | hosts with dynamic ip
+            | dynamic ip | dynamic address | dynamic host | dynamic/residential | dynamic pool | dial-up | dialup
+            | dialups | dul | residential ip | generic reverse | generic host | open relay | open proxy
+            | no access from mail server | not accepting connections from | refused connection | refuse connection
+            | connection refused by | connection refused | connection rejected | connections from this
+            | connections not accepted | connection not authorized | connection not allowed | connection denied
+            | connection blocked | connection dropped | connect from * rejected | dropping connection
+            | we do not accept mail from | do not accept mail from | refuses mail from | refusing mail from
+            | not accept mail from hosts | does not accept mail from | please use the smtp server of your isp
+            | use your isp | use your provider's | access denied. ip | access denied, banned | access denied by ip
+            | access from ip | administratively blocked | host rejected | host is blocked | host network not allowed
             | network blocked | bad host | bad helo | bad dns | invalid helo | helo command rejected | helo rejected
             | ehlo rejected | intrusion prevention | active by policy | firewall | geoblock | domain is blocked
             | blocked country | black hole | we have limits for how many messages | too many spams from your ip

@@ -3,10 +3,15 @@
 from postroom.mail.bounce_rules.rule import Rule, says
 from postroom.mail.reasons import Reason
 
-RULES = (
+DOUBTS = (
     Rule("spam-word", Reason.SPAM, says("spam | junk")),
     Rule("virus-word", Reason.VIRUS, says("virus")),
     Rule("blocked-word", Reason.BLOCKED, says("blocked | banned | blocking | block")),
+)
+"""In a line that calls an address dead they make it doubtful."""
+
+RULES = (
+    *DOUBTS,
     Rule("policy-word", Reason.POLICY, says("policy | prohibited | forbidden | not allowed | not permitted")),
     Rule("access-denied", Reason.SECURITY, says("access denied | denied")),
     Rule(
