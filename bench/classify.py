@@ -169,8 +169,8 @@ def main() -> int:
     total = score(found)
     print(HEAD)
     print(f"{'all rules':34}{total.row()}")
-    general = Rules([rule for rule in judge._RULES if not rule.hosts])
-    with mock.patch.object(judge, "_RULES", general):
+    general = tuple(Rules([rule for rule in rules if not rule.hosts]) for rules in judge.LISTS)
+    with mock.patch.object(judge, "LISTS", general):
         print(f"{'no rules of single providers':34}{score(verdicts(wanted, runs=1)[0]).row()}")
     unstable = score(found, unstable=True)
     print(f"{'labels that are called unstable':34}{unstable.row()}")

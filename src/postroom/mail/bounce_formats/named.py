@@ -3,12 +3,19 @@
 import re
 from dataclasses import dataclass
 
-_LETTER = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.\x80-\U0010ffff-]"
-_DOMAIN = r"[A-Za-z0-9\x80-\U0010ffff](?:[A-Za-z0-9._\x80-\U0010ffff-]{0,250}[A-Za-z0-9\x80-\U0010ffff])?"
-ADDRESS = rf"(?:\"[^\"\s<>@]{{1,64}}\"|{_LETTER}{{1,120}})@(?:{_DOMAIN}|\[[0-9A-Fa-f.:IPv]{{3,60}}\])"
+_ASCII = "A-Za-z0-9!#$%&'*+/=?^_`{|}~.\\-"
+_QUOTED = r"\"[^\"\s<>@]{1,64}\""
+_LITERAL = r"\[[0-9A-Fa-f.:IPv]{3,60}\]"
+# In Chinese and Japanese texts no space parts an address from what stands around it.
+_ALPHABETS = r"\u00c0-\u024f\u0370-\u052f"
+_HOST = rf"(?:[A-Za-z0-9_-]{{1,63}}\.){{1,10}}[A-Za-z]{{2,24}}(?![A-Za-z0-9_{_ALPHABETS}-])"
+_NAME = r"[A-Za-z0-9{0}](?:[A-Za-z0-9._{0}-]{{0,250}}[A-Za-z0-9{0}])?"
+
+ADDRESS = rf"(?:{_QUOTED}|[{_ASCII}{_ALPHABETS}]{{1,120}})@(?:{_HOST}|{_NAME.format(_ALPHABETS)}|{_LITERAL})"
 """An address as it stands in running text."""
 
-_WHOLE = re.compile(ADDRESS)
+_ANY = r"\x80-\U0010ffff"
+_WHOLE = re.compile(rf"(?:{_QUOTED}|[{_ASCII}{_ANY}]{{1,120}})@(?:{_NAME.format(_ANY)}|{_LITERAL})")
 _ROUTED = re.compile(r"@[^:,\s]+(?:,@[^:,\s]+)*:(.+)")
 _KEY = re.compile(r"(?:mailto|smtp|rfc822|addr|to)[:=;]", re.IGNORECASE)
 # Archives of groups show `someb...@gmail.com`, where no mailbox can have such a name.

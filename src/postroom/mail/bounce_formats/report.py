@@ -61,7 +61,7 @@ def _read(mail: Received) -> DeliveryReport | None:
     told = [line for line in mail.told if line.strip()]
     common = (subject, "\n".join(told)[:4_000])
     fields = read_status(mail) or _fields_in_text(mail)
-    if fields and (mail.report_type or not is_answer(subject)):
+    if fields and (mail.report_type or (not is_answer(subject) and _is_by_machine(mail))):
         return _from_fields(fields, mail, common)
     if ses := read_ses(mail.body):
         return _from_fields(ses, mail, common[:1])
@@ -117,12 +117,17 @@ def _is_report(mail: Received, subject: str, told: list[str], rank: Rank | None)
     if is_answer(subject) or not (is_system or fails):
         # A person who quotes a bounce, or a machine that answers for one.
         return rank is Rank.LIST and says_so and (is_system or is_null)
-    if not (is_system or is_null or is_by_program(mail)):
+    if not _is_by_machine(mail):
         # Persons write about bounces, too.
         return rank is Rank.LIST and says_so and not ({"in-reply-to", "references"} & set(mail.header))
     named = rank is not None and rank > Rank.MENTION
-    weight = 2 * is_system + is_null + 2 * fails + says_so + (rank is Rank.LIST)
-    return weight >= 3 and (named or (is_system and fails) or bool(mail.returned))
+    weight = 2 * is_system + is_null + 2 * fails + says_so + bool(mail.returned)
+    weight += rank is Rank.LIST or (is_system and rank is Rank.LINE)
+    return weight >= 4 and (named or bool(mail.returned) or (is_system and is_null))
+
+
+def _is_by_machine(mail: Received) -> bool:
+    return is_from_system(mail) or has_null_path(mail) or is_by_program(mail)
 
 
 def _innocent(mail: Received) -> set[str]:

@@ -169,13 +169,14 @@ def _in_sentence(lines: Sequence[str], index: int, line: str, before: str) -> li
         rank = Rank.LIST if words.DELIVERS.search(last[1]) else Rank.LINE
         texts = [last[2], *_ANY.findall(last[3])]
         return [one for text in texts for one in _one(text, index, rank, "sentence", last[3]) or ()] or None
-    rank = Rank.SENTENCE if fails else Rank.MENTION
-    texts = [
-        match[0]
-        for match in _ANY.finditer(line)
-        if not words.WHO_ACTED.search(line, max(match.start() - 30, 0), match.start())
-    ]
-    return [one for text in texts for one in _one(text, index, rank, "sentence", line) or ()] or None
+    found: list[_Found] = []
+    for match in _ANY.finditer(line):
+        before_it = line[max(match.start() - 60, 0) : match.start()]
+        if not words.WHO_ACTED.search(before_it):
+            is_told = words.DELIVERS_TO.search(before_it) or _REPLY_TO_US.match(line)
+            rank = Rank.MENTION if not fails else Rank.LINE if is_told else Rank.SENTENCE
+            found += _one(match[0], index, rank, "sentence", line) or ()
+    return found or None
 
 
 def _one(text: str, line: int, rank: Rank, shape: str, inline: str, indent: int = -1) -> list[_Found] | None:

@@ -31,7 +31,7 @@ FAILING = _any(
     r"refused", r"un(?:successful|available|routable)", r"not available", r"denied", r"blocked", r"is full", r"quota",
     r"expired", r"\bloop", r"duplicat", r"did not", r"\berrors?\b", r"problem", r"inactive", r"disabled",
     r"suspended",
-    r"does not like", r"mail system", r"warning", r"delay", r"not yet",
+    r"does not like", r"mail system", r"postponed", r"warning", r"delay", r"not yet",
     # German, Dutch, Nordic, Finnish
     r"nicht (?:zu|ge|er|ang|weiter)", r"unzustellbar", r"unbekannt", r"fehler", r"fehlgeschlagen", r"konnte\w* ",
     r"verzöger", r"onbestelbaar", r"niet (?:be|af|wor|ge)", r"kunde inte", r"misslyck", r"olever", r"kunne ikke",
@@ -58,10 +58,13 @@ FAILING = _any(
 
 FAILING_SUBJECT = _any(
     r"undeliver", r"non-?deliver", r"deliver\w*(?: status)? (?:fail|error|problem|report|notif|has|delay)",
-    r"not (?:be )?deliver", r"(?:mail|deliver\w*|message|send\w*)\b.{0,30}\bfail(?:ed|ure)", r"bounce", r"loop alert",
-    r"\bfail(?:ed|ure)\b.{0,20}(?:mail|deliver|notice|message|send)", r"return(?:ed|ing)\b.{0,20}(?:mail|message|sender)",
+    r"not (?:be )?deliver",
+    r"(?:mail|deliver\w*|message|send\w*)\b.{0,30}\bfail(?:ed|ure)", r"bounce", r"loop alert",
+    r"\bfail(?:ed|ure)\b.{0,20}(?:mail|deliver|notice|message|send)",
+    r"return(?:ed|ing)\b.{0,20}(?:mail|message|sender)",
     r"reject(?:ed)?\b.{0,20}(?:mail|message)", r"(?:mail|message)\b.{0,20}reject", r"\bndn\b", r"failure notice",
-    r"(?:unknown|invalid) (?:user|recip|addr|mail)", r"(?:unable to|could not|can ?not|can't) (?:be )?(?:deliver|send|sent)",
+    r"(?:unknown|invalid|no such) (?:user|recip|addr|mail)", r"\buser unknown", r"deliver\w*.{0,20}warning",
+    r"(?:unable to|could not|can ?not|can't) (?:be )?(?:deliver|send|sent)",
     r"(?:mail|transport|smtp|send\w*|message)\b.{0,20}\b(?:error|problem)", r"error sending", r"delayed", r"mail delay",
     r"warning: (?:could|message|mail)", r"not (?:be )?sent", r"could not send",
     r"unzustellbar", r"nicht zu", r"fehler", r"fehlgeschlagen", r"zustell", r"onbestelbaar", r"olever", r"kunne ikke",
@@ -83,7 +86,7 @@ DELAYED = _any(
     r"attempts will continue",
     r"no action is required", r"could not send message for (?:the )?past", r"do not need to resend",
     r"notification \(delay\)",
-    r"delayed mail", r"delayed:", r"message delayed",
+    r"delayed mail", r"postponed", r"continue to try", r"delayed:", r"message delayed",
     r"wird weiter versucht", r"verz[öo]ger", r"retard[ée]", r"se ha retrasado", r"atrasad",
     r"遅延", r"再送を(?:試み|続け)", r"延迟", r"задерж",
 )  # fmt: skip
@@ -123,6 +126,12 @@ DELIVERS = _any(
     r"deliver", r"recipient", r"address", r"reach", r"zustell", r"destinat", r"empf[äa]ng", r"宛先", r"送信"
 )
 """In front of a colon and the address that failed."""
+
+DELIVERS_TO = _any(
+    r"\b(?:deliver\w*|send\w*|sent|reach\w*|forward\w*|zustell\w*|remis|livr\w*|entreg\w*|recapit\w*)\b"
+    r"[^@.]{0,40}[ :<\"'(]$"
+)
+"""In front of the address that something was to be delivered to."""
 
 LISTED = _any(r"(?:\bto|\ba|\bà|\ban|address(?:es|\(es\))?|recipients?|\(s\)|recipients?\(s\))[.,]?$", r"[:：。=-]$")
 """How a line ends that announces addresses."""
