@@ -176,7 +176,8 @@ COMPLAIN = (
 )  # fmt: skip
 
 MAYBE = (
-    r"\b(?:unsubscribe|opt[- ]out)\b",
+    r"\b(?:how|please|can|could|want|would|wish|need|like|try|tried|trying)\b.{0,40}\b(?:unsubscribe|opt[- ]out)\b(?! (?:link|button|page|rate|header|option|form|event|url|address|feature|function))",
+    r"\bunsubscribe (?:my|our|his|her|him|them|their)\b",
     r"\b(?:remove|delete|take|drop) (?:my|our|his|her|their|him|them|the (?:user|person|address)|[\w.+-]{1,64}@[\w.-]{3,255})\b.{0,60}\b(?:mailing|distribution|e-?mail|newsletter|contact)s? ?(?:lists?|database)?\b",
     r"\b(?:abbestellen|abmelden|austragen)\b.{0,40}\b(?:newsletter|verteiler)|\b(?:newsletter|verteiler)\b.{0,60}\b(?:abbestellen|abmelden|austragen|streichen|nehmen|löschen)",
     r"\b(?:désabonn|désinscri|desabonn|desinscri)\w*", r"\bdar(?:se|le|me)? de baja\b", r"\b(?:disiscriv|descadastr)\w*", r"\b(?:uitschrijven|afmelden)\b.{0,30}\bnieuwsbrief",

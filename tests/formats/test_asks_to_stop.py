@@ -1,0 +1,196 @@
+"""Who asks for no more mail, who complains, and who writes of something else."""
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from postroom.mail.asks_to_stop import asks_to_stop
+
+WISHES = [
+    "unsubscribe",
+    "Unsubscribe please",
+    "Please unsubscribe me from your mailing list.",
+    "Take me off your list!",
+    "please remove me from this list",
+    "Stop emailing me",
+    "Stop sending me these emails.",
+    "stop mailing me",
+    "Do not email me again",
+    "No more emails please",
+    "I do not want to receive any more emails from you.",
+    "I want to unsubscribe",
+    "Please take me off of this mailing list immediately!!!",
+    "remove ann@example.org from your list",
+    "UNSUBSCRIBE ME NOW",
+    "Please cancel my subscription",
+    "Bitte nehmen Sie mich aus Ihrem Verteiler.",
+    "Ich möchte keine weiteren E-Mails erhalten",
+    "Bitte melden Sie mich vom Newsletter ab",
+    "Bitte abmelden. Danke",
+    "Newsletter bitte abbestellen",
+    "Merci de me désinscrire",
+    "Veuillez me retirer de votre liste",
+    "désinscrivez-moi de votre liste svp",
+    "Je ne souhaite plus recevoir vos mails",
+    "Arrêtez de m'envoyer des mails",
+    "Por favor, denme de baja",
+    "Quiero darme de baja de la lista",
+    "No quiero recibir más correos",
+    "Elimíneme de su lista",
+    "Cancellatemi dalla vostra mailing list",
+    "Non voglio più ricevere le vostre mail",
+    "Por favor, me remova da sua lista",
+    "Não quero mais receber seus emails",
+    "Graag uitschrijven",
+    "Haal mij van de mailinglijst",
+    "Ik wil geen mails meer ontvangen",
+    "Proszę mnie wypisać z listy",
+    "Nie chcę otrzymywać takich wiadomości",
+    "Отпишите меня от рассылки",
+    "Не присылайте мне больше писем",
+    "прекратите присылать мне письма",
+    "Ta bort mig från listan",
+    "Fjern meg fra listen",
+    "Afmeld mig venligst",
+    "Poistakaa minut postituslistalta",
+    "Odhlaste mě z odběru",
+    "Beni listenizden çıkarın lütfen",
+    "配信停止をお願いします",
+    "今後メールの配信を停止してください",
+    "请退订",
+    "请不要再给我发邮件",
+    "수신거부 부탁드립니다",
+    "נא להסיר אותי מרשימת התפוצה",
+    "أرجو إلغاء الاشتراك",
+    "Tolong hapus saya dari daftar",
+]
+COMPLAINTS = [
+    "This is spam",
+    "This is spam!!! I never signed up for this.",
+    "I never subscribed to your newsletter",
+    "Stop spamming me",
+    "I will report you",
+    "I didn't sign up for this, take me off your list",
+    "Das ist Spam",
+    "Ich habe mich nie bei Ihnen angemeldet",
+    "C'est du spam",
+    "Je n'ai jamais demandé à recevoir vos mails",
+    "Esto es spam",
+    "Nunca me suscribí a su boletín",
+    "Questo è spam",
+    "Non mi sono mai iscritto",
+    "Isto é spam",
+    "Nunca me cadastrei",
+    "Dit is spam",
+    "To jest spam",
+    "Это спам",
+    "Я не подписывался на вашу рассылку",
+    "这是垃圾邮件",
+    "迷惑メールです",
+    "스팸입니다",
+    "Reported as spam.",
+]
+OTHERS = [
+    "Thank you, the parcel arrived.",
+    "Can you remove me from the CC?",
+    "Please stop the server at noon.",
+    "Your mail landed in my spam folder.",
+    "I did not unsubscribe, why did I get removed?",
+    "How do our users unsubscribe?",
+    "Please send me your newsletter.",
+    "To unsubscribe, click here",
+    "If you no longer wish to receive these emails, let us know.",
+    "I never received the invoice.",
+    "Don't remove me from the list please",
+    "Stop by my office tomorrow",
+    "We need to remove the old logo from the newsletter",
+    "I have not signed the contract yet",
+    "My mail was returned as undeliverable",
+    "How do I stop the recurring payment?",
+    "I never asked for a refund",
+    "I unsubscribed my other address last week, thank you",
+    "Ich habe mich nicht gemeldet, sorry",
+    "Ich habe nicht bestellt, sondern gefragt",
+    "Nie byłem w Krakowie",
+    "Non ho ancora ricevuto la fattura",
+    "No me di cuenta",
+    "Where can I see who has unsubscribed?",
+    "Please send the report to my boss.",
+    "Do you also offer an unsubscribe link for our own newsletter? https://example.com/unsubscribe",
+    "Unsubscribe | Preferences | Privacy",
+    "The file is not spam, it was only marked as that by your server.",
+    "I did not request a refund.",
+    "remove me from the waiting list please",
+    "",
+    "?!",
+]
+DOUBTFUL = [
+    "Please unsubscribe my colleague's old product X from monitoring",
+    "please remove my colleague from your mailing list",
+    "How do I unsubscribe?",
+    "Could you take me off the list?",
+    "Please take my husband off your mailing list",
+    "Is it you who sends this? This is spam. " + "I only ask because we work on our own server today. " * 20,
+]
+
+
+@pytest.mark.parametrize("text", WISHES)
+def test_a_clear_sentence_asks_for_no_more_mail(text: str) -> None:
+    stop = asks_to_stop(text)
+    assert stop is not None
+    assert (stop.is_complaint, stop.is_doubtful) == (False, False)
+    assert stop.sentence.strip(".!") in text
+
+
+@pytest.mark.parametrize("text", COMPLAINTS)
+def test_spam_and_never_asked_for_is_a_complaint(text: str) -> None:
+    stop = asks_to_stop(text)
+    assert stop is not None
+    assert (stop.is_complaint, stop.is_doubtful) == (True, False)
+
+
+@pytest.mark.parametrize("text", OTHERS)
+def test_who_writes_of_something_else_gets_mail_on(text: str) -> None:
+    assert asks_to_stop(text) is None
+
+
+@pytest.mark.parametrize("text", DOUBTFUL)
+def test_what_may_mean_another_is_doubtful(text: str) -> None:
+    stop = asks_to_stop(text)
+    assert stop is not None
+    assert stop.is_doubtful
+
+
+def test_of_several_sentences_the_clear_and_the_grave_one_counts() -> None:
+    text = "Hello,\nhow do I unsubscribe?\nPlease take me off your list. I never signed up for this!\nAnn"
+    stop = asks_to_stop(text)
+    assert stop is not None
+    assert (stop.sentence, stop.is_complaint, stop.is_doubtful) == ("I never signed up for this!", True, False)
+
+
+def test_a_bare_word_counts_only_where_little_else_stands() -> None:
+    letter = "Hello Bob\nhere are the points.\nOne\nTwo\nThree\nFour\n"
+    assert asks_to_stop("Remove") is not None
+    assert asks_to_stop(letter + "Remove") is None
+
+
+def test_a_long_letter_proves_nothing() -> None:
+    assert asks_to_stop("We talked of many things. " * 200 + "Please unsubscribe me.") is None
+
+
+@pytest.mark.parametrize(
+    "text", ["please ", "stop sending me ", "i never ", "remove me from ", "the of any ", "nicht ", "no "]
+)
+def test_an_evil_text_costs_little(text: str) -> None:
+    before = time.process_time()
+    asks_to_stop((text * (200 // len(text)) + "\n") * 19)
+    asks_to_stop(text * 200_000)
+    assert time.process_time() - before < 1  # measured 0.02
+
+
+@given(st.text())
+def test_nothing_fails_on_any_text(text: str) -> None:
+    asks_to_stop(text)
+    asks_to_stop(f"please unsubscribe me from {text} list")
