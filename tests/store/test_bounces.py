@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from inbound_world import Inbound, inbound_world, report
+from returned_mail import Inbound, report, returned_mail
 
 from postroom.base.clock import ManualClock
 from postroom.store.database import Database
@@ -11,7 +11,7 @@ from postroom.store.database import Database
 
 @pytest.fixture
 async def world(database: Database, clock: ManualClock) -> AsyncIterator[Inbound]:
-    async with inbound_world(database, clock) as made:
+    async with returned_mail(database, clock) as made:
         yield made
 
 

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from inbound_world import KEYS, Inbound, inbound_world
 from queue_rows import NOW
+from returned_mail import KEYS, Inbound, returned_mail
 
 from postroom.base.clock import ManualClock
 from postroom.base.tokens import TokenKind
@@ -27,7 +27,7 @@ REPLY = (
 
 @pytest.fixture
 async def world(database: Database, clock: ManualClock) -> AsyncIterator[Inbound]:
-    async with inbound_world(database, clock) as made:
+    async with returned_mail(database, clock) as made:
         yield made
 
 
@@ -197,9 +197,8 @@ async def test_a_reply_is_told_as_what_was_written_counts_and_goes_to_the_author
     await world.work()
 
     ((event, detail),) = await world.told()
-    assert (event, detail["text"], detail["author"], detail["author_name"], detail["subject"], detail["attachments"]) == (
-        "replied", "Yes, please.", "ann@example.org", "Ann Smith", "Re: Hello", [],
-    )  # fmt: skip
+    told = [detail[name] for name in ("text", "author", "author_name", "subject", "attachments")]
+    assert (event, told) == ("replied", ["Yes, please.", "ann@example.org", "Ann Smith", "Re: Hello", []])
     assert await world.counted("inbound") == await world.counted("inbound", "tag", "blue") == 1
     assert await world.ask("SELECT inbound_id, route_id, target FROM route_outbox") == [
         (mail_id, 0, "help@example.com")

@@ -30,6 +30,8 @@ def make_upkeep(services: Services, outbound: Outbound) -> Upkeep:
         Chore("old contents", _SWEEP_SECONDS, retention.bodies),
         Chore("old hits", _SWEEP_SECONDS, retention.hits),
         Chore("old messages", _SWEEP_SECONDS, retention.ledger),
+        Chore("old contents of mail that came in", _SWEEP_SECONDS, retention.inbound_contents),
+        Chore("old mail that came in", _SWEEP_SECONDS, retention.inbound),
         Chore("old webhook requests", _SWEEP_SECONDS, webhooks.log),
         Chore("events for nobody", _SWEEP_SECONDS, webhooks.outbox),
         Chore("unused pages", _SWEEP_SECONDS, retention.unused_pages),

@@ -30,7 +30,6 @@ _LAST_TAKEN = statement(
     "ORDER BY id DESC LIMIT ?) AS latest WHERE state = 'delivered'"
 )
 _LOOKED_AT = 50
-_PURGE = statement("DELETE FROM soft_failure WHERE workspace_id = ? AND day < ?")
 
 
 class Cause(NamedTuple):
@@ -65,8 +64,3 @@ def last_taken_ms(tx: Tx, workspace_id: int, address_key: str) -> int | None:
 def forget_soft(tx: Tx, workspace_id: int, address_key: str) -> None:
     """Forget the soft failures of an address."""
     tx.run(_FORGET, (workspace_id, address_key))
-
-
-def purge_soft(tx: Tx, workspace_id: int, before_day: int) -> None:
-    """Forget the soft failures of days that no policy looks at any more."""
-    tx.run(_PURGE, (workspace_id, before_day))

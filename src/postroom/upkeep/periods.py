@@ -20,11 +20,11 @@ class Periods:
     """How long a workspace keeps what, in milliseconds."""
 
     bodies_ms: int = 30 * DAY_MS
-    """Contents, after the last recipient settled."""
+    """Contents, after the last recipient settled; of mail that came in, after that."""
     hits_ms: int = 30 * DAY_MS
     """Hits with their evidence; their events stay as long as the ledger."""
     ledger_ms: int = 400 * DAY_MS
-    """Messages, recipients and events, after the last thing that happened to the message."""
+    """Messages, recipients and events, after the last thing that happened to the message; mail that came in."""
     sandbox_ms: int = 30 * DAY_MS
     """Copies that the sandbox kept."""
 

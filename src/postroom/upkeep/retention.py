@@ -7,9 +7,9 @@ do on several nodes at once. What is still waited for never goes (`store.purge`)
 from collections.abc import Callable
 from functools import partial
 
-from postroom.base.clock import Clock
+from postroom.base.clock import DAY_MS, Clock
 from postroom.base.ids import first_id_at
-from postroom.store import keeping, purge, sandbox
+from postroom.store import keeping, purge, purge_inbound, sandbox
 from postroom.store.database import Conn, Database, Tx
 from postroom.upkeep.periods import Periods, periods_of
 
@@ -64,6 +64,17 @@ class Retention:
                 )
         await self._by_age(purge.drop_loose_events, lambda periods: periods.ledger_ms)
         return total
+
+    async def inbound_contents(self) -> int:
+        """Delete contents of mail that came in; return how many. Raises TryLater."""
+        return await self._by_age(purge_inbound.drop_inbound_contents, lambda periods: periods.bodies_ms)
+
+    async def inbound(self) -> int:
+        """Delete mail that came in, and soft failures as old; return how many mails. Raises TryLater."""
+        for at, periods in (await self._workspaces()).items():
+            day = (self._clock.now_ms() - periods.ledger_ms) // DAY_MS
+            await self._database.write(partial(purge_inbound.drop_soft_failures, workspace_id=at, before_day=day))
+        return await self._by_age(purge_inbound.drop_inbound, lambda periods: periods.ledger_ms)
 
     async def unused_pages(self) -> int:
         """Give unused pages of the file back to the system; return how many. Raises TryLater."""
