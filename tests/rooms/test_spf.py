@@ -125,6 +125,12 @@ async def test_a_name_that_is_too_long_loses_labels_from_the_left() -> None:
     assert dns.questions[1] == (".".join(["a" * 50] * 4) + ".example.test", "A")
 
 
+async def test_a_helo_that_is_no_text_can_stand_in_a_macro() -> None:
+    dns = MemoryDns({"example.test": [{"TXT": "v=spf1 exists:%{H}.%{h}.test -all"}]})
+
+    assert (await check_spf(dns, CLIENT, "\udcff", "ada@example.test")).result is Result.FAIL
+
+
 # What a stranger publishes
 
 

@@ -189,7 +189,7 @@ def _expanded(macro: Macro, value: str) -> str:
         if macro.is_reversed:
             labels.reverse()
         value = ".".join(labels[-macro.keep :])
-    return quote(value, safe="") if macro.is_escaped else value
+    return quote(value, safe="", errors="replace") if macro.is_escaped else value
 
 
 def _directive(term: str) -> Directive:
