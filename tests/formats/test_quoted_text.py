@@ -256,7 +256,7 @@ def test_a_megabyte_of_anything_takes_well_under_a_second(text: str) -> None:
     before = time.process_time()
     split_reply(text)
     split_html_reply(text)
-    assert time.process_time() - before < 2  # measured 0.1 to 0.5 on a free machine
+    assert time.process_time() - before < 5  # 0.1 to 0.5 on a free machine; what is not linear takes minutes
 
 
 @given(st.text(st.sampled_from("<>@: \n\r-_0123abcOn wrote.\u202a\u3000：")), st.text())
