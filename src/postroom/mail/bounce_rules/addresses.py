@@ -77,11 +77,11 @@ RULES = (
             """
             user unknown | unknown user | user is unknown | unknown or illegal user | unknown or illegal alias
             | unknown local user | unknown local part | unknown local-part | unknown mailbox | unknown account
-            | unknown email address | unknown rcpt | unknown virtual user | user not found | user not exist
-            | user does not exist | user doesn't exist | user doesn't have a | user does not have an
-            | user * does not exist | user * doesn't exist | user * not found | user * not known | user * is unknown
-            | user not known | user invalid | user has left | user account does not exist
-            | username * does not exist | userid does not exist | no such user
+            | unknown email address | unknown e-mail | unknown rcpt | unknown virtual user | user not found
+            | user not exist | user does not exist | user doesn't exist | user doesn't have a
+            | user does not have an | user * does not exist | user * doesn't exist | user * not found
+            | user * not known | user * is unknown | user not known | user invalid | user has left
+            | user account does not exist | username * does not exist | userid does not exist | no such user
             | does not have a final email delivery point | did not exactly match an | no such mailbox
             | no such recipient | no such person | no such account | no such address | no such local user
             | no such email | no such name | no such local part | no such username | no user by that name

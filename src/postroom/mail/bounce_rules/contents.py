@@ -67,15 +67,15 @@ RULES = (
         Reason.NOT_COMPLIANT,
         says(
             """
-            not rfc compliant | rfc compliant | rfc 5322 | rfc 5321 | rfc 2822 | rfc5322 | rfc5321 | rfc2822
-            | non-rfc | violates rfc | multiple addresses in from | duplicate header | duplicated message-id
-            | duplicate message-id | missing from | missing header | missing date | missing message-id | missing to
-            | no from header | no date header | no message-id | bare lf | bare line feed | bare cr | stray newline
-            | bare newline | message is not compliant | not compliant with | header field * must
-            | multiple from headers | header syntax | more than one from | messages missing a valid
-            | missing a valid | syntactically * header | malformed header | line too long | lines too long
-            | line length | from header | 8bit header | invalid header | without a message-id | one or more header
-            | invalid message header
+            smtpsend.barelinefeedsareillegal | multiple from addresses | not rfc compliant | rfc compliant
+            | rfc 5322 | rfc 5321 | rfc 2822 | rfc5322 | rfc5321 | rfc2822 | non-rfc | violates rfc
+            | multiple addresses in from | duplicate header | duplicated message-id | duplicate message-id
+            | missing from | missing header | missing date | missing message-id | missing to | no from header
+            | no date header | no message-id | bare lf | bare line feed | bare cr | stray newline | bare newline
+            | message is not compliant | not compliant with | header field * must | multiple from headers
+            | header syntax | more than one from | messages missing a valid | missing a valid
+            | syntactically * header | malformed header | line too long | lines too long | line length | from header
+            | 8bit header | invalid header | without a message-id | one or more header | invalid message header
             """
         ),
     ),
@@ -84,18 +84,19 @@ RULES = (
         Reason.CONTENT,
         says(
             """
-            message was blocked because its content | content presents a potential | security issue * content
-            | blocked because its content | because of its content | attachment blocked | attachment type
-            | attachment not allowed | attachments are not allowed | attachment rejected | banned file
-            | blocked file | file type | file extension | file name | executable | zip file | encrypted archive
-            | password protected | dangerous extension | prohibited content | prohibited attachment
-            | illegal attachment | unacceptable content | bad content | forbidden content | inappropriate content
-            | content rejected | content blocked | content filter | content policy | content restriction
-            | content scanner | content violat | content not accepted | content denied | content * not accepted
-            | message content | media error | header error | mime error | improper use of 8-bit data | mailbombing
-            | blocked url | url in this | links in | bad link | url blocked | subject line | suspicious content
-            | suspicious url | mail content | conversion not allowed | content is not acceptable | charset
-            | character set | html tags | unsupported media | message rejected by content
+            message was blocked because its content | conversion required | conversion failed | media not supported
+            | content presents a potential | security issue * content | blocked because its content
+            | because of its content | attachment blocked | attachment type | attachment not allowed
+            | attachments are not allowed | attachment rejected | banned file | blocked file | file type
+            | file extension | file name | executable | zip file | encrypted archive | password protected
+            | dangerous extension | prohibited content | prohibited attachment | illegal attachment
+            | unacceptable content | bad content | forbidden content | inappropriate content | content rejected
+            | content blocked | content filter | content policy | content restriction | content scanner
+            | content violat | content not accepted | content denied | content * not accepted | message content
+            | media error | header error | mime error | improper use of 8-bit data | mailbombing | blocked url
+            | url in this | links in | bad link | url blocked | subject line | suspicious content | suspicious url
+            | mail content | conversion not allowed | content is not acceptable | charset | character set
+            | html tags | unsupported media | message rejected by content
             """
         ),
     ),

@@ -275,6 +275,26 @@ _FILTERS = (
     ),
     Rule("gmx-blocked", Reason.BLOCKED, says("no smtp service | ip address is block listed"), _GMX),
     Rule("t-online-blocked", Reason.BLOCKED, says("a problem occurred. ask your postmaster")),
+    Rule(
+        "aol-blocked",
+        Reason.BLOCKED,
+        says(
+            """
+            dyn:t1 | rtr:bl | rtr:rd | rtr:bb | hvu:b1 | hvu:b2 | con:b1 | rly:b1 | rly:b2 | rly:b3 | rly:bd
+            | rly:cs | rly:ch
+            """
+        ),
+    ),
+    Rule(
+        "mailbox-limit",
+        Reason.MAILBOX_FULL,
+        says(
+            """
+            mailbox size limit | mailbox limit exceeded | mailbox quota
+            """
+        ),
+    ),
+    Rule("queue-expired", Reason.EXPIRED, says("message expired, connection | queue.expired")),
     Rule("sender-listed", Reason.SENDER_REJECTED, says("sending to/from an address that has been blacklisted")),
     Rule("cpanel-no-domain", Reason.NO_SUCH_DOMAIN, says("the account or domain may not exist, they may be")),
     # Postfix so tells of a greeting that was no welcome.

@@ -212,6 +212,10 @@ _COMMANDS = (
     ("did not like our final data", "DATA"),
     ("after i sent the message", "DATA"),
     ("for text command", "DATA"),
+    # Google told so until 2016 at which step it was refused.
+    ("(state 17)", "DATA"),
+    ("(state 18)", "DATA"),
+    ("(state 14)", "RCPT"),
     ("in reply to rcpt to", "RCPT"),
     ("after rcpt to", "RCPT"),
     ("after rcpt command", "RCPT"),

@@ -35,10 +35,10 @@ RULES = (
         says(
             """
             host name lookup failure | hostname lookup failure | malformed name server reply
-            | malformed or unexpected name server reply | host not found, try again | temporary lookup failure
-            | lookup failure | temporary failure in name resolution | dns temporary failure | dns lookup failed
-            | dns lookup failure | dns lookup timeout | dns query failed | dns timeout | dns server failure
-            | servfail | could not resolve | unable to resolve route
+            | malformed or unexpected name server reply | host not found, try again
+            | temporary failure in name resolution | dns temporary failure | dns lookup failed | dns lookup failure
+            | dns lookup timeout | dns query failed | dns timeout | dns server failure | servfail
+            | could not resolve | unable to resolve route
             | dns records for the destination computer could not be found | dns error: * dns type
             | name service error * try again | name server timeout | could not find a route
             | could not find a gateway
@@ -115,7 +115,8 @@ RULES = (
         Reason.SYSTEM_ERROR,
         says(
             """
-            internal error | internal server error | internal system error | internal software error | server error
+            internal error | temporary lookup failure | address verification in progress | resources exhausted
+            | internal server error | internal system error | internal software error | server error
             | a system error | system error: | system error occurred | system config error | system configuration
             | configuration error | misconfigured | mis-configured | server configuration | local configuration
             | local error | local problem | temporary local problem | temporary system problem | temporary problem

@@ -9,23 +9,24 @@ RULES = (
         Reason.MAILBOX_FULL,
         says(
             """
-            mailbox full | mail box space | mailbox is full | mailbox * is full | mailbox * full
-            | mailfolder is full | mailfolder full | inbox full | inbox is full | inbox is out of storage
-            | folder is full | account is full | account full | mbox full | box full | boxfull | user is over quota
-            | user over quota | over quota | overquota | overquotaperm | overquotatemp | over the quota
-            | over its quota | over their quota | over disk quota | over the allowed quota | over storage
-            | over limit | quota exceeded | quota exceed | quota full | quota is full | quota limit
-            | quota violation | quota has been | quota reached | quota error | quota threshold | exceeds quota
-            | exceeded quota | exceeds the quota | exceeds mailbox quota | exceed quota | exceed the quota
-            | exceeded * quota | exceeds * quota | disk quota | mail quota | mailbox quota | email quota
-            | storage quota | out of quota | out of storage | out of space | storage full | storage is full
-            | not enough storage | not enough space | insufficient space | insufficient disk quota
-            | no space left for * mailbox | mailbox size | mailbox * exceeded | mailbox * exceeds | mailbox exceed
-            | mailbox has exceeded | mailbox space | mailbox storage | mailbox too | mailbox is over | mailbox over
-            | maildir over quota | maildir delivery failed: user disk | maildir * quota | maximum mailbox
-            | exceeded the storage | exceeded * storage | exceeds * storage | exceeded email quota | exceeded its
-            | exceeded their | has exceeded * mailbox | has too many messages on the server | recipient * exceeded
-            | recipient over quota | recipient's mailbox exceeded | recipient reached disk quota | recipient storage
+            mailbox full | not have enough space | mail box space | mailbox is full | mailbox * is full
+            | mailbox * full | mailfolder is full | mailfolder full | inbox full | inbox is full
+            | inbox is out of storage | folder is full | account is full | account full | mbox full | box full
+            | boxfull | user is over quota | user over quota | over quota | overquota | overquotaperm
+            | overquotatemp | over the quota | over its quota | over their quota | over disk quota
+            | over the allowed quota | over storage | over limit | quota exceeded | quota exceed | quota full
+            | quota is full | quota limit | quota violation | quota has been | quota reached | quota error
+            | quota threshold | exceeds quota | exceeded quota | exceeds the quota | exceeds mailbox quota
+            | exceed quota | exceed the quota | exceeded * quota | exceeds * quota | disk quota | mail quota
+            | mailbox quota | email quota | storage quota | out of quota | out of storage | out of space
+            | storage full | storage is full | not enough storage | not enough space | insufficient space
+            | insufficient disk quota | no space left for * mailbox | mailbox size | mailbox * exceeded
+            | mailbox * exceeds | mailbox exceed | mailbox has exceeded | mailbox space | mailbox storage
+            | mailbox too | mailbox is over | mailbox over | maildir over quota | maildir delivery failed: user disk
+            | maildir * quota | maximum mailbox | exceeded the storage | exceeded * storage | exceeds * storage
+            | exceeded email quota | exceeded its | exceeded their | has exceeded * mailbox
+            | has too many messages on the server | recipient * exceeded | recipient over quota
+            | recipient's mailbox exceeded | recipient reached disk quota | recipient storage
             | the number of messages in recipient's mailbox exceeded | too much mail data | full mailbox
             | user has exhausted | user has exceeded | user has too many | user's disk quota
             | user's mailbox is full | account is over | account has exceeded | account exceeded
@@ -87,7 +88,8 @@ RULES = (
         Reason.FILTERED,
         says(
             """
-            recipient preferences | refused due to recipient | user rules | user reject | rejected by user
+            recipient preferences | access denied, rejected by recipient | not in allowed-senders
+            | mailing list expansion | refused due to recipient | user rules | user reject | rejected by user
             | rejected by your | rejected by * filter | blocked by the recipient | blocked by recipient
             | blocked by user | blocked by the user | recipient has blocked | recipient rejected | recipient refused
             | recipient refuses | recipient does not accept | recipient doesn't accept | recipient only accepts

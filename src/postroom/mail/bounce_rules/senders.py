@@ -101,13 +101,14 @@ RULES = (
             | too many mail | too much mail from | too many smtp sessions | too many transactions
             | sent to too many recipients | sending too | sent too many | exceeded the maximum number of
             | exceeded your | exceeds the maximum number of recipients | exceeded * per hour | exceeded * hourly
-            | exceeded * daily | exceeded * messages | exceeded * limit of * messages | limit exceeded
-            | sending limit | sending quota | mail quota exceeded for sender | message rate | connection rate
-            | connection limit | connections from your | concurrent connections | connection frequency limited
-            | ip frequency limited | frequency limited | frequency limit | mail frequency | max connections
-            | maximum connections | maximum number of connections | number of messages * exceeded | daily limit
-            | hourly limit | daily quota | maximum email limit | throttl | throttled | throttling | throttle
-            | slow down | unusual sending | unusual rate | temporarily rate | recipients this hour | recipients per
+            | exceeded * daily | exceeded * messages | exceeded * limit of * messages | message limit exceeded
+            | recipient limit exceeded | rate exceeded | sessions exceeded | sending limit | sending quota
+            | mail quota exceeded for sender | message rate | connection rate | connection limit
+            | connections from your | concurrent connections | connection frequency limited | ip frequency limited
+            | frequency limited | frequency limit | mail frequency | max connections | maximum connections
+            | maximum number of connections | number of messages * exceeded | daily limit | hourly limit
+            | daily quota | maximum email limit | throttl | throttled | throttling | throttle | slow down
+            | unusual sending | unusual rate | temporarily rate | recipients this hour | recipients per
             | messages per | mail count over | over the limit | traffic limit | excessive email | excessive messages
             | excessive connections | volume * exceed | unexpected volume | please try again slowly
             | try again more slowly | smtp connection refused * too
@@ -166,8 +167,9 @@ RULES = (
         Reason.SENDER_REJECTED,
         says(
             """
-            sender rejected | sender address rejected | sender address has been | sender address was
-            | sender address is | sender address * rejected | sender address verification | sender verify failed
+            sender rejected | sender address has null mx | sender * null mx | domain name required for sender
+            | sender address rejected | sender address has been | sender address was | sender address is
+            | sender address * rejected | sender address verification | sender verify failed
             | sender verification failed | sender verification error | sender domain | sender * does not exist
             | sender does not exist | sender not exist | sender blocked | sender denied | sender refused
             | sender not allowed | sender not permitted | sender not pre-approved | sender is in my | sender is on
