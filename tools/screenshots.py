@@ -70,6 +70,11 @@ def scene() -> Iterator[Scene]:
             "sandbox": "/w/demo/sandbox",
             "sandbox-copy": f"/w/demo/sandbox/{letter}",
             "sandbox-links": f"/w/demo/sandbox/{letter}?view=links",
+            **_came_in(server),
+            "bounces": "/w/demo/bounces?period=30d",
+            "complaints": "/w/demo/complaints",
+            "routes": "/w/demo/routes?recipient=orders@lighthouse-books.example&sender=ada@example.net&kind=reply",
+            "route-new": "/w/demo/routes/new",
             "queue": "/w/demo/queue",
             "queue-destination": "/w/demo/queue/recipients?domain=outlook.com",
             "suppressions": "/w/demo/suppressions",
@@ -84,6 +89,7 @@ def scene() -> Iterator[Scene]:
             "operators": "/settings/operators",
             "account": "/settings/account",
             "audit": "/settings/audit",
+            "keeping": "/settings/keeping",
         }
         yield Scene(server, client, pages)
 
@@ -98,6 +104,19 @@ def _stories(server: RunningServer) -> dict[str, str]:
         "story": f"/w/demo/recipients/{show_id('rcp', clicked)}",
         "story-deferred": f"/w/demo/recipients/{show_id('rcp', deferred)}",
         "message": f"/w/demo/messages/{show_id('msg', message)}",
+    }
+
+
+def _came_in(server: RunningServer) -> dict[str, str]:
+    """Return the list of what came in, a bounce, an answer, and the story of a recipient to whom a bounce came back."""
+    newest = "SELECT id, answers_recipient_id FROM inbound WHERE kind = '{}' AND author <> '' ORDER BY id DESC LIMIT 1"
+    ((bounce, bounced),) = server.rows(newest.format("bounce"))
+    ((reply, _),) = server.rows(newest.format("reply"))
+    return {
+        "inbound": "/w/demo/inbound",
+        "inbound-bounce": f"/w/demo/inbound/{show_id('inb', bounce)}",
+        "inbound-reply": f"/w/demo/inbound/{show_id('inb', reply)}",
+        "story-bounced": f"/w/demo/recipients/{show_id('rcp', bounced)}",
     }
 
 

@@ -47,7 +47,11 @@ async def test_the_demo_fills_every_page_balances_and_is_made_once(services: Ser
         "accepted", "delivered", "deferred", "failed", "opened", "clicked", "unsubscribed", "suppression_added",
         "suppressed", "held", "in_doubt",
     } <= kinds.keys()  # fmt: skip
+    assert {"bounced", "delay_reported", "complained", "replied", "auto_replied"} <= kinds.keys()
     assert {"human", "machine", "unknown"} <= labels.keys()
+    came = await told("SELECT kind, count(*) FROM inbound WHERE workspace_id = ? AND state = 'done' GROUP BY kind")
+    assert {"bounce", "delay", "complaint", "reply", "auto_reply"} <= came.keys()
+    assert sum(came.values()) == made["inbound"] >= 12
     assert min(made_at_ms(one) for one in ids) < now - 10 * DAY_MS
     assert max(made_at_ms(one) for one in ids) <= now
 

@@ -7,7 +7,7 @@ one row for each envelope recipient. What it means is the worker's business.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -116,8 +116,8 @@ class Receiver:
         self._received = received if received is not None else defaultdict(int)
         self._one_large = asyncio.Semaphore(1)
 
-    async def receive(self, mail: Incoming) -> list[int]:
-        """Store a mail and return the ids of its rows, after the commit.
+    async def receive(self, mail: Incoming, *, in_transaction: Callable[[Tx], None] | None = None) -> list[int]:
+        """Store a mail and return the ids of its rows, after the commit; `in_transaction` runs before it.
 
         Raises Refused, after which nothing of it is stored but the pieces of `rest`, and TryLater,
         after which nobody knows: a commit may have been lost on its way.
@@ -139,7 +139,10 @@ class Receiver:
         content_ids = [self._ids.next() for _ in mail.recipients]
 
         def write(tx: Tx) -> list[int]:
-            return _write(tx, mail.recipients, row, content, row_ids, content_ids)
+            made = _write(tx, mail.recipients, row, content, row_ids, content_ids)
+            if in_transaction is not None and made:
+                in_transaction(tx)
+            return made
 
         stored = await self._database.write(write, size_bytes=len(content.body or b""))
         if not stored:

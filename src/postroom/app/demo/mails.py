@@ -21,7 +21,11 @@ _DOMAINS = (
     ("example.org", 8), ("example.com", 4), ("proton.me", 3),
 )  # fmt: skip
 
-_FATES = {3: "dead", 7: "full", 11: "dead", 19: "gone", 31: "dead", 40: "gone", 52: "gone"}
+_FATES = {
+    3: "dead", 7: "full", 11: "dead", 19: "gone", 31: "dead", 40: "gone", 52: "gone",
+    9: "writes", 13: "late", 15: "left", 23: "away", 26: "left", 28: "complains", 34: "writes", 36: "stuffed",
+    45: "writes", 48: "stops", 57: "complains",
+}  # fmt: skip
 """Who of the people has no ordinary one, by their number."""
 
 
@@ -31,7 +35,11 @@ class Person:
 
     address: str
     fate: str
-    """`well`, `dead` (no such mailbox), `full` (mailbox) or `gone` (unsubscribes)."""
+    """`well`, `dead` (no such mailbox), `full` (mailbox) or `gone` (unsubscribes).
+
+    After delivery: `left` and `stuffed` (a bounce comes back), `late` (a delay report), `away` (a machine answers),
+    `writes` (a person does), `complains`, `stops` (asks for no more).
+    """
     reads: float
     """How likely an opened mail is."""
     agent: int
@@ -102,9 +110,7 @@ def people(chance: random.Random, count: int = 90) -> list[Person]:
     while len(found) < count:
         name = f"{chance.choice(_FIRST)}.{chance.choice(_LAST)}.demo"
         address = f"{name}@{chance.choices(domains, weights)[0]}"
-        fate = {3: "dead", 7: "full", 11: "dead", 19: "gone", 31: "dead", 40: "gone", 52: "gone"}.get(
-            len(found), "well"
-        )
+        fate = _FATES.get(len(found), "well")
         reads = 1.0 if fate == "gone" else chance.uniform(0.15, 0.9)
         found.setdefault(address, Person(address, fate, reads, chance.randrange(100)))
     return list(found.values())

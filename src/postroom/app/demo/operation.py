@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from postroom.app.delivery import local_tools
+from postroom.app.demo.door import DemoDoor
 from postroom.app.demo.mails import DOMAIN
 from postroom.app.demo.plan import NAME
 from postroom.app.demo.simulate import Parts, Simulation, free_node
@@ -12,7 +13,10 @@ from postroom.app.services import Services
 from postroom.base.clock import Clock
 from postroom.base.errors import WrongInput
 from postroom.base.ids import IdSource
+from postroom.inbound.routes import Asked
+from postroom.ledger.route_rows import RouteAction
 from postroom.mail.smtp_reply import SmtpReply
+from postroom.mail.verdict import MailKind
 from postroom.outbound.accept import Acceptance
 from postroom.outbound.attempt import Attempted, Work, attempt
 from postroom.outbound.messages import Messages
@@ -52,8 +56,26 @@ async def fill(services: Services, arguments: Mapping[str, Any]) -> dict[str, An
             provider_of=Providers().of_domain,
         )
 
-    parts = Parts(services.database, services.contents, acceptance, render, services.clock)
+    await _make_routes(services, workspace.id)
+    parts = Parts(
+        services.database,
+        services.contents,
+        acceptance,
+        render,
+        lambda clock, ids: DemoDoor(services, clock, ids),
+        services.clock,
+    )
     return {"workspace": NAME, **asdict(await Simulation(parts, workspace, node).run())}
+
+
+async def _make_routes(services: Services, workspace_id: int) -> None:
+    readers = (MailKind.REPLY, MailKind.OTHER, MailKind.AUTO_REPLY, MailKind.UNSUBSCRIBE, MailKind.COMPLAINT)
+    for asked in (
+        Asked(f"press@{DOMAIN}", RouteAction.FORWARD, "desk@example.org", description="Journalists"),
+        Asked(f"hooks-*@{DOMAIN}", RouteAction.WEBHOOK, "https://app.example.org/mail", is_enabled=False),
+        Asked(f"*@{DOMAIN}", RouteAction.STORE, kinds=readers, description="What readers write"),
+    ):
+        await services.routes.create(workspace_id, asked)
 
 
 class _NoJournal:

@@ -5,5 +5,6 @@ DAYS = 14
 
 PLAN = (
     f"Makes the workspace `{NAME}` (transport: sandbox) with some 320 made-up messages of the last {DAYS} days: "
-    "deliveries, deferrals, failures, opens, clicks, unsubscribes, suppressions. Nothing leaves this machine."
+    "deliveries, deferrals, failures, opens, clicks, unsubscribes, suppressions, and what comes back: bounces, "
+    "replies, complaints. Nothing leaves this machine."
 )

@@ -9,10 +9,12 @@ left to that worker.
 import heapq
 import itertools
 import random
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Protocol
 
-from postroom.app.demo import mails, peers
+from postroom.app.demo import mails, peers, returns
 from postroom.app.demo.mails import Letter, Person
 from postroom.base.clock import HOUR_MS, Clock
 from postroom.base.ids import MAX_NODE, IdSource
@@ -30,13 +32,13 @@ from postroom.mail.envelope import Envelope, EnvelopeRecipient, Notify
 from postroom.outbound.accept import Acceptance
 from postroom.outbound.attempt import Attempted, Work
 from postroom.outbound.contents import Contents
-from postroom.outbound.links import unpack_targets
 from postroom.outbound.retry import RetrySchedule
 from postroom.outbound.settle import Tried, decide, write
 from postroom.outbound.submission import Submission
 from postroom.outbound.transport import NextHop, TransportKind
 from postroom.store import queue
 from postroom.store.database import Conn, Database, Tx, statement
+from postroom.store.sandbox import wire_copy
 from postroom.tracking.hit import Hit, HitKind
 from postroom.tracking.ingest import record_hits
 
@@ -47,6 +49,19 @@ _SANDBOX_HOP = NextHop(TransportKind.SANDBOX, "sandbox")
 _IN_TRANSIT_MS = 1_500
 _HOLD_LAST = 4
 """Of the last letter to many, so many recipients are held: a queue without anybody in it shows nothing."""
+
+_COME_BACK = {
+    "left": 1, "stuffed": 2, "late": 2, "away": 3, "writes": 3, "complains": 1, "stops": 1,
+}  # fmt: skip
+"""How often each fate has something come back."""
+_CHOOSY = frozenset({"writes", "complains", "stops"})
+_ABOUT_BULK = frozenset({"complains", "stops"})
+_WRITES = (
+    "Thank you! Could you gift-wrap the second book, please?",
+    "It arrived this morning, all well packed. Do you also buy old maps?",
+    "I moved last month: please send it to 4 Harbour Lane instead.",
+)
+_STOPS = ("Hello,\r\n\r\nplease take me off your list. Thank you.",)
 
 Action = Callable[[], Awaitable[None]]
 
@@ -68,6 +83,14 @@ class DemoClock:
         await self._real.sleep(seconds)
 
 
+class Door(Protocol):
+    """Takes mail in and understands it."""
+
+    async def take(self, helo: str, reverse_path: str, recipient: str, raw: bytes, domain: str) -> None:
+        """Take a mail of `domain` in, and write what follows. Raises TryLater."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """What the simulation uses of the opened program."""
@@ -78,6 +101,8 @@ class Parts:
     """Makes one that looks at another clock and wakes nobody."""
     attempt: Callable[[Work], Awaitable[Attempted]]
     """Renders and signs into the sandbox."""
+    door: Callable[[Clock, IdSource], Door]
+    """Makes what takes mail in and understands it, by another clock."""
     clock: Clock
 
 
@@ -89,6 +114,7 @@ class Filled:
     recipients: int
     opens: int
     clicks: int
+    inbound: int
 
 
 class Simulation:
@@ -108,7 +134,9 @@ class Simulation:
         self._order = itertools.count()
         self._people: dict[str, Person] = {}
         self._doubts = 1
-        self._messages = self._recipients = self._opens = self._clicks = 0
+        self._messages = self._recipients = self._opens = self._clicks = self._inbound = 0
+        self._door = parts.door(self._clock, self._ids)
+        self._came_back: Counter[str] = Counter()
 
     async def run(self) -> Filled:
         """Let everything happen up to the present. Raises TryLater."""
@@ -122,7 +150,7 @@ class Simulation:
             at_ms, _, action = heapq.heappop(self._due)
             self._clock.at_ms = at_ms
             await action()
-        return Filled(self._messages, self._recipients, self._opens, self._clicks)
+        return Filled(self._messages, self._recipients, self._opens, self._clicks, self._inbound)
 
     def _at(self, at_ms: int, action: Action) -> None:
         if at_ms <= self._end_ms:
@@ -149,7 +177,7 @@ class Simulation:
             claimed = await self._database.write(store)
             self._messages += 1
             self._recipients += len(prepared.recipients)
-            targets = unpack_targets(prepared.content.links)
+            targets = prepared.compilation.findings.links
             for one in claimed:
                 self._at(now + self._chance.randrange(200, 3_000), self._trying(message, one, targets))
 
@@ -196,6 +224,7 @@ class Simulation:
                 self._at(due_ms, self._trying(message, one, targets))
             if decision.state is RecipientState.DELIVERED:
                 self._read(message, claimed, targets)
+                self._comes_back(message, tried)
             if decision.state is RecipientState.FAILED and self._people[claimed.address].fate == "dead":
                 self._at(self._clock.now_ms() + 2 * HOUR_MS, self._suppressing(message, claimed))
 
@@ -275,6 +304,48 @@ class Simulation:
             self._at(at, self._hitting(claimed, HitKind.CLICK, program, position, targets[position]))
         if person.fate == "gone" and message.stream == Stream.BULK.value:
             self._at(opened + 120_000, self._unsubscribing(claimed, agent.user_agent))
+
+    # What comes back
+
+    def _comes_back(self, message: MessageRow, tried: Tried) -> None:
+        person = self._people[tried.claimed.address]
+        kept = tried.kept
+        if kept is None or self._came_back[person.address] >= _COME_BACK.get(person.fate, 0):
+            return
+        is_bulk = message.stream == Stream.BULK.value
+        if is_bulk != (person.fate in _ABOUT_BULK) and person.fate in _CHOOSY:
+            return
+        self._came_back[person.address] += 1
+        at = self._clock.now_ms() + self._chance.randrange(2 * 60_000, 3 * HOUR_MS)
+        self._at(at, self._receiving(message, tried.claimed, kept, person))
+
+    def _receiving(self, message: MessageRow, claimed: Claimed, kept: SandboxCopyRow, person: Person) -> Action:
+        async def receive() -> None:
+            about = returns.About(
+                person.address, message.author_address, message.subject, message.message_id, self._clock.now_ms()
+            )
+            header = wire_copy(kept).partition(b"\r\n\r\n")[0] + b"\r\n"
+            host = peers.next_hop(claimed.provider, claimed.domain).partition(" ")[0]
+            to, reverse_path = kept.reverse_path, ""
+            match person.fate:
+                case "left":
+                    raw = returns.bounce(about, host, "5.1.1", "The email account does not exist", header)
+                case "stuffed":
+                    raw = returns.bounce(about, host, "5.2.2", "The mailbox is full; over quota", header)
+                case "late":
+                    raw = returns.delay(about, host, header)
+                case "away":
+                    raw = returns.away(about)
+                case "complains":
+                    raw, to = returns.complaint(about, claimed.domain, header), f"abuse@{message.author_domain}"
+                case _:
+                    texts = _STOPS if person.fate == "stops" else _WRITES
+                    raw = returns.answer(about, texts[self._chance.randrange(len(texts))])
+                    to, reverse_path = message.author_address, person.address
+            await self._door.take(host, reverse_path, to, raw, claimed.domain)
+            self._inbound += 1
+
+        return receive
 
     def _hitting(self, claimed: Claimed, kind: HitKind, agent: str, position: int, target: str) -> Action:
         async def hit() -> None:
