@@ -88,6 +88,7 @@ class Inbound(Queue):
     def __init__(self, database: Database, clock: ManualClock, threads: Threads, **worker: Any) -> None:
         super().__init__(database, clock)
         self.routes: list[RouteRow] = []
+        self.threads = threads
         given: dict[str, Any] = {"routes": self, "reports": NoReports(), "chance": lambda: 0.5}
         self.worker = Worker(
             database=database, clock=clock, ids=self.ids, slow=threads, token_keys=lambda: KEYS, **{**given, **worker}

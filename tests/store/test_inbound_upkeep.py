@@ -3,14 +3,16 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from returned_mail import Inbound, report, returned_mail
+from returned_mail import KEYS, Inbound, report, returned_mail
 
 from postroom.base.clock import ManualClock
+from postroom.base.packing import unpack
 from postroom.events import record
 from postroom.ledger.inbound_rows import Destination
 from postroom.ledger.route_rows import RouteOutboxRow
 from postroom.store import counters, keeping
 from postroom.store.database import Database, Tx
+from postroom.upkeep.erase import Erasing
 from postroom.upkeep.retention import Retention
 
 LETTER = b"From: Ann <ann@example.org>\r\nSubject: Hi\r\n\r\nThis is ann@example.org.\r\n"
@@ -86,3 +88,51 @@ async def test_soft_failures_are_forgotten_with_the_ledger(world: Inbound) -> No
     await retention.inbound()
 
     assert await world.ask("SELECT count(*) FROM soft_failure") == [(0,)]
+
+
+async def everything(world: Inbound) -> str:
+    """Return all texts that the database holds, contents unpacked."""
+    found = []
+    for table in ("inbound", "event", "recipient", "suppression", "soft_failure", "route_attempt"):
+        found.append(repr(await world.ask(f"SELECT * FROM {table}")))
+    for (body,) in await world.ask("SELECT body FROM inbound_content"):
+        found.append(unpack(bytes(body)).decode("latin-1"))
+    return "\n".join(found)
+
+
+async def test_an_erased_person_is_in_no_mail_that_came_in_and_the_counters_stay(world: Inbound) -> None:
+    """By name: what they wrote, what a bounce said of them, what somebody else quoted of them."""
+    ann = {"address": "Ann@example.org", "address_key": "ann@example.org"}
+    _, recipient = await world.sent(recipient=ann, domain="example.org")
+    text = "550 5.1.1 <ann@example.org>: User unknown"
+    await world.came(report("ann@example.org", text=text), recipient)
+    await came_for_help(world)
+    quoting = b"From: bob@example.net\r\n\r\nHave you asked ann@example.org?\r\n"
+    await world.came(quoting, destination=Destination.ROLE, recipient="abuse@example.com", author="bob@example.net")
+    await world.came(
+        b"From: bob@example.net\r\n\r\nHi\r\n", destination=Destination.ROLE, recipient="abuse@example.com"
+    )
+    await world.work()
+    assert "ann@example.org" in (await everything(world)).lower()
+    erasing = Erasing(world.database, world.ids, world.clock, lambda: KEYS, world.threads)
+
+    erased = await erasing.erase("ann@example.org", [1], everywhere=True, as_author=False)
+
+    assert erased.left == []
+    assert "ann@example.org" not in (await everything(world)).lower()
+    assert await left(world) == (1, 4)
+    assert await world.counted("inbound") == 3
+    assert await world.differences() == []
+
+
+async def test_mail_of_a_person_that_waits_for_its_worker_is_told_to_be_left(world: Inbound) -> None:
+    await came_for_help(world)
+    erasing = Erasing(world.database, world.ids, world.clock, lambda: KEYS, world.threads)
+
+    first = await erasing.erase("ann@example.org", [1], everywhere=True, as_author=False)
+    await world.work()
+    second = await erasing.erase("ann@example.org", [1], everywhere=True, as_author=False)
+
+    assert "not worked on yet" in first.left[0]
+    assert second.left == []
+    assert "ann@example.org" not in (await everything(world)).lower()

@@ -44,7 +44,7 @@ def judge_address(tx: Tx, facts: Facts, judged: Judged, source: str, at_ms: int,
 def _has_lasted(tx: Tx, facts: Facts, judged: Judged, day: int) -> bool:
     """Note a soft failure, and tell whether such failures of the address have lasted long enough."""
     at, key = facts.workspace_id, facts.address_key
-    causes.note_soft(tx, SoftFailureRow(at, key, day, judged.reason.value, judged.evidence))
+    causes.note_soft(tx, SoftFailureRow(at, key, day, judged.reason.value))
     days = causes.soft_days(tx, at, key, day - KEPT_DAYS)
     taken_ms = causes.last_taken_ms(tx, at, key)
     failures = [(one.day, _COUNTED[one.reason]) for one in days if one.reason in _COUNTED]

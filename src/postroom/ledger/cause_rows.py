@@ -16,6 +16,4 @@ class SoftFailureRow(NamedTuple):
     """Days since the epoch, UTC."""
     reason: str
     """A word of `mail.reasons.Reason`: that of the day's last failure."""
-    evidence: str
-    """The line that told it."""
     failures: int = 1

@@ -15,9 +15,9 @@ _STAMP = RowsStatement(
     cause="text",
 )
 _NOTE = statement(
-    f"INSERT INTO soft_failure ({', '.join(SoftFailureRow._fields)}) VALUES (?, ?, ?, ?, ?, ?) "
+    f"INSERT INTO soft_failure ({', '.join(SoftFailureRow._fields)}) VALUES (?, ?, ?, ?, ?) "
     "ON CONFLICT (workspace_id, address_key, day) DO UPDATE SET reason = excluded.reason, "
-    "evidence = excluded.evidence, failures = soft_failure.failures + excluded.failures"
+    "failures = soft_failure.failures + excluded.failures"
 )
 _DAYS = statement(
     f"SELECT {', '.join(SoftFailureRow._fields)} FROM soft_failure "

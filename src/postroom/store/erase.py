@@ -36,6 +36,8 @@ SWEPT = (
     Swept("webhook_attempt", ("why", "request_header", "response_header", "response_body")),
     Swept("webhook_progress", ("last_error",), "endpoint_id", ""),
     Swept("audit", ("subject", "detail")),
+    Swept("inbound", ("reverse_path", "recipient", "author", "author_name", "subject", "message_id", "detail", "helo")),
+    Swept("route_attempt", ("target", "why", "response_body")),
 )
 """Where an address is cut out of the text; messages are swept apart, because a waiting one still needs its columns."""
 
@@ -43,6 +45,7 @@ REPORTED = (
     Swept("smtp_login", ("username",)),
     Swept("api_key", ("name",)),
     Swept("webhook_endpoint", ("url", "description", "why")),
+    Swept("route", ("recipient", "sender", "target", "description")),
     Swept("workspace", ("name",), workspace="id"),
     Swept("operator", ("name", "name_key"), workspace=""),
 )

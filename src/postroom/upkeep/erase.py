@@ -30,6 +30,7 @@ from postroom.outbound.links import pack_targets, unpack_targets
 from postroom.store import content, erase, recipients
 from postroom.store.database import Conn, Database, Tx
 from postroom.store.recipients import RecipientFilter
+from postroom.upkeep.erase_inbound import InboundErasing
 
 _PAGE = 200
 _CONTENTS = 20
@@ -38,8 +39,11 @@ _SENDING_SECONDS = 40.0
 """A try that runs when erasing begins has ended or been put off by then."""
 _LOOK_SECONDS = 1.0
 _KEPT_DETAILS = frozenset(
-    ("try", "duration_ms", "tls", "label", "first", "position", "from", "by", "scope", "scopes", "next_try_ms")
-)
+    (
+        "try", "duration_ms", "tls", "label", "first", "position", "from", "by", "scope", "scopes", "next_try_ms",
+        "inbound_id", "kind", "hard", "status", "reply_code",
+    )
+)  # fmt: skip
 """What stays of the details of a person's events: nothing that a peer, an agent or the person wrote."""
 
 _encode = msgspec.json.Encoder().encode
@@ -108,6 +112,7 @@ class Erasing:
                 found = await self._look(at, mention, as_author=as_author)
                 await self._cancel(at, mention, erased)
                 await self._drop_contents(at, mention, found, erased)
+                await self._drop_inbound(at, mention, erased)
                 await self._drop_own(at, mention, erased)
                 hide = partial(
                     erase.hide_suppressions,
@@ -226,6 +231,13 @@ class Erasing:
             erased.contents += 1
             for message_id in users:
                 erased.copies += await self._repeat(partial(erase.drop_copies_of, message_id=message_id, limit=_ROWS))
+
+    async def _drop_inbound(self, at: int, mention: Mention, erased: Erased) -> None:
+        inbound = InboundErasing(self._database, self._slow, at, mention)
+        await inbound.erase()
+        erased.contents += inbound.contents
+        erased.texts += inbound.mails
+        erased.left += inbound.left
 
     async def _drop_own(self, at: int, mention: Mention, erased: Erased) -> None:
         hidden = self._token_keys().hide(mention.key)
@@ -366,9 +378,14 @@ def _trimmed(detail: str) -> str:
     return _encode({**kept, "erased": True}).decode()
 
 
+def _without(text: str, mention: Mention) -> str:
+    """Return a text without the address; what somebody wrote in a mail that came in goes with it."""
+    return _trimmed(text) if text.startswith('{"inbound_id"') else mention.cut(text)
+
+
 def _cut_rows(tx: Tx, sweep: erase.Sweep, rows: list[erase.Named], mention: Mention, tags: int | None) -> None:
     for row in rows:
-        texts = [mention.cut(text) for text in row.texts]
+        texts = [_without(text, mention) for text in row.texts]
         sweep.rewrite(tx, row.id, texts)
         if tags is not None and texts[tags] != row.texts[tags]:
             old, new = (msgspec.json.decode(text, type=list[str]) for text in (row.texts[tags], texts[tags]))

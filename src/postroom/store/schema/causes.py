@@ -11,7 +11,6 @@ soft_failure = Table(
     text_column("address_key"),
     big("day"),
     text_column("reason"),
-    text_column("evidence"),
     small("failures", default=1),
     PrimaryKeyConstraint("workspace_id", "address_key", "day"),
     sqlite_with_rowid=False,

@@ -20,7 +20,6 @@ def upgrade() -> None:
         sa.Column("address_key", sa.Text(), nullable=False),
         sa.Column("day", BIG, nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
-        sa.Column("evidence", sa.Text(), nullable=False),
         sa.Column("failures", sa.Integer(), server_default=sa.text("1"), nullable=False),
         sa.PrimaryKeyConstraint("workspace_id", "address_key", "day", name="soft_failure_pkey"),
         sqlite_with_rowid=False,
