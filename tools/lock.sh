@@ -25,6 +25,7 @@ compile runtime
 compile dev --constraint requirements/runtime.txt
 compile uv --constraint requirements/dev.txt
 compile suites --no-deps
+compile fuzz
 if grep -nE '://|--index-url|--find-links|/tmp|/home|/root' requirements/*.txt; then
     echo "a lock file names a place" >&2
     exit 1

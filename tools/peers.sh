@@ -101,6 +101,21 @@ install_suites() {
     printf '%s' "$stamp" >"$root/.peers/suites/.stamp"
 }
 
+# The fuzzer is no part of the environment: not every machine has a wheel of it.
+install_fuzzer() {
+    stamp=$(sha256sum <"$root/requirements/fuzz.txt")
+    [ "$(cat "$root/.peers/fuzz/.stamp" 2>/dev/null)" != "$stamp" ] || return 0
+    say "fetching the fuzzer into .peers/fuzz"
+    "$root/tools/environment.sh" dev
+    rm -rf "$root/.peers/fuzz"
+    if "$root/.bootstrap/bin/python" -m pip install --quiet --disable-pip-version-check --no-input --only-binary :all: \
+        --require-hashes -r "$root/requirements/fuzz.txt" --target "$root/.peers/fuzz" >&2; then
+        printf '%s' "$stamp" >"$root/.peers/fuzz/.stamp"
+    else
+        say "there is no fuzzer for this machine: make soak goes without it"
+    fi
+}
+
 missing=$(missing_packages)
 if [ -n "$missing" ]; then
     say "installing $missing"
@@ -108,4 +123,5 @@ if [ -n "$missing" ]; then
 fi
 install_nodemailer
 install_suites
+install_fuzzer
 say "everything is there"

@@ -28,6 +28,8 @@ _NEEDS_ROOT = {"postfix"}
 
 ROOT = Path(__file__).resolve().parents[2]
 """The project's root."""
+FUZZER = ROOT / ".peers" / "fuzz"
+"""Where atheris is importable from (requirements/fuzz.in)."""
 SUITES = ROOT / ".peers" / "suites"
 """Unpacked sources whose test suites we run (requirements/suites.in)."""
 
@@ -36,7 +38,7 @@ def require_peer(name: str) -> None:
     """Skip the calling test, with the reason, when this machine cannot run the peer `name`.
 
     Names: postgresql, postfix, opendkim, swaks, swaks-tls, strace, ip, ss, curl, wrk, nginx,
-    saslpasswd2, chromium, node, nodemailer, systemd-analyze, suites. Under POSTROOM_REQUIRE_PEERS=1 every
+    saslpasswd2, chromium, node, nodemailer, systemd-analyze, suites, fuzzer. Under POSTROOM_REQUIRE_PEERS=1 every
     skip is a failure (tests/conftest.py).
     """
     if reason := missing(name):
@@ -50,6 +52,8 @@ def missing(name: str) -> str | None:
         return missing("node") or (None if installed else "nodemailer is not in .peers (make peers)")
     if name == "suites":
         return None if (SUITES / ".stamp").is_file() else "the test suites of others are not in .peers (make peers)"
+    if name == "fuzzer":
+        return None if (FUZZER / ".stamp").is_file() else "the fuzzer is not in .peers (make peers)"
     if name == "swaks-tls":
         module = any(Path("/usr").glob("lib/*/perl5/*/Net/SSLeay.pm"))
         return missing("swaks") or (None if module else "swaks speaks TLS only with libnet-ssleay-perl (make peers)")

@@ -38,7 +38,7 @@ _FIELD_LINE = re.compile(r"([ \t>|]*)([A-Za-z][A-Za-z0-9-]{1,60}):")
 # What stands in the header of nearly every message, and in no report's own words.
 _TRACE = frozenset({"received", "return-path", "mime-version", "delivered-to", "dkim-signature"})
 _SUMMARY = frozenset({"from", "to", "subject", "date", "message-id", "sent"})
-_LONGEST_LINE = 4_000
+_LONGEST_LINE = 2_000
 
 
 class Fields:
