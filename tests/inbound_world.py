@@ -1,193 +1,175 @@
-"""A store with mail that went out, mail that came back about it, and the worker that understands it."""
+"""The inbound door over a store, for tests: domains, keys and routes of two workspaces, a clock that never waits."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from datetime import timedelta
+from typing import Any, TypeVar, cast
 
-import msgspec
-from queue_rows import Queue
-
-from postroom.base.clock import HOUR_MS, ManualClock
-from postroom.base.packing import pack
+from postroom.base.clock import DAY_MS, ManualClock
+from postroom.base.ids import IdSource, first_id_at
 from postroom.base.threads import Threads
 from postroom.base.tokens import TokenKeys, TokenKind
-from postroom.events import record
-from postroom.inbound.worker import LEASE_MS, Worker
-from postroom.ledger.inbound_rows import Destination, InboundContentRow, InboundRow
-from postroom.ledger.route_rows import RouteRow
-from postroom.ledger.rows import MessageRow, RecipientRow
+from postroom.doors.smtp.guessers import Guessers
+from postroom.doors.smtp.inbound import InboundDoor, InboundVisit
+from postroom.inbound.receive import Receiver
+from postroom.inbound.recipients import OwnHosts, Recipients
+from postroom.inbound.route_view import RouteView
+from postroom.ledger.inbound_rows import InboundRow
+from postroom.ledger.route_rows import RouteAction, RouteRow
+from postroom.ledger.rows import DomainRow, WorkspaceRow
 from postroom.mail.return_path import machine_address
 from postroom.mail.smtp_reply import SmtpReply
-from postroom.mail.verdict import MailKind
-from postroom.outbound.prepared import Prepared
-from postroom.store import counters, inbound
-from postroom.store.database import Database
+from postroom.net.smtp.door import Peer
+from postroom.store import inbound
+from postroom.store.content import Uploads
+from postroom.store.database import Conn, Database, Tx, open_database, statement
+from postroom.store.inbound import InboundFilter
 
-KEYS = TokenKeys({0: bytes(range(32))})
-KINDS = {
-    Destination.BOUNCE: TokenKind.BOUNCE,
-    Destination.REPLY: TokenKind.REPLY,
-    Destination.UNSUBSCRIBE: TokenKind.UNSUBSCRIBE_MAIL,
-    Destination.FEEDBACK: TokenKind.FEEDBACK,
-}
-
-
-def report(address: str, *, status: str = "5.1.1", text: str = "", action: str = "failed", returned: str = "") -> bytes:
-    """Return a DSN about one address (RFC 3464). `returned` is the header of the returned message."""
-    text = text or f"550 {status} <{address}>: Recipient address rejected: User unknown in virtual mailbox table"
-    return "\r\n".join(
-        (
-            "From: MAILER-DAEMON@mx.example.net (Mail Delivery System)",
-            "To: somebody@example.com",
-            "Subject: Undelivered Mail Returned to Sender",
-            "Auto-Submitted: auto-replied",
-            "MIME-Version: 1.0",
-            'Content-Type: multipart/report; report-type=delivery-status; boundary="x"',
-            "",
-            "--x",
-            "Content-Type: text/plain",
-            "",
-            f"<{address}>: {text}",
-            "",
-            "--x",
-            "Content-Type: message/delivery-status",
-            "",
-            "Reporting-MTA: dns; mx.example.net",
-            "",
-            f"Final-Recipient: rfc822; {address}",
-            f"Action: {action}",
-            f"Status: {status}",
-            f"Diagnostic-Code: smtp; {text}",
-            "",
-            "--x",
-            "Content-Type: text/rfc822-headers",
-            "",
-            returned or "Subject: Hello",
-            "",
-            "--x--",
-            "",
-        )
-    ).encode()
+HERE = "mail.postroom.test"
+OWN_RP = f"rp.{HERE}"
+SHOP, OTHER = "shop.test", "other.test"
+KEY_ID = 3
+PEER = Peer("192.0.2.7", 25, local=False)
+_T = TypeVar("_T")
 
 
-class NoReports:
-    """Authors who want no reports."""
+class EagerClock(ManualClock):
+    """A clock on which waiting takes no time: it moves on by what is waited for."""
 
-    async def of_bounce(self, message: MessageRow, recipient: RecipientRow, reply: SmtpReply) -> Prepared | None:
-        """Return no report."""
-        return None
+    def __init__(self) -> None:
+        super().__init__()
+        self.waited: list[float] = []
 
-    def told(self, prepared: Prepared) -> None:
-        """Be told of none."""
-        raise AssertionError("there was no report")
+    async def sleep(self, seconds: float) -> None:
+        """Move on."""
+        self.waited.append(seconds)
+        self.advance(seconds=seconds)
 
 
-class Inbound(Queue):
-    """A workspace whose mail comes back."""
+class CountingDatabase:
+    """A database that counts what is asked of it."""
 
-    def __init__(self, database: Database, clock: ManualClock, threads: Threads, **worker: Any) -> None:
-        super().__init__(database, clock)
-        self.routes: list[RouteRow] = []
-        given: dict[str, Any] = {"routes": self, "reports": NoReports(), "chance": lambda: 0.5}
-        self.worker = Worker(
-            database=database, clock=clock, ids=self.ids, slow=threads, token_keys=lambda: KEYS, **{**given, **worker}
-        )
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.asked = 0
 
-    async def sent(self, state: str = "delivered", **fields: Any) -> tuple[MessageRow, RecipientRow]:
-        """Store a message with one recipient that was sent an hour ago, counted as it was."""
-        recipient = {"state": state, **fields.pop("recipient", {})}
-        if state in ("delivered", "failed", "suppressed", "cancelled"):
-            recipient = {"settled_ms": self.clock.now_ms(), **recipient}
-        if state == "delivered":
-            recipient = {"sent_hour": self.clock.now_ms() // HOUR_MS, **recipient}
-        if state == "failed":
-            recipient = {"cause": "policy", **recipient}
-        message, (row,) = await self.message(1, recipient=recipient, **fields)
-        facts = record.facts_of(message, row)
-        if state in ("delivered", "failed"):
-            counter, cause = ("sent", "") if state == "delivered" else ("failed", "policy")
-            hour = self.clock.now_ms() // HOUR_MS
-            await self.database.write(lambda tx: record.count(tx, facts, hour, counter, cause=cause))
-        self.clock.advance(hours=1)
-        return message, row
+    async def read(self, function: Callable[[Conn], _T]) -> _T:
+        """Count and read."""
+        self.asked += 1
+        return await self.database.read(function)
 
-    async def came(
-        self,
-        raw: bytes,
-        about: RecipientRow | None = None,
-        destination: Destination = Destination.BOUNCE,
-        *,
-        recipient: str = "",
-        **fields: Any,
-    ) -> int:
-        """Store a mail that came in, to the machine address of `about` or to `recipient`; return its id."""
-        row_id, content_id, now = self.ids.next(), self.ids.next(), self.clock.now_ms()
-        if about is not None and not recipient:
-            recipient = machine_address(KEYS, KINDS[destination], 0, about.id, "rp.example.com")
-        given: dict[str, Any] = {
-            "workspace_id": 1, "source": "smtp", "peer": "192.0.2.1", "helo": "mx.example.net", "tls": "",
-            "reverse_path": "", "author": "", "author_name": "", "subject": "", "message_id": "", "verdicts": "",
-            "own_recipient_id": about.id if about is not None else None,
-        }  # fmt: skip
-        row = InboundRow(
-            id=row_id, content_id=content_id, received_ms=now, recipient=recipient, recipient_key=recipient.lower(),
-            destination=destination.value, size_bytes=len(raw), due_ms=now, **{**given, **fields},
-        )  # fmt: skip
-        content = InboundContentRow(content_id, row.workspace_id, len(raw), None, pack(raw), now)
-        await self.database.write(lambda tx: inbound.put(tx, content, [row]))
-        return row_id
+    async def write(self, function: Callable[[Tx], _T], *, size_bytes: int = 0) -> _T:
+        """Count and write."""
+        self.asked += 1
+        return await self.database.write(function, size_bytes=size_bytes)
 
-    def match(self, recipient: str, sender: str, kind: MailKind) -> RouteRow | None:
-        """Return the route that is for this very address."""
-        return next((route for route in self.routes if route.recipient == recipient), None)
 
-    async def work(self) -> int:
-        """Claim what is due and work on it; return how many mails that were."""
-        now = self.clock.now_ms()
-        rows = await self.database.write(
-            lambda tx: inbound.claim(tx, node=3, now_ms=now, lease_ms=now + LEASE_MS, limit=100)
-        )
-        for row in rows:
-            await self.worker.work_on(row)
-        return len(rows)
+class _Owned:
+    def owners(self) -> Mapping[str, int]:
+        return {SHOP: 1, OTHER: 2}
 
-    async def row(self, recipient_id: int) -> RecipientRow:
-        """Return a recipient as it is now."""
-        (row,) = await self.ask(f"SELECT {', '.join(RecipientRow._fields)} FROM recipient WHERE id = ?", recipient_id)
-        return RecipientRow._make(row)
 
-    async def mail(self, row_id: int) -> InboundRow:
-        """Return a mail that came in as it is now."""
-        found = await self.database.read(lambda conn: inbound.by_id(conn, 1, row_id))
-        assert found is not None
-        return found
+class InboundWorld:
+    """The door and everything behind it. Workspace 1 owns `shop.test`, workspace 2 `other.test`."""
 
-    async def told(self) -> list[tuple[str, dict[str, Any]]]:
-        """Return the events since the accept, kind and detail, in order."""
-        rows = await self.ask("SELECT kind, detail FROM event WHERE kind <> 'accepted' ORDER BY id")
-        return [(kind, msgspec.json.decode(detail)) for kind, detail in rows]
+    def __init__(self, database: Database, slow: Threads) -> None:
+        self.clock = EagerClock()
+        self.database = CountingDatabase(database)
+        self.keys = TokenKeys({KEY_ID: b"k" * 32})
+        self.ids = IdSource(1, self.clock)
+        counted = cast(Database, self.database)
+        self.routes = RouteView(counted, _Owned())
+        self.recipients = recipients_of(self.keys, self.clock, self.routes)
+        self.uploads = Uploads(counted, self.ids, self.clock)
+        self.receiver = Receiver(counted, self.ids, self.clock, slow, self.uploads, HERE)
+        self.guessers = Guessers()
+        self.door = InboundDoor(self.recipients, self.receiver, self.uploads, self.clock, self.guessers)
 
-    async def differences(self) -> list[counters.Difference]:
-        """Return where the counters differ from a recount."""
-        end = self.clock.now_ms() // HOUR_MS + 1
-        found = await self.database.read(lambda conn: counters.differences(conn, 1, 0, end, record.counted_under))
-        return found[1]
+    async def prepare(self) -> None:
+        """Store workspaces, domains, and three routes of `shop.test`."""
+        domains = [_domain(10, 1, SHOP), _domain(11, 2, OTHER)]
+        routes = [
+            _route(20, "support@shop.test", RouteAction.STORE),
+            _route(21, "nobody@shop.test", RouteAction.REFUSE),
+            _route(22, "post*@shop.test", RouteAction.REFUSE),
+            _route(23, "support@other.test", RouteAction.STORE),
+        ]
 
-    async def counted(self, counter: str, dimension: str = "total", key: str = "") -> int:
-        """Return what a counter of the workspace comes to, over all hours."""
-        rows = await self.ask(
-            f"SELECT coalesce(sum({counter}), 0) FROM counter WHERE workspace_id = 1 AND dimension = ? AND key = ?",
-            dimension,
-            key,
-        )
-        return int(rows[0][0])
+        def write(tx: Tx) -> None:
+            for row in (WorkspaceRow(1, "one", 0), WorkspaceRow(2, "two", 0)):
+                tx.add(row)
+            for row in (*domains, *routes):
+                tx.add(row)
+
+        await self.database.write(write)
+        await self.routes.refresh()
+
+    def address(self, kind: TokenKind, host: str = f"rp.{SHOP}", *, days_old: float = 0, number: int = 1) -> str:
+        """Return a machine address of a recipient that was accepted so many days ago."""
+        made = first_id_at(round(self.clock.now_ms() - days_old * DAY_MS)) + number
+        return machine_address(self.keys, kind, KEY_ID, made, host)
+
+    def visit(self, peer: Peer = PEER) -> InboundVisit:
+        """Return a session's visit."""
+        return self.door.open(peer)
+
+    async def rows(self, workspace_id: int = 1) -> list[InboundRow]:
+        """Return what was taken for a workspace, newest first."""
+        return await self.database.database.read(lambda conn: inbound.page(conn, workspace_id, InboundFilter(), 100))
+
+    async def chunks(self) -> int:
+        """Return how many pieces of large contents are stored."""
+        asked = statement("SELECT count(*) FROM content_chunk")
+        return int((await self.database.database.read(lambda conn: conn.all(asked)))[0][0])
+
+    async def bytes_of(self, row: InboundRow) -> bytes | None:
+        """Return a stored mail."""
+        return await inbound.load(self.database.database, row.workspace_id, row.content_id)
+
+
+def recipients_of(keys: TokenKeys, clock: ManualClock, routes: RouteView | None = None) -> Recipients:
+    """Return who decides about recipients; without routes it needs no store."""
+    return Recipients(
+        OwnHosts(HERE, OWN_RP), _Owned(), lambda: keys, clock, give_up_after=timedelta(days=5),
+        first_workspace=lambda: 1, routes=routes,
+    )  # fmt: skip
 
 
 @asynccontextmanager
-async def inbound_world(database: Database, clock: ManualClock, **worker: Any) -> AsyncIterator[Inbound]:
-    """Return a workspace over a fresh store, with a worker that tests turn by hand."""
-    threads = Threads("slow", 2)
-    world = Inbound(database, clock, threads, **worker)
-    await world.workspace()
-    yield world
-    threads.close()
+async def inbound_world(url: str) -> AsyncIterator[InboundWorld]:
+    """Give the world over a fresh database."""
+    database, slow = await open_database(url, clock=ManualClock()), Threads("slow", 1)
+    try:
+        world = InboundWorld(database, slow)
+        await world.prepare()
+        world.database.asked = 0
+        yield world
+    finally:
+        slow.close()
+        await database.close()
+
+
+def at_once(answer: SmtpReply | Awaitable[SmtpReply]) -> SmtpReply:
+    """Return an answer of the door, which waits on an EagerClock at most."""
+    if isinstance(answer, SmtpReply):
+        return answer
+    try:
+        cast(Generator[Any, Any, SmtpReply], answer).send(None)
+    except StopIteration as end:
+        reply: SmtpReply = end.value
+        return reply
+    raise AssertionError("it waits for something else than the clock")
+
+
+def _domain(row_id: int, workspace_id: int, name: str) -> DomainRow:
+    return DomainRow(
+        id=row_id, workspace_id=workspace_id, name=name, proof="", vouched=0, proved_ms=1, selector="s", rsa_key=b"",
+        ed25519_selector="", ed25519_key=None, return_path_seen_ms=1, tracking_seen_ms=None, checked_ms=1, created_ms=1,
+    )  # fmt: skip
+
+
+def _route(row_id: int, recipient: str, action: RouteAction) -> RouteRow:
+    return RouteRow(
+        id=row_id, workspace_id=1, position=row_id, recipient=recipient, sender="*", kinds="[]", action=action.value,
+        target="", secret=None, is_enabled=1, description="", created_ms=1,
+    )  # fmt: skip

@@ -2,12 +2,18 @@
 
 import pytest
 
-from postroom.doors.smtp.guessers import LONGEST_PAUSE_SECONDS, MOST_IN_SESSION, MOST_OF_ADDRESS, Guessers
+from postroom.doors.smtp.guessers import (
+    HERE,
+    LONGEST_PAUSE_SECONDS,
+    MOST_IN_SESSION,
+    MOST_OF_ADDRESS,
+    Guessers,
+    guesser_of,
+)
 from postroom.net.smtp.door import Peer
 
-STRANGER = Peer("192.0.2.9", 1, local=False)
-OTHER = Peer("192.0.2.10", 1, local=False)
-HERE = Peer("127.0.0.1", 1, local=True)
+STRANGER = "192.0.2.9"
+OTHER = "192.0.2.10"
 
 
 def test_answers_come_later_and_later_and_then_none_comes() -> None:
@@ -39,7 +45,8 @@ def test_opening_more_sessions_gains_nothing() -> None:
 def test_a_v6_guesser_has_a_whole_network() -> None:
     guessers = Guessers()
 
-    waits = [guessers.wrong(Peer(f"2001:db8::{number:x}", 1, local=False), 1, 0.0) for number in range(20)]
+    peers = [Peer(f"2001:db8::{number:x}", 1, local=False) for number in range(20)]
+    waits = [guessers.wrong(guesser_of(peer), 1, 0.0) for peer in peers]
 
     assert None in waits
 
@@ -66,6 +73,7 @@ def test_no_pause_is_longer_than_the_longest() -> None:
 def test_a_peer_on_this_machine_is_judged_by_its_session_alone() -> None:
     """An MTA in front of us speaks for everybody: it is not shut out for what one of them does."""
     guessers = Guessers()
+    assert guesser_of(Peer("127.0.0.1", 1, local=True)) == HERE
     for _ in range(10 * MOST_OF_ADDRESS):
         assert guessers.wrong(HERE, 1, 0.0) == 0.0
 
@@ -77,6 +85,6 @@ def test_a_peer_on_this_machine_is_judged_by_its_session_alone() -> None:
 def test_only_so_many_peers_are_remembered(count: int) -> None:
     guessers = Guessers(capacity=100)
     for number in range(count):
-        guessers.wrong(Peer(f"10.0.{number // 256}.{number % 256}", 1, local=False), 1, 0.0)
+        guessers.wrong(f"10.0.{number // 256}.{number % 256}", 1, 0.0)
 
     assert len(guessers) == min(count, 100)

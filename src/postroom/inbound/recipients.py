@@ -115,8 +115,6 @@ class Recipients:
         if key == "postmaster":
             # RFC 5321 4.5.1: without a domain too, in any letters.
             return self._role(address, self._first_workspace())
-        if _is_no_address(address):
-            return NO_SUCH_ADDRESS
         local_part, _, domain = key.rpartition("@")
         owners = self._domains.owners()
         owner = owners.get(domain)
@@ -125,6 +123,8 @@ class Recipients:
             machine = self._machine(address, local_part)
             if machine is not None:
                 return machine
+        if _is_no_address(address):
+            return NO_SUCH_ADDRESS
         if self._aliases is not None and (decided := self._aliases.decide(address, reverse_path)) is not None:
             return decided
         said = self._routes.at_rcpt(address) if self._routes is not None and owner is not None else AtRcpt.UNKNOWN

@@ -72,7 +72,10 @@ def parse_address(text: str) -> Address:
         raise _wrong(f"the part before the @ of {text!r} is not allowed: quote it or correct it")
     if len(local_part.encode("utf-8", "replace")) > MAX_LOCAL_PART:
         raise _wrong(f"the part before the @ of {text!r} is longer than {MAX_LOCAL_PART} octets")
-    if not unicodedata.is_normalized("NFC", local_part) or any(_is_control(letter) for letter in local_part):
+    # The patterns let no control character of ASCII pass.
+    if not local_part.isascii() and (
+        not unicodedata.is_normalized("NFC", local_part) or any(_is_control(letter) for letter in local_part)
+    ):
         raise _wrong(f"{text!r} has letters that no address can have: control characters or a form other than NFC")
     if domain.startswith("["):
         _check_literal(domain)

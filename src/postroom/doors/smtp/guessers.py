@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from postroom.net.smtp.door import Peer, network_of
 
+HERE = ""
 MOST_IN_SESSION = 10
 MOST_OF_ADDRESS = 100
 LONGEST_PAUSE_SECONDS = 30.0
@@ -41,28 +42,27 @@ class Guessers:
         """Wrong recipients since the start."""
 
     def __len__(self) -> int:
-        """How many peers are remembered."""
+        """How many networks are remembered."""
         return len(self._records)
 
-    def is_shut_out(self, peer: Peer, now: float) -> bool:
-        """Tell whether the peer is not listened to for now. `now` is monotonic seconds."""
-        record = self._records.get(network_of(peer.address))
+    def is_shut_out(self, network: str, now: float) -> bool:
+        """Tell whether peers of a network are not listened to for now. `now` is monotonic seconds."""
+        record = self._records.get(network)
         return record is not None and self._standing(record, now) >= MOST_OF_ADDRESS
 
-    def wrong(self, peer: Peer, in_session: int, now: float) -> float | None:
+    def wrong(self, network: str, in_session: int, now: float) -> float | None:
         """Note a wrong recipient; return after how many seconds to say so, or None to cut the peer off.
 
         `in_session` counts those of the session with this one.
         """
         self.guesses += 1
-        if peer.local:
+        if network == HERE:
             return None if in_session >= MOST_IN_SESSION else _pause(in_session)
-        key = network_of(peer.address)
-        record = self._records.pop(key, None) or _Record(0, now, now)
+        record = self._records.pop(network, None) or _Record(0, now, now)
         record.guesses = min(self._standing(record, now) + 1, _MOST_REMEMBERED)
         record.last = now
         record.free_at = min(max(record.free_at, now), now + _LONGEST_WAIT_SECONDS) + _pause(record.guesses)
-        self._records[key] = record
+        self._records[network] = record
         if len(self._records) > self._capacity:
             self._records.popitem(last=False)
         wait = record.free_at - now
@@ -71,6 +71,11 @@ class Guessers:
     @staticmethod
     def _standing(record: _Record, now: float) -> float:
         return max(0.0, record.guesses - (now - record.last) / FORGIVE_SECONDS)
+
+
+def guesser_of(peer: Peer) -> str:
+    """Return the network that a peer is remembered by, HERE for this machine."""
+    return HERE if peer.local else network_of(peer.address)
 
 
 def _pause(guesses: float) -> float:

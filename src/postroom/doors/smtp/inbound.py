@@ -15,7 +15,7 @@ import structlog
 from postroom.base.clock import Clock
 from postroom.base.errors import TryLater, WrongInput
 from postroom.base.ids import show_id
-from postroom.doors.smtp.guessers import Guessers
+from postroom.doors.smtp.guessers import Guessers, guesser_of
 from postroom.inbound.receive import Incoming, Refused, StagedRest
 from postroom.inbound.recipients import NO_SUCH_ADDRESS, Addressed
 from postroom.ledger.inbound_rows import Destination
@@ -93,6 +93,7 @@ class InboundVisit:
     def __init__(self, door: InboundDoor, peer: Peer) -> None:
         self._door = door
         self._peer = peer
+        self._network = guesser_of(peer)
         self._wrong = 0
         self._taken: dict[str, Addressed] = {}
         """The recipients of this transaction, by their keys: one that is named twice gets one mail."""
@@ -104,7 +105,7 @@ class InboundVisit:
     def mail(self, envelope: Envelope) -> SmtpReply:
         """Check the reverse-path; it may be null."""
         self._taken = {}
-        if self._door.guessers.is_shut_out(self._peer, self._door.clock.monotonic()):
+        if self._door.guessers.is_shut_out(self._network, self._door.clock.monotonic()):
             return CUT_OFF
         return WRONG_REVERSE_PATH if _is_wrong(envelope.reverse_path) else replies.SENDER_OK
 
@@ -139,9 +140,8 @@ class InboundVisit:
 
     def _guessed(self) -> Answer:
         self._wrong += 1
-        wait = self._door.guessers.wrong(self._peer, self._wrong, self._door.clock.monotonic())
+        wait = self._door.guessers.wrong(self._network, self._wrong, self._door.clock.monotonic())
         if wait is None:
-            _log.info("a peer that asks for wrong addresses is cut off", peer=self._peer.address, wrong=self._wrong)
             return CUT_OFF
         return self._later(wait) if wait else NO_SUCH_ADDRESS
 
