@@ -44,7 +44,7 @@ async def test_the_demo_fills_every_page_balances_and_is_made_once(services: Ser
     # The worker would try these again at once, or twice: what the demo had in hand is settled.
     assert "sending" not in states
     assert {
-        "accepted", "delivered", "deferred", "failed", "opened", "clicked", "unsubscribed", "suppression_added",
+        "accepted", "delivered", "deferred", "failed", "opened", "clicked", "unsubscribed",
         "suppressed", "held", "in_doubt",
     } <= kinds.keys()  # fmt: skip
     assert {"bounced", "delay_reported", "complained", "replied", "auto_replied"} <= kinds.keys()

@@ -24,7 +24,7 @@ _DOMAINS = (
 _FATES = {
     3: "dead", 7: "full", 11: "dead", 19: "gone", 31: "dead", 40: "gone", 52: "gone",
     9: "writes", 13: "late", 15: "left", 23: "away", 26: "left", 28: "complains", 34: "writes", 36: "stuffed",
-    45: "writes", 48: "stops", 57: "complains",
+    45: "writes", 48: "stops", 57: "complains", 60: "stops",
 }  # fmt: skip
 """Who of the people has no ordinary one, by their number."""
 

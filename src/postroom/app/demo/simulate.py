@@ -18,14 +18,12 @@ from postroom.app.demo import mails, peers, returns
 from postroom.app.demo.mails import Letter, Person
 from postroom.base.clock import HOUR_MS, Clock
 from postroom.base.ids import MAX_NODE, IdSource
-from postroom.events import suppression
 from postroom.events.moves import Move, move_page
 from postroom.events.unsubscribing import By, unsubscribe
 from postroom.ledger.claimed import Claimed
 from postroom.ledger.outcomes import OutcomeKind
-from postroom.ledger.rows import MessageRow, SandboxCopyRow, SuppressionRow, WorkspaceRow
-from postroom.ledger.states import RecipientState, Stream, SuppressionScope
-from postroom.mail.address import address_key
+from postroom.ledger.rows import MessageRow, SandboxCopyRow, WorkspaceRow
+from postroom.ledger.states import RecipientState, Stream
 from postroom.mail.address_list import Mailbox
 from postroom.mail.compose import Draft, compose
 from postroom.mail.envelope import Envelope, EnvelopeRecipient, Notify
@@ -61,7 +59,10 @@ _WRITES = (
     "It arrived this morning, all well packed. Do you also buy old maps?",
     "I moved last month: please send it to 4 Harbour Lane instead.",
 )
-_STOPS = ("Hello,\r\n\r\nplease take me off your list. Thank you.",)
+_STOPS = (
+    "How do I unsubscribe from this?",
+    "Hello,\r\n\r\nplease take me off your list. Thank you.",
+)
 
 Action = Callable[[], Awaitable[None]]
 
@@ -225,8 +226,6 @@ class Simulation:
             if decision.state is RecipientState.DELIVERED:
                 self._read(message, claimed, targets)
                 self._comes_back(message, tried)
-            if decision.state is RecipientState.FAILED and self._people[claimed.address].fate == "dead":
-                self._at(self._clock.now_ms() + 2 * HOUR_MS, self._suppressing(message, claimed))
 
         return try_once
 
@@ -259,19 +258,6 @@ class Simulation:
         if attempted.kept is not None and kind is OutcomeKind.DELIVERED:
             kept = SandboxCopyRow(claimed.id, claimed.workspace_id, attempted.reverse_path, attempted.kept, now)
         return Tried(claimed, message, outcome, self._ids.next(), now, False, kept)
-
-    def _suppressing(self, message: MessageRow, claimed: Claimed) -> Action:
-        async def suppress() -> None:
-            row = SuppressionRow(
-                self._ids.next(), claimed.workspace_id, address_key(claimed.address), SuppressionScope.ALL.value,
-                "there is no such mailbox", "operator", "550 5.1.1", None, self._clock.now_ms(),
-            )  # fmt: skip
-            event_id = self._ids.next()
-            await self._database.write(
-                lambda tx: suppression.add(tx, row, event_id, message_id=message.id, recipient_id=claimed.id)
-            )
-
-        return suppress
 
     # What comes of a delivered copy
 
@@ -340,7 +326,7 @@ class Simulation:
                     raw, to = returns.complaint(about, claimed.domain, header), f"abuse@{message.author_domain}"
                 case _:
                     texts = _STOPS if person.fate == "stops" else _WRITES
-                    raw = returns.answer(about, texts[self._chance.randrange(len(texts))])
+                    raw = returns.answer(about, texts[self._inbound % len(texts)])
                     to, reverse_path = message.author_address, person.address
             await self._door.take(host, reverse_path, to, raw, claimed.domain)
             self._inbound += 1

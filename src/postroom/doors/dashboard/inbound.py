@@ -155,6 +155,7 @@ async def show_mail(request: PageRequest) -> Response[bytes]:
         message_id=show_id("msg", row.answers_message_id) if row.answers_message_id is not None else "",
         followed=whole.followed,
         route=whole.route,
+        route_does=views.ROUTE_DOES.get(whole.route.action, whole.route.action) if whole.route is not None else "",
         attempts=whole.attempts,
         needs_review=views.needs_review(row),
         view=view,

@@ -8,6 +8,7 @@ import msgspec
 
 from postroom.base.ids import show_id
 from postroom.ledger.inbound_rows import Destination, InboundRow, InboundState
+from postroom.ledger.route_rows import RouteAction
 from postroom.mail.authentication import (
     ArcVerdict,
     DkimVerdict,
@@ -43,6 +44,19 @@ _DESTINATIONS = {
     Destination.ROLE: "a role that every domain has",
     Destination.ROUTE: "an address that a route takes",
 }
+_MACHINES = {
+    Destination.BOUNCE.value: "return address",
+    Destination.REPLY.value: "reply address",
+    Destination.UNSUBSCRIBE.value: "unsubscribe address",
+    Destination.FEEDBACK.value: "complaint address",
+}
+ROUTE_DOES = {
+    RouteAction.WEBHOOK.value: "told to",
+    RouteAction.FORWARD.value: "forwarded to",
+    RouteAction.STORE.value: "stored",
+    RouteAction.REFUSE.value: "refused",
+}
+"""What becomes of a mail that a route takes."""
 _RESULTS = {
     Result.PASS: "good",
     Result.FAIL: "bad",
@@ -69,7 +83,11 @@ class InboundLine:
     author: str
     reverse_path: str
     subject: str
+    short_author: str
+    """The name where there is one, else the address."""
     recipient: str
+    machine: str
+    """What the envelope recipient is where it is an address that we made; else empty."""
     answers: str
     """Public id of the recipient of ours that it is about, or empty."""
     received_ms: int
@@ -127,7 +145,9 @@ def inbound_line(row: InboundRow) -> InboundLine:
         author_of(row),
         row.reverse_path,
         row.subject,
+        row.author_name or author_of(row),
         row.recipient,
+        _MACHINES.get(row.destination, ""),
         show_id("rcp", row.answers_recipient_id) if row.answers_recipient_id is not None else "",
         row.received_ms,
         row.reviewed_ms is not None,

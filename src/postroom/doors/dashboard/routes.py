@@ -9,7 +9,7 @@ from postroom.access import audit
 from postroom.base.errors import WrongInput
 from postroom.base.ids import parse_id, show_id
 from postroom.doors.dashboard.forms import Form, read_form, sentence
-from postroom.doors.dashboard.inbound_views import KIND_LOOKS
+from postroom.doors.dashboard.inbound_views import KIND_LOOKS, ROUTE_DOES
 from postroom.doors.dashboard.page import address_of, done, not_found, render, workspace_of
 from postroom.doors.dashboard.services import PageRequest, Services, services_of
 from postroom.doors.dashboard.session import actor_of
@@ -28,13 +28,11 @@ _NEWEST = (1 << 63) - 1
 _FIELDS = ("recipient", "sender", "action", "target", "description")
 _MOST_TEXT = 1000
 ACTIONS = (
-    (RouteAction.WEBHOOK, "Tell a webhook", "told to"),
-    (RouteAction.FORWARD, "Forward it", "forwarded to"),
-    (RouteAction.STORE, "Store it", "stored"),
-    (RouteAction.REFUSE, "Refuse it", "refused"),
+    (RouteAction.WEBHOOK.value, "Tell a webhook"),
+    (RouteAction.FORWARD.value, "Forward it"),
+    (RouteAction.STORE.value, "Store it"),
+    (RouteAction.REFUSE.value, "Refuse it"),
 )
-"""Each action, what its choice says, and what a route says that does it."""
-_DOES = {action.value: words for action, _, words in ACTIONS}
 _KINDS = [(kind.value, f"{label[:1].upper()}{label[1:]}") for kind, (label, _) in KIND_LOOKS.items()]
 _AT_RCPT = {
     AtRcpt.TAKEN: "It is accepted at RCPT.",
@@ -272,7 +270,7 @@ def route_line(row: RouteRow) -> RouteLine:
     only = [f"from {row.sender}"] if row.sender != "*" else []
     if labels:
         only.append(f"of the kind {', '.join(labels)}")
-    does = _DOES.get(row.action, row.action)
+    does = ROUTE_DOES.get(row.action, row.action)
     return RouteLine(
         show_id("rte", row.id), row.recipient, ", ".join(only), does, row.target, bool(row.is_enabled), row.description
     )
@@ -287,7 +285,7 @@ def verdict_of(tested: Tested) -> str:
     row = tested.route
     target = f" {row.target}" if row.target else ""
     return (
-        f"The route for {row.recipient} takes it: it is {_DOES.get(row.action, row.action)}{target}. "
+        f"The route for {row.recipient} takes it: it is {ROUTE_DOES.get(row.action, row.action)}{target}. "
         + (_AT_RCPT[tested.at_rcpt])
     )
 
@@ -321,7 +319,7 @@ async def _test(services: Services, workspace: WorkspaceRow, form: Form) -> Test
 
 def _read(services: Services, workspace: WorkspaceRow, form: Form, *, is_enabled: bool = True) -> Asked | None:
     """Return what a form asks for; None, and the errors beside their fields, where something is wrong."""
-    action = next((one for one, _, _ in ACTIONS if one.value == form.get("action")), None)
+    action = next((one for one in RouteAction if one.value == form.get("action")), None)
     if action is None:
         form.errors["action"] = "Choose what becomes of the mail."
         return None
@@ -355,7 +353,7 @@ def _form_page(
         title="Change the route" if row else "New route",
         at="routes",
         form=form,
-        actions=[(action.value, words) for action, words, _ in ACTIONS],
+        actions=ACTIONS,
         kinds=_KINDS,
         action=f"{_address(workspace, row)}/edit" if row else address_of(workspace, "routes"),
         back=_address(workspace, row) if row else address_of(workspace, "routes"),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from postroom.base.ids import show_id
+from postroom.base.ids import parse_id, show_id
 from postroom.ledger.rows import SuppressionRow
 from postroom.ledger.states import Stream, SuppressionScope
 
@@ -46,6 +46,8 @@ class Line:
     """What it rests on, for reading; empty where nothing is kept."""
     cause: str
     """Public id of the recipient whose mail caused it, or empty."""
+    inbound: str
+    """Public id of the mail that came in and asked for it, or empty."""
     created_ms: int
     expires_ms: int | None
     is_active: bool
@@ -64,7 +66,7 @@ class Answer:
 
 def line(row: SuppressionRow, now_ms: int) -> Line:
     """Return a suppression as the list shows it."""
-    evidence, cause = _evidence(row.evidence)
+    evidence, cause, inbound = _evidence(row.evidence)
     return Line(
         show_id("sup", row.id),
         row.address_key,
@@ -74,6 +76,7 @@ def line(row: SuppressionRow, now_ms: int) -> Line:
         _SOURCES.get(row.source, f"by {row.source}" if row.source else ""),
         evidence,
         cause,
+        inbound,
         row.created_ms,
         row.expires_ms,
         row.expires_ms is None or row.expires_ms > now_ms,
@@ -125,18 +128,23 @@ def _meaning(row: SuppressionRow) -> str:
     return sentence
 
 
-def _evidence(stored: str) -> tuple[str, str]:
-    """Return evidence as words, and the recipient that it names."""
+def _evidence(stored: str) -> tuple[str, str, str]:
+    """Return evidence as words, the recipient that it names, and the mail that came in."""
     try:
         value = msgspec.json.decode(stored, type=dict[str, object]) if stored.startswith("{") else None
     except msgspec.DecodeError:
         value = None
     if value is None:
-        return stored, ""
+        return stored, "", ""
     recipient = value.pop("recipient", None)
     cause = ""
     if isinstance(recipient, int) and 0 < recipient < 1 << 63:
         cause = show_id("rcp", recipient)
     elif isinstance(recipient, str) and recipient.startswith("rcp_"):
         cause = recipient
-    return "; ".join(f"{name.replace('_', ' ')}: {told}" for name, told in value.items()), cause
+    mail = value.pop("inbound_id", None)
+    inbound = mail if isinstance(mail, str) and parse_id("inb", mail) is not None else ""
+    if isinstance(line := value.get("evidence"), str):
+        # The line that somebody wrote says it.
+        return line, cause, inbound
+    return "; ".join(f"{name.replace('_', ' ')}: {told}" for name, told in value.items()), cause, inbound

@@ -1,4 +1,4 @@
-// The chart of the overview: the figures stand in the page as JSON, uPlot draws them in the page's colours.
+// The chart of the overview, and that of failures: the figures stand in the page as JSON, uPlot draws them in the page's colours.
 "use strict";
 
 (() => {
@@ -6,7 +6,13 @@
   if (!place || typeof uPlot === "undefined") return;
   const given = JSON.parse(document.getElementById(place.dataset.from).textContent);
   // Line ends and dashes differ too: colour is not all that tells the lines apart.
-  const looks = [
+  const looks = place.dataset.looks === "failures" ? [
+    { colour: "--bad", dash: [] },
+    { colour: "--busy", dash: [] },
+    { colour: "--warn", dash: [6, 3] },
+    { colour: "--doubt", dash: [2, 3] },
+    { colour: "--idle", dash: [] },
+  ] : [
     { colour: "--idle", dash: [] },
     { colour: "--good", dash: [] },
     { colour: "--bad", dash: [] },
