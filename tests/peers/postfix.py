@@ -35,6 +35,7 @@ class Postfix:
         certificate: tuple[Path, Path] | None = None,
         milters: Iterable[str] = (),
         settings: Mapping[str, str] | None = None,
+        services: Iterable[str] = (),
     ) -> None:
         """Nothing runs before `with`.
 
@@ -44,6 +45,7 @@ class Postfix:
         `users`: who may AUTH at our port, by password. `certificate`: chain and key files for STARTTLS there.
         `milters`: in Postfix's words, `inet:127.0.0.1:8891`.
         `settings`: further lines of main.cf, such as `{"smtp_line_length_limit": "0"}`.
+        `services`: further lines of master.cf, such as a pipe(8) transport.
         """
         self.port = 0
         self.folder = Path()
@@ -55,6 +57,7 @@ class Postfix:
         self._certificate = certificate
         self._milters = tuple(milters)
         self._settings = dict(settings or {})
+        self._services = tuple(services)
 
     @property
     def address(self) -> str:
@@ -226,7 +229,8 @@ class Postfix:
         return f"[{host}]:{port}"
 
     def _master_cf(self) -> str:
-        return f"127.0.0.1:{self.port} inet n - n - - smtpd\n{_SERVICES}"
+        more = "".join(f"{line}\n" for line in self._services)
+        return f"127.0.0.1:{self.port} inet n - n - - smtpd\n{_SERVICES}{more}"
 
 
 _SERVICES = """\
