@@ -266,3 +266,19 @@ def test_nothing_is_lost_and_nothing_fails_on_any_text(marks: str, text: str) ->
         parts = sorted(reply.written.split() + reply.quoted.split() + reply.signature.split())
         assert parts == sorted(one.split())
         split_html_reply(one)
+
+
+def test_a_text_around_a_file_is_read_and_a_text_file_is_not() -> None:
+    raw = (
+        b"MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/plain\n\nSee the file:\n"
+        b"--b\nContent-Type: text/plain; name=a.txt\nContent-Disposition: attachment\n\nOf the file\n"
+        b"--b\nContent-Type: text/plain\n\nThat is it.\n\n-- \nAnn\n--b--\n"
+    )
+    reply = read_reply(Received(raw))
+    assert (reply.written.split("\n"), reply.signature) == (["See the file:", "That is it."], "--\nAnn")
+
+
+@given(st.binary(max_size=500))
+def test_any_bytes_are_read(raw: bytes) -> None:
+    read_reply(Received(raw))
+    read_reply(Received(b"Content-Type: text/html\r\n\r\n" + raw))

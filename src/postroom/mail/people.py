@@ -7,7 +7,7 @@ from postroom.mail.list_traffic import read_list_traffic
 from postroom.mail.quoted_text import read_reply
 from postroom.mail.receipt import read_receipt
 from postroom.mail.received import Received
-from postroom.mail.subject import bare_subject, is_answer_subject
+from postroom.mail.subject import has_prefix, is_answer_subject
 from postroom.mail.verdict import MailKind, Verdict
 
 
@@ -31,7 +31,9 @@ def _wish(mail: Received, written: str) -> Verdict | None:
     What answers nothing must be clear to count, and is doubtful even then: it may be anything that says so.
     """
     answers = bool(_sign_of_answer(mail))
-    wish = asks_to_stop(written or bare_subject(mail.header.value("subject")))
+    subject = mail.header.value("subject")
+    # Behind "Re:" stands what we wrote.
+    wish = asks_to_stop(written or ("" if has_prefix(subject) else subject))
     if wish is None or (wish.is_doubtful and not answers):
         return None
     kind = MailKind.COMPLAINT if wish.is_complaint else MailKind.UNSUBSCRIBE

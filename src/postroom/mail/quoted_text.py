@@ -25,6 +25,7 @@ MAX_LINES = 10_000
 MAX_LETTERS = 2 << 20
 """Letters that are looked at; the rest counts as quoted, for nobody wrote that much."""
 
+_MOST_TEXTS = 10
 _LONGEST_INTRODUCTION = 400
 _MOST_INTRODUCTION_LINES = 4
 _HEADER_LINES = 12
@@ -48,6 +49,9 @@ class Reply:
     """With its introductions and as it stands, `>` included."""
     signature: str
     """Below `-- `, and what a device says of itself."""
+
+
+_NOTHING = Reply("", "", "")
 
 
 class _Is(Enum):
@@ -92,17 +96,23 @@ def split_html_reply(html: str) -> Reply:
 
 
 def read_reply(mail: Received) -> Reply:
-    """Return what a mail's author wrote: of its plain text, or of its HTML where that is all it has."""
-    for media_type in (b"text/plain", b"text/html"):
-        for number in mail.leaves(media_type):
-            if mail.parts[number].disposition == b"attachment":
-                continue
-            if media_type == b"text/html":
-                return split_html_reply(_html(mail, number))
-            reply = split_reply(mail.text(number))
-            if reply.written or reply.quoted:
-                return reply
-    return Reply("", "", "")
+    """Return what a mail's author wrote: of its plain texts, or of its HTML where that is all it has."""
+    # Some programs cut the text where a file stands in it.
+    plain = "\n".join(mail.text(number) for number in _shown(mail, b"text/plain"))
+    reply = split_reply(plain)
+    if reply == _NOTHING:
+        for number in _shown(mail, b"text/html")[:1]:
+            reply = split_html_reply(_html(mail, number))
+    return reply
+
+
+def _shown(mail: Received, media_type: bytes) -> list[int]:
+    """Return the numbers of the texts of a type that are no files."""
+    return [
+        number
+        for number in mail.leaves(media_type)
+        if mail.parts[number].disposition != b"attachment" and b"name" not in mail.parts[number].parameters
+    ][:_MOST_TEXTS]
 
 
 def _html(mail: Received, number: int) -> str:

@@ -153,7 +153,6 @@ CHALLENGES = (
 
 CHALLENGERS = (
     "boxbe.com", "bluebottle.com", "spamarrest.com", "mailinblack.com", "sendio.", "choicemail", "antispamuol", "antispam.uol",
-    "tmda", "spamlion", "knowspam.net", "mailblocks", "vanquish.com", "zerospam", "0spam.com", "bitbounce.com", "cleanmail.",
-    "digiportal.com", "spamgourmet.challenge", "qurb.com", "earthlink.net challenge", "uol.com.br antispam",
+    "tmda", "spamlion", "knowspam.net", "mailblocks", "vanquish.com", "0spam.com", "bitbounce.com", "digiportal.com", "qurb.com",
 )  # fmt: skip
 """In a From or Message-ID of filters that ask so."""

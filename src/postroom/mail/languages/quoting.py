@@ -207,7 +207,6 @@ FORWARD_OPENERS = (
     "begin forwarded message",
     "start of forwarded message",
     "anfang der weitergeleiteten",
-    "anfang der weitergeleiteten nachricht",
     "début du message transféré",
     "début du message réexpédié",
     "inicio del mensaje reenviado",
