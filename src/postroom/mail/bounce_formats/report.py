@@ -141,6 +141,8 @@ def _innocent(mail: Received) -> set[str]:
             found.update(
                 mailbox.address.strip("<>").lower() for mailbox in parse_address_list(header.raw(name)[:10_000])
             )
+    # Who writes to himself is no innocent.
+    found -= {mailbox.address.lower() for mailbox in parse_address_list(mail.returned.raw("to")[:10_000])}
     found.update(word.lower() for word in _words(mail.told) if word.lower().startswith(_SYSTEM_LOCAL_PARTS))
     return found
 

@@ -141,7 +141,10 @@ def _read_line(
         return _one(labelled[1], index, Rank.LIST, "labelled", labelled[2])
     if alone := _ALONE.match(line):
         indent = len(alone[1].expandtabs())
-        is_listed = bool(alone[3] == ":" or indent == listing or _introduces(before) or _diagnoses(lines, index))
+        is_certain = bool(alone[3] == ":" or _diagnoses(lines, index))
+        if not is_certain and words.CONTACT.search(before):
+            return None
+        is_listed = is_certain or indent == listing or _introduces(before)
         return _one(alone[2], index, Rank.LIST if is_listed else Rank.SENTENCE, "listed", "", indent)
     if with_text := _WITH_TEXT.match(line):
         indent = len(with_text[1].expandtabs())

@@ -115,11 +115,11 @@ CONTACT = _any(
     r"\bcontact", r"\bplease (?:e-?mail|write|send|forward|mail)", r"\bquestions?\b", r"\bhelp ?desk", r"\bsupport\b",
     r"\bassistance", r"\bfurther information", r"\breport (?:this|abuse)", r"\brequest removal", r"\bunblock",
     r"\bdelist",
-    r"\bwenden sie", r"\bkontakt", r"お問い合わせ", r"ご連絡",
+    r"\badministrat(?:or|eur)\b", r"\bforward this", r"\bwenden sie", r"\bkontakt", r"お問い合わせ", r"ご連絡",
 )  # fmt: skip
 """Where somebody who could help is named."""
 
-WHO_ACTED = _any(r"\b(?:from|by|sender|von|contact)[ \t]*:?[ \t]*[<\"']?$")
+WHO_ACTED = _any(r"\b(?:from|by|sender|you|von|contact)[ \t]*:?[ \t]*[(<\"']?$")
 """In front of the address of somebody who did something."""
 
 DELIVERS = _any(
