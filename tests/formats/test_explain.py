@@ -13,7 +13,7 @@ REPLIES = [
     ("451 4.7.1 Greylisting in action, please come back later", "greylisted"),
     ("421 4.7.28 Our system has detected an unusual rate of unsolicited mail originating from your IP", "rate"),
     ("450 4.2.1 The user you are trying to contact is receiving mail at a rate that prevents additional", "rate"),
-    ("421 4.7.0 [TSS04] Messages from 192.0.2.1 temporarily deferred due to unexpected volume", "rate"),
+    ("421 4.7.0 [TSS04] Messages from 192.0.2.1 temporarily deferred due to unexpected volume", "blocklist"),
     ("452 4.5.3 Too many recipients", "rate"),
     ("552 5.2.2 The email account that you tried to reach is over quota", "mailbox_full"),
     ("452 4.2.2 The recipient's inbox is out of storage space and inactive", "mailbox_full"),

@@ -2,15 +2,16 @@
 
 The words explain; nothing is decided by them: whether a recipient is tried
 again follows from the reply's class alone (RFC 5321 4.2.1), and no address is
-suppressed because of a sentence. Replies of large providers say more in their
-text than in their enhanced status code, so text is asked first, then the
-status (RFC 3463), then the reply code.
+suppressed because of a sentence. The cause follows from the reason that
+`mail.bounce_rules` finds, so a page says what the counters say.
 """
 
 import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+from postroom.mail.bounce_rules import reason_of_reply
+from postroom.mail.reasons import Reason
 from postroom.mail.smtp_reply import SmtpReply
 
 
@@ -94,76 +95,43 @@ _SENTENCES: dict[Cause, tuple[str, str]] = {
     Cause.UNKNOWN: ("{peer} gave no reason that we know", ""),
 }
 
-_TEXTS: tuple[tuple[Cause, re.Pattern[str]], ...] = tuple(
-    (cause, re.compile(pattern, re.IGNORECASE))
-    for cause, pattern in (
-        (Cause.GREYLISTED, r"gr[ea]y-?\s?list|postgrey|sqlgrey"),
-        # Before the rest: Gmail answers 4.2.2 with words about storage, Microsoft 5.4.1 for unknown people.
-        (
-            Cause.MAILBOX_FULL,
-            r"(?:mailbox|inbox|account|user|quota|storage)\b.{0,60}\b(?:is full|full\b|over ?quota|exceed)"
-            r"|over ?quota|quota (?:has been )?exceeded|insufficient (?:system )?storage|out of storage",
-        ),
-        (
-            Cause.RATE,
-            r"too many (?:messages|mails|e-?mails|connections|concurrent|sessions|recipients)|rate[- ]limit|throttl"
-            r"|slow down|unusual rate|at a rate|sending limit|(?:message|connection) rate|exceeded the (?:rate|limit)"
-            r"|temporarily deferred due to|\[TSS?\d\d\]|\[TS\d\d\]",
-        ),
-        (
-            Cause.MAILBOX_DISABLED,
-            r"(?:account|mailbox|user|recipient|address).{0,50}(?:disabled|inactive|suspended|deactivated|expired)"
-            r"|(?:disabled|inactive|suspended|deactivated) (?:account|mailbox|user|recipient)",
-        ),
-        (
-            Cause.NO_SUCH_USER,
-            r"(?:no such|unknown|invalid|nonexistent|non-existent) (?:local )?(?:user|recipient|mailbox|address|person)"
-            r"|(?:user|recipient|mailbox|address|account)(?: address)?.{0,60}?"
-            r"(?:unknown|not found|does ?n[o']t exist|does not exist|not exist|invalid|no longer|unavailable|not known)"
-            r"|recipient address rejected: access denied|does not have an? .{0,40}account|no mailbox here"
-            r"|not a valid (?:user|mailbox|recipient)|user doesn't have",
-        ),
-        (Cause.NO_SUCH_DOMAIN, r"domain .{0,80}(?:not found|does not exist|neither mx|accepts no mail)|null ?mx"),
-        (
-            Cause.AUTHENTICATION,
-            r"\bspf\b|\bdkim\b|\bdmarc\b|unauthenticated|not authenticated|sender (?:id|policy)|authentication checks",
-        ),
-        (
-            Cause.BLOCKLIST,
-            r"spamhaus|spamcop|barracudacentral|block-? ?list|black-? ?list|deny-? ?list|dnsbl|\brbls?\b|\b[sxp]bl\b"
-            r"|reputation|(?:ip|address|host|client|server) .{0,60}(?:is |been |was )?(?:blocked|listed|banned)"
-            r"|blocked using|listed (?:at|by|in|on)",
-        ),
-        (Cause.LOGIN, r"relay(?:ing)? (?:access )?(?:denied|not (?:allowed|permitted))|unable to relay|does not relay"),
-        (Cause.CONTENT, r"virus|malware|infected|attachment|phish"),
-        (Cause.TOO_LARGE, r"(?:message|mail|content|size).{0,40}(?:too (?:big|large)|exceeds)|the copy has \d+ bytes"),
-        (Cause.SPAM, r"spam|unsolicited|junk|bulk mail|suspicious|message content rejected|content reject"),
-        (Cause.LOOP, r"too many hops|mail loop|loops? back|hop count"),
-        (Cause.TLS, r"starttls|\btls\b|certificate"),
-    )
-)
+_CAUSES: dict[Reason, Cause] = {
+    Reason.NO_SUCH_USER: Cause.NO_SUCH_USER,
+    Reason.NO_SUCH_DOMAIN: Cause.NO_SUCH_DOMAIN,
+    Reason.MOVED: Cause.NO_SUCH_USER,
+    Reason.ACCEPTS_NO_MAIL: Cause.NO_SUCH_DOMAIN,
+    Reason.FILTERED: Cause.POLICY,
+    Reason.SUSPENDED: Cause.MAILBOX_DISABLED,
+    Reason.MAILBOX_FULL: Cause.MAILBOX_FULL,
+    Reason.TOO_LARGE: Cause.TOO_LARGE,
+    Reason.SYSTEM_FULL: Cause.BUSY,
+    Reason.SYSTEM_ERROR: Cause.BUSY,
+    Reason.MAILER_ERROR: Cause.BUSY,
+    Reason.NETWORK: Cause.NETWORK,
+    Reason.EXPIRED: Cause.NETWORK,
+    Reason.STARTTLS: Cause.TLS,
+    Reason.BLOCKED: Cause.BLOCKLIST,
+    Reason.REPUTATION: Cause.BLOCKLIST,
+    Reason.AUTHENTICATION: Cause.AUTHENTICATION,
+    Reason.NO_PTR: Cause.BLOCKLIST,
+    Reason.SENDER_REJECTED: Cause.POLICY,
+    Reason.RELAYING_DENIED: Cause.LOGIN,
+    Reason.RATE: Cause.RATE,
+    Reason.POLICY: Cause.POLICY,
+    Reason.SECURITY: Cause.POLICY,
+    Reason.SPAM: Cause.SPAM,
+    Reason.VIRUS: Cause.CONTENT,
+    Reason.CONTENT: Cause.CONTENT,
+    Reason.NOT_COMPLIANT: Cause.CONTENT,
+}
+"""What a reason is to a person who reads of one try. Those that are missing follow from the reply code."""
 
-_STATUSES: tuple[tuple[Cause, re.Pattern[str]], ...] = tuple(
-    (cause, re.compile(pattern))
-    for cause, pattern in (
-        (Cause.NO_SUCH_USER, r"[45]\.1\.[136]"),
-        (Cause.NO_SUCH_DOMAIN, r"[45]\.1\.(?:2|10)"),
-        (Cause.MAILBOX_DISABLED, r"[45]\.2\.1"),
-        (Cause.MAILBOX_FULL, r"[45]\.2\.2"),
-        (Cause.TOO_LARGE, r"[45]\.(?:2\.3|3\.4)"),
-        (Cause.NETWORK, r"[45]\.4\.[12]"),
-        (Cause.DNS, r"[45]\.(?:4\.[34]|1\.8)"),
-        (Cause.RATE, r"[45]\.(?:4\.5|5\.3|7\.28)"),
-        (Cause.LOOP, r"[45]\.4\.6"),
-        (Cause.OURS, r"4\.3\.0"),
-        (Cause.BUSY, r"4\.(?:3|2)\.\d+"),
-        (Cause.CONTENT, r"[45]\.6\.\d+"),
-        (Cause.LOGIN, r"[45]\.7\.8|5\.7\.(?:0|9)"),
-        (Cause.TLS, r"[45]\.7\.(?:4|5|10|11)"),
-        (Cause.AUTHENTICATION, r"[45]\.7\.2[0-9]"),
-        (Cause.POLICY, r"[45]\.7\.\d+"),
-    )
-)
+_BY_RULE = {"greylisted": Cause.GREYLISTED, "loop": Cause.LOOP, "name-service": Cause.DNS}
+_BY_STATUS = {
+    "4.3.0": Cause.OURS, "4.4.3": Cause.DNS, "4.4.4": Cause.DNS, "5.4.4": Cause.DNS, "5.4.6": Cause.LOOP,
+    "5.7.0": Cause.LOGIN, "5.7.8": Cause.LOGIN,
+}  # fmt: skip
+"""Where we, or a smarthost, mean something narrower than the reason."""
 
 _GIVEN_UP = re.compile(r"given up after ([\d.]+) days?; the last answer was: (.+)", re.DOTALL)
 _SHOWN = re.compile(r"([2-5]\d\d)(?: ([245]\.\d{1,3}\.\d{1,3}))?(?: (.*))?", re.DOTALL)
@@ -203,23 +171,17 @@ def reply_of(shown: str) -> SmtpReply:
 def _cause(reply: SmtpReply) -> Cause:
     if reply.is_success:
         return Cause.ACCEPTED
-    for cause, pattern in _TEXTS:
-        if pattern.search(reply.text[:2000]):
-            return cause
-    for cause, pattern in _STATUSES:
-        if pattern.fullmatch(reply.enhanced):
-            return cause
-    return _by_code(reply.code)
+    judged = reason_of_reply(reply, command="RCPT")
+    cause = _BY_RULE.get(judged.rule) or _CAUSES.get(judged.reason)
+    if cause in (None, Cause.NETWORK, Cause.POLICY, Cause.BUSY, Cause.NO_SUCH_DOMAIN):
+        cause = _BY_STATUS.get(reply.enhanced) or cause
+    return cause or _by_code(reply.code)
 
 
 def _by_code(code: int) -> Cause:
     match code:
         case 421 | 450 | 451 | 452:
             return Cause.BUSY
-        case 530 | 535:
-            return Cause.LOGIN
-        case 552:
-            return Cause.TOO_LARGE
         case 550 | 553 | 554 | 571:
             return Cause.POLICY
         case _:

@@ -223,8 +223,7 @@ RULES = (
             | tls not available | tls currently unavailable | tls not supported | tls handshake | tls negotiation
             | tls session | ssl handshake | encryption required | requires encryption | failed to start tls
             | required tls | tls connection | tls encryption | failed to deliver securely | use of tls | mta-sts
-            | dane | certificate verify | certificate verification | untrusted certificate | cannot start tls
-            | sts policy | tlsa
+            | dane | certificate | cannot start tls | sts policy | tlsa
             """
         ),
     ),
