@@ -1,8 +1,10 @@
-"""What follows from complaints, replies, requests for no more mail, and mail for routes and roles, on both engines."""
+"""What follows from complaints, replies, requests for no more mail, and mail for routes and roles."""
 
+import base64
 from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
 import pytest
 from queue_rows import NOW
 from returned_mail import KEYS, Inbound, returned_mail
@@ -17,7 +19,9 @@ from postroom.mail.message_id import make_message_id
 from postroom.mail.reasons import Reason
 from postroom.mail.verdict import MailKind, Mark, Reported, Verdict
 from postroom.outbound.submission import Track
-from postroom.store.database import Database
+from postroom.store.database import Database, open_database
+from postroom.store.webhook_facts import told_events
+from postroom.webhooks.payload import event_body
 
 REPLY = (
     b"From: Ann Smith <ann@example.org>\r\nSubject: Re: Hello\r\n\r\nYes, please.\r\n\r\n"
@@ -26,7 +30,17 @@ REPLY = (
 
 
 @pytest.fixture
-async def world(database: Database, clock: ManualClock) -> AsyncIterator[Inbound]:
+async def world(sqlite_url: str, clock: ManualClock) -> AsyncIterator[Inbound]:
+    """On SQLite, for what the engines do alike."""
+    database = await open_database(sqlite_url, clock=clock)
+    async with returned_mail(database, clock) as made:
+        yield made
+    await database.close()
+
+
+@pytest.fixture
+async def either(database: Database, clock: ManualClock) -> AsyncIterator[Inbound]:
+    """On both engines, where statements differ."""
     async with returned_mail(database, clock) as made:
         yield made
 
@@ -51,22 +65,22 @@ async def scopes(world: Inbound) -> list[tuple[Any, ...]]:
 
 
 async def test_a_complaint_suppresses_the_stream_of_the_mail_and_bulk_and_counts_once(
-    world: Inbound, says: Any
+    either: Inbound, says: Any
 ) -> None:
-    _, recipient = await world.sent()
+    _, recipient = await either.sent()
     says(MailKind.COMPLAINT, complaint(recipient.address))
     for _ in range(2):
-        await world.came(b"x", recipient, Destination.FEEDBACK)
+        await either.came(b"x", recipient, Destination.FEEDBACK)
 
-    await world.work()
+    await either.work()
 
     key = recipient.address_key
-    assert await scopes(world) == [(key, "bulk", "complaint"), (key, "transactional", "complaint")]
-    assert [kind for kind, _ in await world.told()] == ["complained", "complained"]
-    assert (await world.told())[0][1]["suppressed"] == ["transactional", "bulk"]
-    assert await world.counted("complaints") == await world.counted("complaints", "stream", "transactional") == 1
-    assert (await world.row(recipient.id)).state == "delivered"
-    assert await world.differences() == []
+    assert await scopes(either) == [(key, "bulk", "complaint"), (key, "transactional", "complaint")]
+    assert [kind for kind, _ in await either.told()] == ["complained", "complained"]
+    assert (await either.told())[0][1]["suppressed"] == ["transactional", "bulk"]
+    assert await either.counted("complaints") == await either.counted("complaints", "stream", "transactional") == 1
+    assert (await either.row(recipient.id)).state == "delivered"
+    assert await either.differences() == []
 
 
 async def test_a_complaint_without_an_address_is_found_by_the_mark_of_the_copy(world: Inbound, says: Any) -> None:
@@ -176,51 +190,51 @@ async def test_a_reply_that_may_ask_for_no_more_is_a_reply_until_somebody_looked
     assert await world.differences() == []
 
 
-async def test_nobody_else_unsubscribes_an_address_by_naming_a_message_id(world: Inbound, says: Any) -> None:
-    _, recipient = await world.sent(message_id="<a@example.com>")
+async def test_nobody_else_unsubscribes_an_address_by_naming_a_message_id(either: Inbound, says: Any) -> None:
+    _, recipient = await either.sent(message_id="<a@example.com>")
     says(MailKind.UNSUBSCRIBE, answers=("<a@example.com>",))
     for author in ("mallory@example.org", recipient.address):
-        assert await scopes(world) == []
-        await world.came(REPLY, destination=Destination.ROLE, recipient="abuse@example.com", author=author)
-        await world.work()
+        assert await scopes(either) == []
+        await either.came(REPLY, destination=Destination.ROLE, recipient="abuse@example.com", author=author)
+        await either.work()
 
-    assert await scopes(world) == [(recipient.address_key, "bulk", "unsubscribe")]
+    assert await scopes(either) == [(recipient.address_key, "bulk", "unsubscribe")]
 
 
-async def test_a_reply_is_told_as_what_was_written_counts_and_goes_to_the_author(world: Inbound, says: Any) -> None:
+async def test_a_reply_is_told_as_what_was_written_counts_and_goes_to_the_author(either: Inbound, says: Any) -> None:
     unsubscribe = '{"reply-to": "Help <help@example.com>"}'
-    _, recipient = await world.sent(track=Track.REPLIES.value, unsubscribe=unsubscribe)
+    _, recipient = await either.sent(track=Track.REPLIES.value, unsubscribe=unsubscribe)
     says(MailKind.REPLY)
     fields = {"author": "ann@example.org", "author_name": "Ann Smith", "subject": "Re: Hello"}
-    mail_id = await world.came(REPLY, recipient, Destination.REPLY, **fields)
+    mail_id = await either.came(REPLY, recipient, Destination.REPLY, **fields)
 
-    await world.work()
+    await either.work()
 
-    ((event, detail),) = await world.told()
-    told = [detail[name] for name in ("text", "author", "author_name", "subject", "attachments")]
+    ((event, detail),) = await either.told()
+    told = [detail[name] for name in ("written", "author", "author_name", "subject", "attachments")]
     assert (event, told) == ("replied", ["Yes, please.", "ann@example.org", "Ann Smith", "Re: Hello", []])
-    assert await world.counted("inbound") == await world.counted("inbound", "tag", "blue") == 1
-    assert await world.ask("SELECT inbound_id, route_id, target FROM route_outbox") == [
+    assert await either.counted("inbound") == await either.counted("inbound", "tag", "blue") == 1
+    assert await either.ask("SELECT inbound_id, route_id, target FROM route_outbox") == [
         (mail_id, 0, "help@example.com")
     ]
-    assert (await world.mail(mail_id)).is_counted == 1
-    assert await world.differences() == []
+    assert (await either.mail(mail_id)).is_counted == 1
+    assert await either.differences() == []
 
 
-async def test_a_reply_is_found_by_what_it_answers(world: Inbound, says: Any) -> None:
-    message, recipient = await world.sent(message_id="<a@example.com>")
+async def test_a_reply_is_found_by_what_it_answers(either: Inbound, says: Any) -> None:
+    message, recipient = await either.sent(message_id="<a@example.com>")
     says(MailKind.REPLY, answers=("<unknown@example.com>", "<a@example.com>"))
-    mail_id = await world.came(
+    mail_id = await either.came(
         REPLY, destination=Destination.ROUTE, recipient="help@example.com", author=recipient.address
     )
 
-    await world.work()
+    await either.work()
 
-    assert [kind for kind, _ in await world.told()] == ["replied", "received"]
-    mail = await world.mail(mail_id)
+    assert [kind for kind, _ in await either.told()] == ["replied", "received"]
+    mail = await either.mail(mail_id)
     assert (mail.answers_recipient_id, mail.answers_message_id) == (recipient.id, message.id)
-    assert await world.counted("inbound") == 1
-    assert await world.differences() == []
+    assert await either.counted("inbound") == 1
+    assert await either.differences() == []
 
 
 async def test_a_personal_copy_is_found_by_its_message_id(world: Inbound, says: Any) -> None:
@@ -258,22 +272,22 @@ async def test_what_machines_answer_is_told_and_changes_nothing_else(
     assert await world.counted("inbound") == 0
 
 
-async def test_mail_for_a_route_counts_for_its_domain_and_is_handed_on(world: Inbound, says: Any) -> None:
+async def test_mail_for_a_route_counts_for_its_domain_and_is_handed_on(either: Inbound, says: Any) -> None:
     route = RouteRow(7, 1, 1, "help@example.com", "", "[]", "webhook", "https://example.org/", None, 1, "", NOW)
-    world.routes.append(route)
+    either.routes.append(route)
     says(MailKind.OTHER)
-    mail_id = await world.came(
+    mail_id = await either.came(
         REPLY, destination=Destination.ROUTE, recipient="help@example.com", author="ann@example.org"
     )
 
-    await world.work()
+    await either.work()
 
-    ((event, detail),) = await world.told()
-    assert (event, detail["to"], detail["text"]) == ("received", "help@example.com", "Yes, please.")
-    assert await world.counted("inbound") == await world.counted("inbound", "domain", "example.com") == 1
-    assert await world.ask("SELECT inbound_id, route_id FROM route_outbox") == [(mail_id, 7)]
-    assert (await world.mail(mail_id)).route_id == 7
-    assert await world.differences() == []
+    ((event, detail),) = await either.told()
+    assert (event, detail["to"], detail["written"]) == ("received", "help@example.com", "Yes, please.")
+    assert await either.counted("inbound") == await either.counted("inbound", "domain", "example.com") == 1
+    assert await either.ask("SELECT inbound_id, route_id FROM route_outbox") == [(mail_id, 7)]
+    assert (await either.mail(mail_id)).route_id == 7
+    assert await either.differences() == []
 
 
 async def test_mail_that_a_route_refuses_is_kept_and_told_to_nobody(world: Inbound, says: Any) -> None:
@@ -296,3 +310,20 @@ async def test_mail_about_an_erased_copy_is_worked_on_to_its_end(world: Inbound,
     await world.work()
 
     assert ((await world.mail(mail_id)).state, await world.told()) == ("done", [])
+
+
+async def test_a_webhook_is_told_a_reply_parsed_and_raw(either: Inbound, says: Any) -> None:
+    _, recipient = await either.sent()
+    says(MailKind.REPLY)
+    long = REPLY.replace(b"Yes, please.", b"Yes, please. " * 200)
+    for raw in (REPLY, long, long + b"> old\r\n" * 20_000):
+        await either.came(raw, recipient, Destination.REPLY)
+    await either.work()
+    ids = [row[0] for row in await either.ask("SELECT id FROM event WHERE kind = 'replied' ORDER BY id")]
+
+    told = await either.database.read(lambda conn: told_events(conn, 1, ids))
+
+    bodies = [msgspec.json.decode(event_body(event))["data"] for event in told]
+    assert [base64.b64decode(body["raw"]["base64"] or "") for body in bodies] == [REPLY, long, b""]
+    assert bodies[0]["raw"]["path"] == f"/api/v1/inbound/{bodies[0]['detail']['inbound_id']}/raw"
+    assert [len(body["detail"]["written"]) for body in bodies] == [12, 2599, 2599]

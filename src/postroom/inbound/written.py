@@ -29,8 +29,8 @@ class Written:
     @property
     def told(self) -> dict[str, object]:
         """What events tell of it."""
-        told: dict[str, object] = {"text": self.text, "attachments": list(self.files)}
-        return told | {"text_is_cut": True} if self.is_cut else told
+        told: dict[str, object] = {"written": self.text, "attachments": list(self.files)}
+        return told | {"is_cut": True} if self.is_cut else told
 
 
 def read_written(raw: bytes) -> Written:
@@ -41,7 +41,7 @@ def read_written(raw: bytes) -> Written:
         {
             "number": file.number,
             "name": _storable(file.name)[:_MOST_NAME],
-            "type": file.media_type,
+            "media_type": file.media_type,
             "size_bytes": file.size_bytes,
         }
         for file in read_mail(mail.raw).files[:_MOST_FILES]

@@ -3,6 +3,11 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import msgspec
+
+from postroom.base.ids import parse_id
+from postroom.base.packing import unpack
+from postroom.ledger.event_kinds import EventKind
 from postroom.ledger.webhook_rows import WebhookEndpointRow, WebhookProgressRow
 from postroom.store.database import Conn, statement
 
@@ -28,6 +33,15 @@ class RecipientFacts(NamedTuple):
     provider: str
 
 
+class InboundFacts(NamedTuple):
+    """A mail that came in and that an event tells of."""
+
+    id: int
+    size_bytes: int
+    raw: bytes | None
+    """Its bytes; None where they are many, or gone."""
+
+
 class ToldEvent(NamedTuple):
     """An event with what is told beside it."""
 
@@ -41,6 +55,12 @@ class ToldEvent(NamedTuple):
     message: MessageFacts | None
     """None: it belongs to no message, or the message is purged."""
     recipient: RecipientFacts | None
+    inbound: InboundFacts | None = None
+    """The mail that somebody wrote, of an event that tells of one."""
+
+
+class _Detail(msgspec.Struct):
+    inbound_id: str = ""
 
 
 _SELECT = (
@@ -56,12 +76,22 @@ _EVENTS = statement(
 _ENDPOINT = statement(f"SELECT {', '.join(WebhookEndpointRow._fields)} FROM webhook_endpoint WHERE id = ?")
 _PROGRESS = statement(f"SELECT {', '.join(WebhookProgressRow._fields)} FROM webhook_progress WHERE endpoint_id = ?")
 
+_INBOUND = statement(
+    "SELECT i.id, i.size_bytes, CASE WHEN i.size_bytes <= ? THEN c.body END FROM inbound i "
+    "LEFT JOIN inbound_content c ON c.id = i.content_id WHERE i.workspace_id = ? AND i.id = ?"
+)
+_WITH_INBOUND = (EventKind.REPLIED.value, EventKind.RECEIVED.value)
+MOST_RAW_BYTES = 64 << 10
+"""Of a mail whose bytes stand in an event: three of them fit into a batch."""
+
+_decode_inbound_id = msgspec.json.Decoder(_Detail).decode
 _FACTS_AT, _RECIPIENT_AT = 6, 12
 
 
 def told_events(conn: Conn, workspace_id: int, event_ids: Sequence[int]) -> list[ToldEvent]:
     """Return those of the events that the workspace has, by id."""
-    return [_told(row) for row in conn.all(_EVENTS, (workspace_id, conn.many(event_ids)))]
+    events = [_told(row) for row in conn.all(_EVENTS, (workspace_id, conn.many(event_ids)))]
+    return [_with_inbound(conn, workspace_id, event) if event.kind in _WITH_INBOUND else event for event in events]
 
 
 def endpoint_now(conn: Conn, endpoint_id: int) -> WebhookEndpointRow | None:
@@ -79,4 +109,12 @@ def progress_now(conn: Conn, endpoint_id: int) -> WebhookProgressRow | None:
 def _told(row: tuple[object, ...]) -> ToldEvent:
     message = None if row[_FACTS_AT] is None else MessageFacts._make(row[_FACTS_AT:_RECIPIENT_AT])
     recipient = None if row[_RECIPIENT_AT] is None else RecipientFacts._make(row[_RECIPIENT_AT:])
-    return ToldEvent._make((*row[:_FACTS_AT], message, recipient))
+    return ToldEvent._make((*row[:_FACTS_AT], message, recipient, None))
+
+
+def _with_inbound(conn: Conn, workspace_id: int, event: ToldEvent) -> ToldEvent:
+    row_id = parse_id("inb", _decode_inbound_id(event.detail).inbound_id)
+    row = None if row_id is None else conn.one(_INBOUND, (MOST_RAW_BYTES, workspace_id, row_id))
+    if row is None:
+        return event
+    return event._replace(inbound=InboundFacts(row[0], row[1], None if row[2] is None else unpack(row[2])))

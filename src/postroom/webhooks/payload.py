@@ -5,6 +5,7 @@ recipient, so an event looks the same each time it is told. It leaves the SMTP
 transcript out, which is as long as a mail's route; the API has it.
 """
 
+import base64
 import hashlib
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from postroom.base.ids import show_id
-from postroom.store.webhook_facts import ToldEvent
+from postroom.store.webhook_facts import InboundFacts, ToldEvent
 
 MOST_BODY_BYTES = 256 << 10
 """Of a batch; an event that is larger alone goes alone."""
@@ -22,6 +23,8 @@ _MOST_TEXT = 2_000
 """Characters of one text in the detail: a peer's reply may be long, and a receiver's patience is short."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LEFT_OUT = ("transcript",)
+_WHOLE = ("written",)
+"""What somebody wrote in a reply was cut where it was recorded, if at all."""
 
 _encode = msgspec.json.Encoder().encode
 _decode_object = msgspec.json.Decoder(dict[str, Any]).decode
@@ -50,12 +53,24 @@ class RecipientData(Struct, frozen=True):
     provider: str
 
 
-class EventData(Struct, frozen=True):
+class RawMail(Struct, frozen=True):
+    """The bytes of a mail that came in."""
+
+    path: str
+    """Where the API has them: GET, below the server's address."""
+    size_bytes: int
+    base64: str | None
+    """None above 64 kB, or where they are gone."""
+
+
+class EventData(Struct, frozen=True, omit_defaults=True):
     """What an event tells."""
 
     message: MessageData | None
     recipient: RecipientData | None
     detail: dict[str, Any]
+    raw: RawMail | None = None
+    """Of an event that tells what somebody wrote; else it is not there."""
 
 
 class EventBody(Struct, frozen=True):
@@ -86,7 +101,7 @@ def event_body(event: ToldEvent) -> bytes:
     if event.recipient_id is not None and event.recipient is not None:
         to = event.recipient
         recipient = RecipientData(show_id("rcp", event.recipient_id), to.address, to.domain, to.provider)
-    data = EventData(message, recipient, _detail(event.detail))
+    data = EventData(message, recipient, _detail(event.detail), _raw(event.inbound))
     return _encode(EventBody(show_id("evt", event.id), event.kind, _time(event.at_ms), data))
 
 
@@ -116,7 +131,14 @@ def _detail(text: str) -> dict[str, Any]:
     next_try_ms = detail.pop("next_try_ms", None)
     if isinstance(next_try_ms, int):
         detail["next_try_at"] = _time(next_try_ms)
-    return {name: _cut(value) for name, value in detail.items()}
+    return {name: value if name in _WHOLE else _cut(value) for name, value in detail.items()}
+
+
+def _raw(mail: InboundFacts | None) -> RawMail | None:
+    if mail is None:
+        return None
+    content = None if mail.raw is None else base64.b64encode(mail.raw).decode()
+    return RawMail(f"/api/v1/inbound/{show_id('inb', mail.id)}/raw", mail.size_bytes, content)
 
 
 def _cut(value: object) -> object:
