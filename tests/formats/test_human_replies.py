@@ -27,7 +27,7 @@ def replies(corpora: Path) -> list[HumanReply]:
     bounces = sorted((corpora / "bounces" / "maildir" / "bsd").glob("*.eml"))
     texts = [Received(path.read_bytes()).raw.decode("utf-8", "replace").replace("\r\n", "\n") for path in bounces]
     told = [Received(path.read_bytes()).body for path in bounces]
-    return list(human_replies(1_000, seed=4, bounces=[text[:20_000] for text in texts + told if text.strip()]))
+    return list(human_replies(1_000, seed=4, bounces=[text[:8_000] for text in texts + told if text.strip()]))
 
 
 def test_no_reply_of_a_person_is_called_a_report(replies: list[HumanReply]) -> None:

@@ -46,6 +46,7 @@ class Fields:
 
     def __init__(self, fields: Iterable[tuple[str, bytes]]) -> None:
         self._bodies: dict[str, list[bytes]] = {}
+        self._shown: dict[str, str] = {}
         for name, body in fields:
             self._bodies.setdefault(name, []).append(body)
 
@@ -61,8 +62,12 @@ class Fields:
 
     def value(self, name: str) -> str:
         """Return the decoded body of the first field `name`, or nothing."""
-        found = self._bodies.get(name)
-        return decode_words(found[0]).strip() if found else ""
+        shown = self._shown.get(name)
+        if shown is None:
+            found = self._bodies.get(name)
+            # Many ask for the same few fields.
+            shown = self._shown[name] = decode_words(found[0]).strip() if found else ""
+        return shown
 
     def values(self, name: str) -> list[str]:
         """Return the decoded bodies of all fields `name`."""
