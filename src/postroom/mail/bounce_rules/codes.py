@@ -53,7 +53,7 @@ BY_STATUS = {
     ".4.1": Reason.EXPIRED,
     ".4.2": Reason.EXPIRED,
     ".4.3": Reason.SYSTEM_ERROR,
-    ".4.4": Reason.NO_SUCH_DOMAIN,
+    ".4.4": Reason.NETWORK,
     ".4.5": Reason.RATE,
     ".4.6": Reason.NETWORK,
     ".4.7": Reason.EXPIRED,

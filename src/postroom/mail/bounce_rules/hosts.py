@@ -6,13 +6,13 @@ Sources: the postmaster pages of the providers, and replies seen.
 from postroom.mail.bounce_rules.rule import Rule, says
 from postroom.mail.reasons import Reason
 
-_AU = ("ezweb.ne.jp", "au.com")
+_AU = (".ezweb.ne.jp", "@ezweb.ne.jp", ".au.com", "@au.com")
 _COX = ("cox.net", "cox.com", "cloudfilter.net")
 _GMX = ("gmx.", "web.de", "mail.com", "kundenserver.de", "1and1", "ionos", "nemesis", "einsundeins")
 _MIMECAST = ("mimecast",)
-_MICROSOFT = ("outlook.com", "hotmail", "microsoft", "office.com", "live.com", "msn.com", "protection", "prod.outlook")
+_MICROSOFT = ("outlook.com", "hotmail", "microsoft", "office.com", "live.com", "msn.com", "prod.outlook")
 _QQ = ("qq.com", "tencent", "foxmail")
-_SPECTRUM = ("spectrum", "charter.net", "twc.com", "rr.com", "brighthouse")
+_SPECTRUM = ("spectrum", "charter.net", "twc.com", ".rr.com", "@rr.com", "brighthouse")
 _YAHOO = ("yahoo", "aol.", "verizon", "rocketmail", "ymail", "att.net", "sbcglobal", "frontier")
 
 _ASIA = (
