@@ -17,6 +17,7 @@ from postroom.mail.verdict import MailKind
 from postroom.store import route_outbox, routes
 from postroom.store.database import Database, Tx
 from postroom.store.route_outbox import Key
+from postroom.upkeep.routes import LOG_MS, RouteSweeps
 
 WORKSPACE, OTHER = 1, 2
 STORE = RouteAction.STORE
@@ -291,3 +292,39 @@ async def test_the_log_is_read_by_mail_and_by_route_and_old_lines_go(database: D
     assert [row.id for row in of_mail] == [1, 2]
     assert [row.id for row in of_route] == [2, 1]
     assert await database.write(lambda tx: routes.purge_attempts(tx, 3, 10)) == 2
+
+
+async def test_upkeep_deletes_old_tries_and_what_deleted_routes_were_to_hand_on(
+    database: Database, clock: ManualClock, room: Routes
+) -> None:
+    ids = IdSource(2, clock)
+    route = await made(room, "a@example.com")
+    old = RouteAttemptRow(ids.next(), WORKSPACE, 7, route.id, "webhook", "u", 0, 1, 1, 200, "", None, "")
+
+    def write(tx: Tx) -> None:
+        tx.add(old)
+
+    await database.write(write)
+    await wait_for(database, route.id, 1)
+    await wait_for(database, 99, 2)
+    clock.advance(ms=LOG_MS + 1)
+    sweeps = RouteSweeps(database, clock)
+
+    assert (await sweeps.log(), await sweeps.outbox()) == (1, 1)
+    assert len(await database.read(lambda conn: route_outbox.waiting_of(conn, 1))) == 1
+
+
+async def test_after_a_restore_nothing_is_handed_on_before_somebody_turns_the_route_off_and_on(
+    database: Database, room: Routes
+) -> None:
+    route = await made(room, "a@example.com")
+    await wait_for(database, route.id, 1)
+
+    await database.write(route_outbox.hold)
+
+    assert await database.read(lambda conn: route_outbox.due_routes(conn, 1 << 45)) == []
+    off = Asked("a@example.com", STORE, is_enabled=False)
+    await room.update(route, off)
+    assert await database.read(lambda conn: route_outbox.due_routes(conn, 1 << 45)) == []
+    await room.update(route._replace(is_enabled=0), Asked("a@example.com", STORE))
+    assert await database.read(lambda conn: route_outbox.due_routes(conn, 1 << 45)) == [route.id]

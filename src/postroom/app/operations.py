@@ -16,6 +16,7 @@ from postroom.app.keys import dashboard_url
 from postroom.app.operator_operations import OperatorOperations
 from postroom.app.outbound import Outbound
 from postroom.app.pipe_operations import PipeOperations
+from postroom.app.route_operations import RouteOperations
 from postroom.app.services import Services, open_services
 from postroom.base.clock import HOUR_MS, SystemClock
 from postroom.base.errors import WrongInput
@@ -91,6 +92,7 @@ class Operations:
             **OperatorOperations(self._services).by_name(),
             **KeepingOperations(self._services).by_name(),
             **PipeOperations(self._services).by_name(),
+            **RouteOperations(self._services).by_name(),
         }
 
     async def init(self, arguments: Arguments) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from postroom.app.services import Services
 from postroom.upkeep.chores import Chore, Sweeps, Upkeep
 from postroom.upkeep.gone_nodes import GoneNodes
 from postroom.upkeep.retention import Retention
+from postroom.upkeep.routes import RouteSweeps
 from postroom.upkeep.webhooks import WebhookSweeps
 
 _GONE_SECONDS = 30.0
@@ -19,6 +20,7 @@ def make_upkeep(services: Services, outbound: Outbound) -> Upkeep:
     own = services.ids.node if "deliver" in services.settings.roles else None
     gone, sweeps = GoneNodes(database, outbound.recovery, clock, own), Sweeps(database, clock)
     retention, webhooks = Retention(database, clock), WebhookSweeps(database, clock)
+    routes = RouteSweeps(database, clock)
     chores = (
         Chore("nodes that are gone", _GONE_SECONDS, gone.settle),
         Chore("orphan uploads", _SWEEP_SECONDS, sweeps.uploads),
@@ -34,6 +36,8 @@ def make_upkeep(services: Services, outbound: Outbound) -> Upkeep:
         Chore("old mail that came in", _SWEEP_SECONDS, retention.inbound),
         Chore("old webhook requests", _SWEEP_SECONDS, webhooks.log),
         Chore("events for nobody", _SWEEP_SECONDS, webhooks.outbox),
+        Chore("old tries of routes", _SWEEP_SECONDS, routes.log),
+        Chore("mail for routes that are gone", _SWEEP_SECONDS, routes.outbox),
         Chore("unused pages", _SWEEP_SECONDS, retention.unused_pages),
     )
     return Upkeep(chores, clock, random.random)

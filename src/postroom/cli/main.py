@@ -20,6 +20,7 @@ COMMANDS = {
     "check": ("postroom.cli.check", "Is this installation as it should be?"),
     "queue": ("postroom.cli.queue", "Look into the queue; hold, release, cancel, retry."),
     "domain": ("postroom.cli.domain", "Make, check and list sending domains."),
+    "route": ("postroom.cli.route", "Make, list and test routes of mail that comes in."),
     "workspace": ("postroom.cli.workspace", "Make and list workspaces."),
     "key": ("postroom.cli.key", "Make and list API keys."),
     "smtp-login": ("postroom.cli.smtp_login", "Make and list SMTP logins."),

@@ -14,6 +14,8 @@ from postroom.store.database import Conn, Tx, statement
 
 WAKE = "routes"
 """What `Database.on_commit` is told once rows were written; its subjects are routes, 0 for none."""
+HELD_MS = 253_402_300_799_000
+"""The end of the year 9999, for what nobody tries by itself."""
 NO_ROUTE = 0
 """The route of what goes to the author of what it answers."""
 
@@ -39,6 +41,7 @@ _LATER = statement(
     "RETURNING inbound_id"
 )
 _GIVE_BACK = statement(f"UPDATE route_outbox SET due_ms = ?, tries = tries - 1 WHERE {_KEY}")
+_HOLD = statement("UPDATE route_outbox SET due_ms = ?, epoch = epoch + 1")
 _WAITING = statement(f"SELECT {_COLUMNS} FROM route_outbox WHERE inbound_id = ?")
 _HASTEN = statement("UPDATE route_outbox SET due_ms = ?, tries = 0 WHERE route_id = ? AND due_ms > ?")
 _DROP = statement(
@@ -89,6 +92,11 @@ def retry_later(tx: Tx, key: Key, *, due_ms: int, now_ms: int) -> bool:
 def give_back(tx: Tx, key: Key, now_ms: int) -> None:
     """Return a claim that was not used: it is due at once and counts as no try."""
     tx.run(_GIVE_BACK, (now_ms, *key))
+
+
+def hold(tx: Tx) -> None:
+    """Hand nothing on of what waits: it may have gone since the backup. `hasten` does again what belongs to a route."""
+    tx.run(_HOLD, (HELD_MS,))
 
 
 def waiting_of(conn: Conn, inbound_id: int) -> list[RouteOutboxRow]:

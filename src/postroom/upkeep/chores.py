@@ -11,7 +11,8 @@ from postroom.base.errors import TryLater
 from postroom.base.ids import first_id_at
 from postroom.store import idempotency, operators, sites
 from postroom.store.content import sweep_orphans
-from postroom.store.database import Database, Tx
+from postroom.store.database import Database
+from postroom.upkeep.pages import PAGE, in_pages
 
 _log = structlog.get_logger(__name__)
 
@@ -19,7 +20,6 @@ LONGEST_UPLOAD_MS = 6 * HOUR_MS
 """No mail takes this long to come in: an older upload that no content links never will be linked."""
 AUDIT_MS = 400 * DAY_MS
 """A year and a month, so that the same week of last year can be looked at: as long as the ledger."""
-_PAGE = 500
 _JITTER = 0.2
 
 
@@ -47,25 +47,17 @@ class Sweeps:
     async def idempotency_keys(self) -> int:
         """Delete keys that have expired. Raises TryLater."""
         now = self._clock.now_ms()
-        return await self._in_pages(lambda tx: idempotency.delete_expired(tx, now, _PAGE))
+        return await in_pages(self._database, lambda tx: idempotency.delete_expired(tx, now, PAGE))
 
     async def destinations(self) -> int:
         """Delete what was known of domains that nobody has written to for long. Raises TryLater."""
         now = self._clock.now_ms()
-        return await self._in_pages(lambda tx: sites.purge_destinations(tx, now, _PAGE))
+        return await in_pages(self._database, lambda tx: sites.purge_destinations(tx, now, PAGE))
 
     async def audit(self) -> int:
         """Delete lines of the audit log that are older than 400 days. Raises TryLater."""
         before_id = first_id_at(self._clock.now_ms() - AUDIT_MS)
-        return await self._in_pages(lambda tx: operators.purge_audit(tx, before_id, _PAGE))
-
-    async def _in_pages(self, delete: Callable[[Tx], int]) -> int:
-        total = 0
-        while True:
-            # A transaction each, so that nobody waits long behind it.
-            total += (deleted := await self._database.write(delete))
-            if deleted < _PAGE:
-                return total
+        return await in_pages(self._database, lambda tx: operators.purge_audit(tx, before_id, PAGE))
 
 
 class Upkeep:

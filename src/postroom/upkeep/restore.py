@@ -9,7 +9,7 @@ from postroom.base.clock import Clock
 from postroom.base.errors import PostroomError
 from postroom.base.ids import IdSource, made_at_ms
 from postroom.events.restored import hold_back
-from postroom.store import purge, restorations
+from postroom.store import purge, restorations, route_outbox
 from postroom.store.database import Database, Tx
 
 _PAGE = 200
@@ -86,6 +86,7 @@ async def hold_everything(
         paused = restorations.pause_endpoints(
             tx, f"{reason}: events that were told since are told again once you resume it", now
         )
+        route_outbox.hold(tx)
         restorations.finish(tx, now, held, in_doubt)
         return paused
 

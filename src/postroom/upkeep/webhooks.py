@@ -1,17 +1,17 @@
 """What webhooks leave behind: old requests in the log, and what nobody will be told any more."""
 
-from collections.abc import Callable
+from functools import partial
 
 from postroom.base.clock import DAY_MS, Clock
 from postroom.base.ids import first_id_at
 from postroom.ledger.webhook_rows import EndpointState
 from postroom.store import webhook_outbox, webhooks
-from postroom.store.database import Database, Tx
+from postroom.store.database import Database
+from postroom.upkeep.pages import PAGE, in_pages
 
 LOG_MS = 7 * DAY_MS
 LONGEST_PAUSE_MS = 30 * DAY_MS
 """Events that wait for an endpoint nobody resumes would fill the disk."""
-_PAGE = 500
 _ENDPOINTS = 100
 
 
@@ -25,7 +25,7 @@ class WebhookSweeps:
     async def log(self) -> int:
         """Delete requests that are older than 7 days; return how many. Raises TryLater."""
         before_id = first_id_at(self._clock.now_ms() - LOG_MS)
-        return await self._in_pages(lambda tx: webhooks.purge_attempts(tx, before_id, _PAGE))
+        return await in_pages(self._database, lambda tx: webhooks.purge_attempts(tx, before_id, PAGE))
 
     async def outbox(self) -> int:
         """Delete what deleted and disabled endpoints were to be told; return how many. Raises TryLater."""
@@ -33,9 +33,8 @@ class WebhookSweeps:
         found = await self._database.read(lambda conn: webhook_outbox.without_listener(conn, _ENDPOINTS))
         total = 0
         for endpoint_id in found:
-            total += await self._in_pages(
-                lambda tx, endpoint_id=endpoint_id: webhook_outbox.drop(tx, endpoint_id, _PAGE)  # type: ignore[misc]
-            )
+            drop = partial(webhook_outbox.drop, endpoint_id=endpoint_id, limit=PAGE)
+            total += await in_pages(self._database, drop)
         return total
 
     async def _disable_forgotten(self) -> None:
@@ -51,11 +50,3 @@ class WebhookSweeps:
                     tx, endpoint_id, EndpointState.PAUSED.value, EndpointState.DISABLED.value, why, now_ms
                 )
             )
-
-    async def _in_pages(self, delete: Callable[[Tx], int]) -> int:
-        total = 0
-        while True:
-            # A transaction each, so that nobody waits long behind it.
-            total += (deleted := await self._database.write(delete))
-            if deleted < _PAGE:
-                return total
