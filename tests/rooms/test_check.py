@@ -205,6 +205,13 @@ def test_a_clock_that_has_gone_back_fails() -> None:
     assert found.found == "the newest event is 60 s in the future: the clock has gone back"
 
 
+def test_without_an_inbound_door_nothing_comes_back() -> None:
+    public = {"public_url": "https://mail.example.com", "hostname": "mail.example.com", "trusted_proxies": "10.0.0.1"}
+    for kind, expected in ((TransportKind.DIRECT, 1), (TransportKind.SANDBOX, 0)):
+        found = wrong(check_settings(settings_of(inbound="", **public), kind))
+        assert sum("POSTROOM_INBOUND" in one.found for one in found) == expected
+
+
 def test_a_port_that_another_program_has_fails() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
