@@ -9,10 +9,12 @@ import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import dataclass
 
 import psycopg
 
 from postroom.base.ids import ID_EPOCH_MS, first_id_at
+from postroom.base.packing import pack
 from postroom.ledger.rows import COUNTERS
 
 DAYS = 30
@@ -29,10 +31,26 @@ _FETCHED = (
     '"target":"https://shop.test/"}'
 )
 
+_INBOUND = 100_000
+_ATTEMPTS = 100_000
+_OUTBOX = 20_000
+_LETTER = b"From: reader@example.net\r\nTo: hello@shop.test\r\nSubject: A question\r\n\r\nWhen do you open?\r\n"
+
 Execute = Callable[[str], None]
 
 
-def fill(url: str, workspace_id: int, content_key: bytes, recipients: int, now_ms: int) -> None:
+@dataclass(frozen=True, slots=True)
+class House:
+    """What was made through the doors before, and the history hangs on."""
+
+    workspace_id: int
+    content_key: bytes
+    """Of the content that all messages share."""
+    endpoint_id: int
+    """A webhook endpoint."""
+
+
+def fill(url: str, house: House, recipients: int, now_ms: int) -> None:
     """Write the history into a database that no server has open; prints how long each table took."""
     if url.startswith("sqlite:///"):
         with closing(sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)) as connection:
@@ -40,7 +58,7 @@ def fill(url: str, workspace_id: int, content_key: bytes, recipients: int, now_m
             connection.execute("PRAGMA synchronous = OFF")
             connection.execute("PRAGMA cache_size = -1000000")
             connection.execute("BEGIN")
-            _fill(lambda text: void(connection.execute(text)), workspace_id, content_key, recipients, now_ms, "x'{}'")
+            _fill(lambda text: void(connection.execute(text)), house, recipients, now_ms, "x'{}'")
             connection.execute("COMMIT")
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return
@@ -48,7 +66,7 @@ def fill(url: str, workspace_id: int, content_key: bytes, recipients: int, now_m
         connection_.execute("SET synchronous_commit = off")
         _fill(
             lambda text: void(connection_.execute(text.encode())),
-            workspace_id, content_key, recipients, now_ms, "'\\x{}'::bytea",
+            house, recipients, now_ms, "'\\x{}'::bytea",
         )  # fmt: skip
         connection_.execute("ANALYZE")
 
@@ -57,14 +75,21 @@ def void(_: object) -> None:
     """Take a cursor that nobody reads."""
 
 
-def _fill(execute: Execute, workspace_id: int, content_key: bytes, recipients: int, now_ms: int, blob: str) -> None:
+def _fill(execute: Execute, house: House, recipients: int, now_ms: int, blob: str) -> None:
     messages = recipients // A_MESSAGE
     start_ms = now_ms - DAYS * _DAY_MS
     step_ms = DAYS * _DAY_MS // messages
     # The id of message i, and its time; recipients and events take the ids behind it.
     id_of = f"(({first_id_at(start_ms)} + i * {first_id_at(ID_EPOCH_MS + step_ms)}))"
     at_of = f"({start_ms} + i * {step_ms})"
-    values = {"ws": workspace_id, "key": blob.format(content_key.hex()), "id": id_of, "at": at_of}
+    values = {
+        "ws": house.workspace_id,
+        "key": blob.format(house.content_key.hex()),
+        "id": id_of,
+        "at": at_of,
+        "endpoint": house.endpoint_id,
+        "letter": blob.format(pack(_LETTER).hex()),
+    }
     for name, text in _statements(values, messages, now_ms).items():
         began = time.monotonic()
         execute(text)
@@ -143,7 +168,55 @@ def _statements(values: dict[str, object], messages: int, now_ms: int) -> dict[s
             {count.replace(str(messages - 1), str(min(50_000, messages) - 1))}
             SELECT {id_of} + 3000, {ws}, 'gone' || i || '@example.net', CASE WHEN i % 2 = 0 THEN 'all' ELSE 'bulk' END,
                 'failed', 'delivery', '550 5.1.1 no such user', {at_of} FROM n""",
+        **_came_in(values, messages, count),
+        **_told(values, messages, count),
         **_counters(int(str(ws)), now_ms),
+    }
+
+
+def _came_in(values: dict[str, object], messages: int, count: str) -> dict[str, str]:
+    """Return what fills the tables of mail that came in: bounces, replies, complaints and mail for routes."""
+    ws, id_of, at_of = values["ws"], values["id"], values["at"]
+    few = count.replace(str(messages - 1), str(min(_INBOUND, messages) - 1))
+    detail = (
+        '{"reason":"no_such_user","hard":true,"status":"5.1.1","reply_code":550,"rule":"dsn",'
+        '"evidence":"550 5.1.1 no such user"}'
+    )
+    return {
+        "inbound_content": f"""
+            INSERT INTO inbound_content (id, workspace_id, size_bytes, upload_id, body, created_ms)
+            VALUES (1, {ws}, {len(_LETTER)}, NULL, {values["letter"]}, 1)""",
+        "inbound": f"""
+            INSERT INTO inbound (id, workspace_id, content_id, received_ms, source, peer, helo, tls, reverse_path,
+                recipient, recipient_key, destination, own_recipient_id, author, author_name, subject, message_id,
+                size_bytes, verdicts, state, kind, detail, answers_recipient_id, answers_message_id, is_counted)
+            {few}
+            SELECT {id_of} + 4000, {ws}, 1, {at_of}, 'smtp', '192.0.2.7', 'mx.test', '', '', 'hello@shop.test',
+                'hello@shop.test', CASE WHEN i % 4 = 0 THEN 'bounce' WHEN i % 4 = 1 THEN 'reply' ELSE 'route' END,
+                CASE WHEN i % 4 < 2 THEN {id_of} + 1 END, 'reader' || i || '@example.net', 'Reader', 'Letter ' || i,
+                '<in' || i || '@example.net>', 900, '', 'done',
+                CASE WHEN i % 4 = 0 THEN 'bounce' WHEN i % 4 = 1 THEN 'reply' WHEN i % 40 = 2 THEN 'complaint'
+                    ELSE 'other' END,
+                '{detail}', CASE WHEN i % 4 < 2 THEN {id_of} + 1 END, CASE WHEN i % 4 < 2 THEN {id_of} END,
+                CASE WHEN i % 4 = 0 THEN 0 ELSE 1 END FROM n""",
+    }
+
+
+def _told(values: dict[str, object], messages: int, count: str) -> dict[str, str]:
+    """Return what fills the log and the outbox of a webhook endpoint."""
+    ws, id_of, at_of, endpoint = values["ws"], values["id"], values["at"], values["endpoint"]
+    return {
+        "webhook_attempt": f"""
+            INSERT INTO webhook_attempt (id, workspace_id, endpoint_id, at_ms, duration_ms, succeeded, status, why,
+                is_test, is_batch, request_id, event_count, events, request_header, response_header, response_body)
+            {count.replace(str(messages - 1), str(min(_ATTEMPTS, messages) - 1))}
+            SELECT {id_of} + 5000, {ws}, {endpoint}, {at_of}, 12, CASE WHEN i % 50 = 0 THEN 0 ELSE 1 END,
+                CASE WHEN i % 50 = 0 THEN 500 ELSE 200 END, '', 0, 0, 'evt_' || i, 1, '[' || ({id_of} + 50) || ']',
+                '{{}}', '{{}}', 'ok' FROM n""",
+        "webhook_outbox": f"""
+            INSERT INTO webhook_outbox (endpoint_id, event_id, recipient_id, due_ms)
+            {count.replace(str(messages - 1), str(min(_OUTBOX, messages) - 1))}
+            SELECT {endpoint}, {id_of} + 50, 0, {at_of} FROM n""",
     }
 
 
@@ -152,6 +225,9 @@ def _counters(workspace_id: int, now_ms: int) -> dict[str, str]:
     hour = now_ms // 3_600_000
     keys = [("total", ""), ("stream", "bulk"), ("stream", "transactional"), ("domain", "shop.test")]
     keys += [("provider", name) for name in sorted(set(_PROVIDERS))] + [("tag", f"tag{n}") for n in range(_TAGS)]
+    reasons = ("no_such_user", "mailbox_full", "spam", "blocked", "rate", "policy")
+    keys += [("reason", one) for one in reasons]
+    keys += [("provider_reason", f"{name} {one}") for name in sorted(set(_PROVIDERS)) for one in reasons]
     listed = " UNION ALL ".join(f"SELECT '{dimension}' AS dimension, '{key}' AS key" for dimension, key in keys)
     amounts = ", ".join(str(1400 - 90 * place) for place in range(len(COUNTERS)))
     return {

@@ -20,8 +20,8 @@ from peers.postgres import PostgresServer
 from running_server import RunningServer
 
 from bench.machine import description
-from bench.much_mail import DOMAINS, fill
-from postroom.base.ids import show_id
+from bench.much_mail import DOMAINS, House, fill
+from postroom.base.ids import parse_id, show_id
 
 AIM_MS = 300.0
 RECIPIENTS = 1_000_000
@@ -61,9 +61,13 @@ def measure(client: Client, paths: list[str], times: int) -> tuple[float, float]
 def pages(client: Client, now_ms: int) -> dict[str, list[str]]:
     """Return the paths of each page, with what operators ask of it."""
     base = "/w/default"
-    found = re.findall(r"/w/default/(?:recipients|messages)/[a-z0-9_]+", client.get(f"{base}/activity").text)
-    stories = sorted({path for path in found if "/recipients/" in path})[:5]
-    messages = sorted({path for path in found if "/messages/" in path})[:5]
+    found = re.findall(r"/w/default/recipients/[a-z0-9_]+", client.get(f"{base}/activity").text)
+    stories = sorted(set(found))[:5]
+    webhook = _link(client, f"{base}/webhooks", "webhooks")
+    domain = _link(client, f"{base}/domains", "domains")
+    inbound = _link(client, f"{base}/inbound", "inbound")
+    told = client.get(stories[0]).text if stories else ""
+    messages = sorted(set(re.findall(r"/w/default/messages/[a-z0-9_]+", told)))[:5]
     searches = [
         "to:reader77@gmail.com", "state:failed", "state:deferred", "domain:web.de", "tag:tag7", "provider:google",
         "stream:transactional", "tag:tag7 state:failed", "domain:web.de state:failed since:7d", "letter number 4711",
@@ -79,11 +83,24 @@ def pages(client: Client, now_ms: int) -> dict[str, list[str]]:
         "suppressions": [f"{base}/suppressions", f"{base}/suppressions?address=gone77@example.net"],
         "queue": [f"{base}/queue", *(f"{base}/queue/recipients?domain={name}" for name in DOMAINS[:3])],
         "webhooks": [f"{base}/webhooks"],
+        "a webhook": webhook,
         "domains": [f"{base}/domains"],
+        "a domain": domain,
+        "inbound": [f"{base}/inbound", f"{base}/inbound?kind=bounce", f"{base}/inbound?kind=complaint"],
+        "an inbound mail": inbound,
+        "bounces": [f"{base}/bounces"],
+        "complaints": [f"{base}/complaints"],
+        "routes": [f"{base}/routes"],
         "keys": [f"{base}/keys"],
         "settings": ["/settings"],
     }
     return {name: paths for name, paths in asked.items() if paths}
+
+
+def _link(client: Client, page: str, room: str) -> list[str]:
+    """Return the first address below a room that its page links to."""
+    found = re.search(rf'href="(/w/default/{room}/(?!new)[A-Za-z0-9_.-]+)"', client.get(page).text)
+    return [found[1]] if found else []
 
 
 def _quoted(text: str) -> str:
@@ -93,21 +110,24 @@ def _quoted(text: str) -> str:
 def prepare(server: RunningServer, recipients: int) -> None:
     """Write the history into a stopped server's database."""
     url = server.environment().get("POSTROOM_DATABASE_URL") or f"sqlite:///{server.folder}/data/postroom.db"
-    workspace_id, key = _first_message(server)
+    house = _house(server)
     server.stop()
-    fill(url, workspace_id, key, recipients, time.time_ns() // 1_000_000)
+    fill(url, house, recipients, time.time_ns() // 1_000_000)
     server.start()
 
 
-def _first_message(server: RunningServer) -> tuple[int, bytes]:
-    """Send a message; return its workspace and the key of its content, which the whole history shares."""
+def _house(server: RunningServer) -> House:
+    """Make a domain and a paused endpoint, and send a message whose content the whole history shares."""
+    server.api.post("/domains", {"name": "shop.test"})
+    endpoint = server.api.post("/webhooks", {"url": "https://hooks.shop.test/postroom"})
+    server.api.post(f"/webhooks/{endpoint['endpoint']['id']}/pause", {})
     sent = server.api.post(
         "/messages",
         {"from": "news@shop.test", "to": ["a@example.net"], "subject": "First", "html": "<p>Hello</p>"},
     )
     rows: list[Any] = server.rows("SELECT id, workspace_id, content_key FROM message")
     chosen = next(row for row in rows if show_id("msg", row[0]) == sent["id"])
-    return chosen[1], bytes(chosen[2])
+    return House(chosen[1], bytes(chosen[2]), parse_id("whk", endpoint["endpoint"]["id"]) or 0)
 
 
 def run(engine: str, recipients: int, times: int, tell: Callable[[str], None]) -> bool:
