@@ -27,8 +27,14 @@ from postroom.mail.bounce_formats.signs import (
 from postroom.mail.received import Received
 from postroom.mail.verdict import MailKind
 
-_KINDS = {"delayed": MailKind.DELAY, "delivered": MailKind.RECEIPT, "relayed": MailKind.RECEIPT}
-_KINDS |= {"expanded": MailKind.RECEIPT}
+_KINDS = {
+    "delayed": MailKind.DELAY,
+    "delivered": MailKind.RECEIPT,
+    "relayed": MailKind.RECEIPT,
+    "expanded": MailKind.RECEIPT,
+}
+_MOST_WITH_WORDS = 200
+"""Recipients of a report with fields whose words for people are read as well."""
 _RETURNED = "returned message"
 _SYSTEM_LOCAL_PARTS = ("postmaster@", "mailer-daemon@", "abuse@", "hostmaster@")
 
@@ -85,13 +91,16 @@ def _read(mail: Received) -> DeliveryReport | None:
 
 
 def _fields_in_text(mail: Received) -> list[Named]:
-    """Return the recipients of fields that stand in the text, as gateways leave them and where MIME is broken."""
-    if "inal-" not in mail.body:
-        return []
-    return read_blocks("\n".join(line.strip(" \t>") if ":" in line else line for line in mail.told))
+    """Return the recipients of fields that stand in texts, as gateways leave them and where MIME is broken."""
+    texts = ["\n".join(line.strip(" \t>") if ":" in line else line for line in mail.told)]
+    if mail.report_type:
+        # Labelled as text, the second part of a report is one all the same.
+        texts += [mail.text(number) for number in mail.leaves(b"text/plain")[1:3]]
+    return next((named for text in texts if "inal-" in text and (named := read_blocks(text))), [])
 
 
 def _from_fields(named: list[Named], mail: Received, common: tuple[str, ...]) -> DeliveryReport:
+    named = [one if one.action else replace(one, action=_action(one, common)) for one in named]
     failed = [one for one in named if one.action not in _KINDS]
     chosen = failed or named
     once = {one.address.lower(): one for one in reversed(chosen)}
@@ -103,8 +112,11 @@ def _from_fields(named: list[Named], mail: Received, common: tuple[str, ...]) ->
     return DeliveryReport(kind, tuple(chosen), chosen[0].family, common if len(chosen) == 1 else common[:1])
 
 
-_MOST_WITH_WORDS = 200
-"""Recipients of a report with fields whose words for people are read as well."""
+def _action(one: Named, common: tuple[str, ...]) -> str:
+    """Return the action of a recipient whose fields tell none."""
+    if one.status.startswith("2"):
+        return "delivered"
+    return "delayed" if one.status.startswith("4") and is_delay(common[0], common[-1]) else "failed"
 
 
 def _is_report(mail: Received, subject: str, told: list[str], rank: Rank | None) -> bool:
