@@ -1,6 +1,6 @@
 """What people do with routes: make, change, put in order, test, delete."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -20,6 +20,7 @@ from postroom.net.http_client import url_problem
 from postroom.net.webhook_signature import new_secret
 from postroom.store import route_outbox, routes
 from postroom.store.database import Database, Tx
+from postroom.store.together import InTransaction, if_done, nothing_else
 
 MOST_ROUTES = 200
 """Of a workspace: each is asked for each mail."""
@@ -61,10 +62,6 @@ class TooManyRoutes(WrongInput):
 
     def __init__(self) -> None:
         super().__init__("recipient", f"a workspace has at most {MOST_ROUTES} routes; delete one", code="too_many")
-
-
-def _nothing_else(tx: Tx) -> None:
-    """Do nothing more in a transaction."""
 
 
 class Routes:
@@ -112,7 +109,7 @@ class Routes:
     # Changing
 
     async def create(
-        self, workspace_id: int, asked: Asked, *, in_transaction: Callable[[Tx], None] = _nothing_else
+        self, workspace_id: int, asked: Asked, *, in_transaction: InTransaction = nothing_else
     ) -> tuple[RouteRow, str]:
         """Make a route, the last in order; return it with a webhook's secret, which is shown this once.
 
@@ -137,7 +134,7 @@ class Routes:
         return made, secret
 
     async def update(
-        self, row: RouteRow, asked: Asked, *, in_transaction: Callable[[Tx], None] = _nothing_else
+        self, row: RouteRow, asked: Asked, *, in_transaction: InTransaction = nothing_else
     ) -> tuple[bool, str]:
         """Write what a route is; tell whether it is still there, and the secret where it becomes a webhook.
 
@@ -156,13 +153,13 @@ class Routes:
         def write(tx: Tx) -> bool:
             if is_new_way:
                 route_outbox.hasten(tx, row.id, now_ms)
-            return _and(routes.update_route(tx, after), tx, in_transaction)
+            return if_done(routes.update_route(tx, after), tx, in_transaction)
 
         found = await self._database.write(write)
         await self.view.refresh()
         return found, secret if found else ""
 
-    async def rotate(self, row: RouteRow, *, in_transaction: Callable[[Tx], None] = _nothing_else) -> str | None:
+    async def rotate(self, row: RouteRow, *, in_transaction: InTransaction = nothing_else) -> str | None:
         """Give a webhook a new secret and return it; the old one is dead at once. None where the route is gone.
 
         Raises WrongInput for a route that is no webhook.
@@ -173,12 +170,12 @@ class Routes:
         after = row._replace(secret=self._seal(row.id, secret))
 
         def write(tx: Tx) -> bool:
-            return _and(routes.update_route(tx, after), tx, in_transaction)
+            return if_done(routes.update_route(tx, after), tx, in_transaction)
 
         return secret if await self._database.write(write) else None
 
     async def put_in_order(
-        self, workspace_id: int, route_ids: Sequence[int], *, in_transaction: Callable[[Tx], None] = _nothing_else
+        self, workspace_id: int, route_ids: Sequence[int], *, in_transaction: InTransaction = nothing_else
     ) -> None:
         """Have a workspace's routes asked in this order. Raises WrongInput unless each is named once."""
 
@@ -192,13 +189,11 @@ class Routes:
         await self._database.write(write)
         await self.view.refresh()
 
-    async def delete(
-        self, workspace_id: int, route_id: int, *, in_transaction: Callable[[Tx], None] = _nothing_else
-    ) -> bool:
+    async def delete(self, workspace_id: int, route_id: int, *, in_transaction: InTransaction = nothing_else) -> bool:
         """Delete a route with what it was still to hand on; tell whether there was one."""
 
         def write(tx: Tx) -> bool:
-            return _and(routes.delete_route(tx, workspace_id, route_id), tx, in_transaction)
+            return if_done(routes.delete_route(tx, workspace_id, route_id), tx, in_transaction)
 
         if not await self._database.write(write):
             return False
@@ -251,12 +246,6 @@ class Routes:
 
     def _seal(self, route_id: int, secret: str) -> bytes:
         return self._sealer.seal(secret.encode(), f"route/{route_id}/secret")
-
-
-def _and(is_done: bool, tx: Tx, more: Callable[[Tx], None]) -> bool:
-    if is_done:
-        more(tx)
-    return is_done
 
 
 def asked_of(row: RouteRow) -> Asked:

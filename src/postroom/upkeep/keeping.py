@@ -1,11 +1,12 @@
 """How long a workspace keeps what: reading it, and changing it by hand."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import fields
 
 from postroom.ledger.keeping_rows import KeepingRow
 from postroom.store import keeping
 from postroom.store.database import Conn, Database, Tx
+from postroom.store.together import InTransaction, nothing_else
 from postroom.upkeep.periods import Periods, check_periods, periods_of, read_period
 
 KEPT = tuple(field.name.removesuffix("_ms") for field in fields(Periods))
@@ -25,7 +26,7 @@ async def change_periods(
     database: Database,
     workspace_id: int,
     written: Mapping[str, str],
-    in_transaction: Callable[[Tx], None] = lambda tx: None,
+    in_transaction: InTransaction = nothing_else,
 ) -> Periods:
     """Set the periods that are `written` (a word of KEPT to `30d`); return all. Raises WrongInput and TryLater.
 

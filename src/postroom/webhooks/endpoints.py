@@ -1,6 +1,6 @@
 """What people do with webhook endpoints: make, change, pause, resume, test, replay, delete."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -19,6 +19,7 @@ from postroom.net.webhook_signature import new_secret
 from postroom.store import webhook_facts, webhooks
 from postroom.store import webhook_outbox as outbox
 from postroom.store.database import Database, Tx
+from postroom.store.together import InTransaction, if_done, nothing_else
 from postroom.store.webhooks import EndpointHealth
 from postroom.webhooks.payload import batch_body, event_body, test_event_body
 from postroom.webhooks.request import attempt_row, compose, open_secrets
@@ -77,10 +78,6 @@ class Disabled(WrongInput):
         super().__init__("state", "this endpoint is disabled; resume it first", code="disabled")
 
 
-def _nothing_else(tx: Tx) -> None:
-    """Do nothing more in a transaction."""
-
-
 class Webhooks:
     """The endpoints of all workspaces.
 
@@ -132,7 +129,7 @@ class Webhooks:
     # Changing
 
     async def create(
-        self, workspace_id: int, asked: Asked, *, in_transaction: Callable[[Tx], None] = _nothing_else
+        self, workspace_id: int, asked: Asked, *, in_transaction: InTransaction = nothing_else
     ) -> tuple[EndpointHealth, str]:
         """Make an endpoint; return it with its secret, which is shown this once.
 
@@ -167,7 +164,7 @@ class Webhooks:
         return EndpointHealth(row, WebhookProgressRow(endpoint_id), 0, None), secret
 
     async def update(
-        self, row: WebhookEndpointRow, asked: Asked, *, in_transaction: Callable[[Tx], None] = _nothing_else
+        self, row: WebhookEndpointRow, asked: Asked, *, in_transaction: InTransaction = nothing_else
     ) -> bool:
         """Write what an endpoint is told, and where; tell whether it is still there. Raises WrongInput.
 
@@ -186,7 +183,7 @@ class Webhooks:
         def write(tx: Tx) -> bool:
             if after.url != row.url:
                 webhooks.begin_again(tx, row.id, now_ms)
-            return _and(webhooks.update(tx, after), tx, in_transaction)
+            return if_done(webhooks.update(tx, after), tx, in_transaction)
 
         found = await self._database.write(write)
         if found and after.url != row.url:
@@ -194,12 +191,12 @@ class Webhooks:
         return found
 
     async def delete(
-        self, workspace_id: int, endpoint_id: int, *, in_transaction: Callable[[Tx], None] = _nothing_else
+        self, workspace_id: int, endpoint_id: int, *, in_transaction: InTransaction = nothing_else
     ) -> bool:
         """Delete an endpoint with what it was still to be told; tell whether there was one."""
 
         def write(tx: Tx) -> bool:
-            return _and(webhooks.delete(tx, workspace_id, endpoint_id), tx, in_transaction)
+            return if_done(webhooks.delete(tx, workspace_id, endpoint_id), tx, in_transaction)
 
         if not await self._database.write(write):
             return False
@@ -214,7 +211,7 @@ class Webhooks:
         row: WebhookEndpointRow,
         overlap_hours: int = OVERLAP_HOURS,
         *,
-        in_transaction: Callable[[Tx], None] = _nothing_else,
+        in_transaction: InTransaction = nothing_else,
     ) -> str | None:
         """Give an endpoint a new secret and return it; None where it is gone meanwhile.
 
@@ -231,13 +228,11 @@ class Webhooks:
         )
 
         def write(tx: Tx) -> bool:
-            return _and(webhooks.set_secrets(tx, after), tx, in_transaction)
+            return if_done(webhooks.set_secrets(tx, after), tx, in_transaction)
 
         return secret if await self._database.write(write) else None
 
-    async def pause(
-        self, row: WebhookEndpointRow, by: str, *, in_transaction: Callable[[Tx], None] = _nothing_else
-    ) -> None:
+    async def pause(self, row: WebhookEndpointRow, by: str, *, in_transaction: InTransaction = nothing_else) -> None:
         """Tell an endpoint nothing until it is resumed; its events wait. `by`: `the API`, an operator's name."""
         now_ms = self._clock.now_ms()
         why = f"Paused by {by}."
@@ -248,7 +243,7 @@ class Webhooks:
 
         await self._database.write(write)
 
-    async def resume(self, row: WebhookEndpointRow, *, in_transaction: Callable[[Tx], None] = _nothing_else) -> None:
+    async def resume(self, row: WebhookEndpointRow, *, in_transaction: InTransaction = nothing_else) -> None:
         """Tell an endpoint everything that waits for it, at once, and what comes."""
         now_ms = self._clock.now_ms()
 
@@ -350,12 +345,6 @@ class Webhooks:
 
     def _open(self, row: WebhookEndpointRow) -> str:
         return self._sealer.open(row.secret, f"webhook_endpoint/{row.id}/secret").decode()
-
-
-def _and(is_done: bool, tx: Tx, more: Callable[[Tx], None]) -> bool:
-    if is_done:
-        more(tx)
-    return is_done
 
 
 def asked_of(row: WebhookEndpointRow) -> Asked:

@@ -1,6 +1,5 @@
 """`/w/NAME/routes`: which mail goes where, in which order routes are asked, and which one takes an address."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from litestar import Response, get, post
@@ -20,6 +19,7 @@ from postroom.ledger.rows import WorkspaceRow
 from postroom.mail.verdict import MailKind
 from postroom.store import routes
 from postroom.store.database import Conn, Tx
+from postroom.store.together import InTransaction
 
 _PATH = "/w/{workspace:str}/routes"
 _ONE = _PATH + "/{route:str}"
@@ -379,7 +379,7 @@ def _address(workspace: WorkspaceRow, row: RouteRow) -> str:
 
 def _note(
     request: PageRequest, workspace: WorkspaceRow, action: str, recipient: str, detail: str = ""
-) -> Callable[[Tx], None]:
+) -> InTransaction:
     """Return what puts a change into the audit log, for the transaction that makes it."""
     services = services_of(request)
     row_id, now, by = services.ids.next(), services.clock.now_ms(), actor_of(request)

@@ -1,7 +1,6 @@
 """`/w/NAME/webhooks`: the endpoints of a workspace, the log of requests to one, and telling again."""
 
 import json
-from collections.abc import Callable
 from urllib.parse import urlencode
 
 from litestar import Response, get, post
@@ -27,6 +26,7 @@ from postroom.ledger.rows import WorkspaceRow
 from postroom.ledger.webhook_rows import WebhookAttemptRow, WebhookEndpointRow
 from postroom.store import webhooks
 from postroom.store.database import Conn, Tx
+from postroom.store.together import InTransaction
 from postroom.store.webhook_replay import count_span
 from postroom.store.webhooks import EndpointHealth
 from postroom.webhooks.endpoints import MOST_REPLAYED, OVERLAP_HOURS
@@ -380,9 +380,7 @@ def _address(workspace: WorkspaceRow, row: WebhookEndpointRow) -> str:
     return address_of(workspace, f"webhooks/{show_id('whk', row.id)}")
 
 
-def _note(
-    request: PageRequest, workspace: WorkspaceRow, action: str, url: str, detail: str = ""
-) -> Callable[[Tx], None]:
+def _note(request: PageRequest, workspace: WorkspaceRow, action: str, url: str, detail: str = "") -> InTransaction:
     """Return what puts a change into the audit log, for the transaction that makes it."""
     services = services_of(request)
     row_id, now, by = services.ids.next(), services.clock.now_ms(), actor_of(request)
