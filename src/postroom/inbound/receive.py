@@ -6,6 +6,7 @@ one row for each envelope recipient. What it means is the worker's business.
 """
 
 import asyncio
+import io
 from collections import defaultdict
 from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from postroom.mail.header import find, split_header
 from postroom.mail.smtp_reply import SmtpReply
 from postroom.mail.trace import Arrival, as_received, is_loop, received_field, return_path_field
 from postroom.store import inbound
-from postroom.store.content import Uploads, load_upload
+from postroom.store.content import Uploads, upload_pieces
 from postroom.store.database import Database, Tx
 
 LOOP = SmtpReply(554, "5.4.6", "this mail goes in a circle")
@@ -166,8 +167,11 @@ class Receiver:
             return await self._authenticate(mail, mail.content)
         # One at a time: each is in memory as a whole here.
         async with self._one_large:
-            rest = await load_upload(self._database, mail.rest.upload_id, first=1)
-            return await self._authenticate(mail, mail.content + rest)
+            whole = io.BytesIO()
+            whole.write(mail.content)
+            async for piece in upload_pieces(self._database, mail.rest.upload_id, first=1):
+                whole.write(piece)
+            return await self._authenticate(mail, whole.getvalue())
 
     async def _content(self, head: bytes, rest: StagedRest | None, now_ms: int) -> InboundContentRow:
         if rest is not None:

@@ -5,7 +5,7 @@ that RFC 5321 4.5.1 and RFC 2142 ask for. Anything else is refused in the same w
 existed or has expired, so that nobody learns which. Mail for others is never taken: there is no relaying here.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from math import ceil
@@ -14,7 +14,7 @@ from typing import Protocol
 from postroom.base.clock import DAY_MS, Clock
 from postroom.base.errors import WrongInput
 from postroom.base.tokens import TokenKeys, TokenKind
-from postroom.inbound.route_view import AtRcpt
+from postroom.inbound.route_view import AtRcpt, OwnDomains
 from postroom.ledger.inbound_rows import Destination
 from postroom.mail.address import address_key, parse_address
 from postroom.mail.return_path import read_machine_address
@@ -60,14 +60,6 @@ class AliasView(Protocol):
 
     def decide(self, recipient: str, reverse_path: str) -> Addressed | SmtpReply | None:
         """Return how mail for an alias is taken, why it is not, or None for what is no alias."""
-        ...
-
-
-class OwnDomains(Protocol):
-    """The domains of the installation's workspaces, in memory."""
-
-    def owners(self) -> Mapping[str, int]:
-        """Return the proved domains, as lower-case A-labels, with their workspaces."""
         ...
 
 

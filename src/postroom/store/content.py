@@ -115,11 +115,11 @@ async def upload_pieces(database: Database, upload_id: int, first: int = 0) -> A
             return
 
 
-async def load_upload(database: Database, upload_id: int, first: int = 0) -> bytes:
-    """Return the pieces of an upload from number `first` on joined, empty where there are none. Raises TryLater."""
+async def load_upload(database: Database, upload_id: int) -> bytes:
+    """Return the pieces of an upload joined, empty where there are none. Raises TryLater."""
     # Not a list that is joined in the end: that would hold a large content twice.
     whole = io.BytesIO()
-    async for piece in upload_pieces(database, upload_id, first):
+    async for piece in upload_pieces(database, upload_id):
         whole.write(piece)
     return whole.getvalue()
 
