@@ -180,9 +180,13 @@ def test_spamcop_complains_without_a_name() -> None:
     ],
 )
 def test_an_aggregate_report_is_other(subject: bytes, file: bytes) -> None:
-    report = part(b"UEs=", b"application/zip; name=" + file, b"Content-Transfer-Encoding: base64")
-    raw = b"Subject: " + subject + b"\r\n" + multipart(b"mixed", part(b"failed: 3", b"text/plain"), report)
-    assert classify(raw).kind is MailKind.OTHER
+    text = part(b"delivery failed: 3 of ann@example.org", b"text/plain")
+    for report in (
+        part(b"UEs=", b"application/zip; name=" + file, b"Content-Transfer-Encoding: base64"),
+        part(b"UEs=", b"application/octet-stream", b"Content-Disposition: attachment; filename=" + file),
+    ):
+        verdict = classify(b"Subject: " + subject + b"\r\n" + multipart(b"mixed", text, report))
+        assert (verdict.kind, verdict.rule) == (MailKind.OTHER, "dmarc aggregate report")
 
 
 def test_spam_that_somebody_sends_to_a_role_is_a_complaint() -> None:

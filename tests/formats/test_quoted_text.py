@@ -52,6 +52,7 @@ INTRODUCTIONS = {
     "Gmail, Thai": "เมื่อ จ. 3 ก.พ. 2025 เวลา 10:00 Ann Example <ann@example.org> เขียนว่า:",
     "Gmail, Bulgarian": "На пн, 3.02.2025 г. в 10:00 Ann Example <ann@example.org> написа:",
     "Gmail, Croatian": "pon, 3. velj 2025. u 10:00 Ann Example <ann@example.org> napisao je:",
+    "bold": "*On Mon, Feb 3, 2025 at 10:00 AM Ann Example <ann@example.org> wrote:*",
     "Notes": "Ann Example <ann@example.org> wrote on 02/03/2025 10:00:00 AM:",
 }
 
@@ -111,6 +112,21 @@ def test_answers_between_quoted_lines_are_written(size: int) -> None:
     assert split_reply(text).written == "Hello Ann,\n\n" + "\n\n".join(answers)
 
 
+@pytest.mark.parametrize(
+    "introduction",
+    [
+        "Ann Example writes:",
+        "* Ann Example <ann@example.org> [2025-02-03 10:00]:",
+        "Zitat von Ann Example <ann@example.org>:",
+        "Quoting Ann Example (ann@example.org):",
+        "---- On Mon, 03 Feb 2025 10:00:00 +0100 Ann Example <ann@example.org> wrote ----",
+    ],
+)
+def test_other_introductions_are_known_by_the_marks_below(introduction: str) -> None:
+    reply = split_reply(f"Yes, thank you!\n\n{introduction}\n\n{QUOTED}")
+    assert reply == Reply("Yes, thank you!", f"{introduction}\n\n{QUOTED}".strip(), "")
+
+
 def test_words_like_an_introduction_are_written_where_nothing_is_quoted() -> None:
     for text in (
         "I told you what John wrote:\n\nthat it works.",
@@ -118,6 +134,8 @@ def test_words_like_an_introduction_are_written_where_nothing_is_quoted() -> Non
         "From: the top\nI can see: the sea",
         "My answers:\n1. yes\n2. no",
         "Date: tomorrow at 10:00\nPlace: my office",
+        "My flight:\nDate: 5 May\nFrom: Berlin\nTo: Paris\nSee you",
+        "Write to bob@example.org about these:\nfirst\nsecond",
         "-- \n",
     ):
         assert split_reply(text).quoted == ""

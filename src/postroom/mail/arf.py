@@ -40,6 +40,9 @@ _SAYS_SPAM = re.compile(
     re.IGNORECASE,
 )
 _AGGREGATE_SUBJECT = re.compile(r"report[ _-]?domain\s*:.*(?:submitter|report-id)", re.IGNORECASE)
+_PACKED = frozenset({b"application/gzip", b"application/zip", b"application/x-gzip", b"application/x-zip-compressed"})
+_PACKED_FILE = re.compile(r"\.(?:xml(?:\.gz)?|zip)\b", re.IGNORECASE)
+_MOST_PARTS = 20
 _AGGREGATE_FILE = re.compile(r"[^!\s]+![^!\s]+!\d{9,11}!\d{9,11}", re.ASCII)
 _FACTS = {
     "user_agent": ("user-agent",),
@@ -264,16 +267,12 @@ def _aggregate(mail: Received) -> Verdict | None:
     subject = mail.header.value("subject")
     if mail.report_type == "tlsrpt" or "tls-report-domain" in mail.header:
         return Verdict(MailKind.OTHER, "tls report", subject[:500])
-    names = [part.parameters.get(b"name", b"") for part in mail.parts[:20]]
-    packed = any(
-        part.media_type
-        in (b"application/gzip", b"application/zip", b"application/x-gzip", b"application/x-zip-compressed")
-        or name.lower().endswith((b".xml.gz", b".xml", b".zip"))
-        for part, name in zip(mail.parts, names, strict=False)
-    )
-    named = any(_AGGREGATE_FILE.search(name.decode("latin-1")) for name in names)
-    if named or (packed and _AGGREGATE_SUBJECT.search(subject)):
-        return Verdict(MailKind.OTHER, "dmarc aggregate report", subject[:500])
+    for number, part in enumerate(mail.parts[:_MOST_PARTS]):
+        header = mail.part_header(number)
+        names = f"{header.value('content-type')} {header.value('content-disposition')}"[:2_000]
+        is_packed = part.media_type in _PACKED or _PACKED_FILE.search(names) is not None
+        if _AGGREGATE_FILE.search(names) or (is_packed and _AGGREGATE_SUBJECT.search(subject)):
+            return Verdict(MailKind.OTHER, "dmarc aggregate report", subject[:500])
     return None
 
 

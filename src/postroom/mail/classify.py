@@ -34,7 +34,7 @@ def classify(raw: bytes) -> Verdict:
     return replace(
         verdict,
         marks=marks_of(mail),
-        answers=(*verdict.answers, *answers_of(mail)),
+        answers=tuple(dict.fromkeys((*verdict.answers, *answers_of(mail)))),
         returned_to=tuple(returned_to[:_MOST_ADDRESSES]),
     )
 

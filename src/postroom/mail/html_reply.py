@@ -18,6 +18,7 @@ _QUOTES = re.compile(
     r"gmail_attr|yahoo_quoted|protonmail_quote|tutanota_quote|moz-cite-prefix|moz-forward-container|zmail_extra"
     r"|outlookmessageheader|quoted_?reply"
 )
+_QUOTING_NAMES = frozenset({"quote", "messagereplysection"})
 _QUOTES_THE_REST = re.compile(r"(?:x_)*(?:divrplyfwdmsg|appendonsend|mail-editor-reference-message-container)")
 _SIGNATURES = re.compile(
     r"gmail_signature(?!_prefix)|moz-signature|protonmail_signature_block|tutanota_signature|\bsignature"
@@ -118,7 +119,7 @@ class _Writer(saxparse.SaxHandler):
         if _QUOTES_THE_REST.search(name):
             self._end_line()
             self._rest_is_quoted = True
-        elif (name != " " and _QUOTES.search(name)) or (tag == "div" and attributes.get("name") == "quote"):
+        elif (name != " " and _QUOTES.search(name)) or (tag == "div" and attributes.get("name") in _QUOTING_NAMES):
             self._quote()
         elif tag == "blockquote":
             if "cite" in attributes or _CITES.search(

@@ -143,9 +143,10 @@ def _kinds(lines: list[str]) -> list[_Is]:
         line = clean[number]
         if line.startswith(words.QUOTE_MARKS):
             kinds[number] = _Is.QUOTED
-        elif line and (_is_ruled_opener(line) or _begins_header(fields, number)):
+        elif line and (_is_ruled_opener(line) or _begins_header(clean, fields, number)):
             return _cut(clean, kinds, number)
-        elif line.endswith(words.COLONS):
+        elif line.rstrip("*_ ").endswith(words.COLONS):
+            clean[number] = line.rstrip("*_ ")
             follows = _next_text(clean, number + 1)
             is_marked = follows < len(clean) and clean[follows].startswith(words.QUOTE_MARKS)
             begin, says = _introduction(clean, number, is_marked=is_marked)
@@ -198,7 +199,9 @@ def _says(line: str, *, is_marked: bool) -> _Says:
         return _Says.NOTHING
     if not _has_verb(line):
         # A date, an address and a colon say it without a verb: so Gmail in Russian and Japanese, and Yandex.
-        return _Says.SURELY if has_time and has_address and _ADDRESS_AND_COLON.search(line) else _Says.NOTHING
+        if has_time and has_address and _ADDRESS_AND_COLON.search(line):
+            return _Says.SURELY
+        return _Says.IF_MARKED if has_address or (has_time and _opens(line)) else _Says.NOTHING
     if has_address or (has_time and (_opens(line) or not line.isascii())):
         return _Says.SURELY
     return _Says.IF_MARKED
@@ -237,15 +240,24 @@ def _is_ruled_opener(line: str) -> bool:
     inner = lowered.strip(words.DASHES + " ")
     if len(lowered) - len(inner) < 4 or line[0] not in words.DASHES or line[-1] not in words.DASHES:
         return False
-    return 0 < len(inner) <= 100 and inner.startswith(words.RULED)
+    if 0 < len(inner) <= 100 and inner.startswith(words.RULED):
+        return True
+    # Zoho puts its introduction between dashes.
+    return _has_verb(inner) and (_ADDRESS.search(inner) is not None or _DATE_OR_TIME.search(inner) is not None)
 
 
-def _begins_header(fields: list[str | None], number: int) -> bool:
-    """Tell whether a quoted header begins here: From and two more of Date, To and Subject within a few lines."""
+def _begins_header(clean: list[str], fields: list[str | None], number: int) -> bool:
+    """Tell whether a quoted header begins here: From and two more of Date, To and Subject within a few lines.
+
+    Without a subject there must be an address: travels have From, To and Date too.
+    """
     if fields[number] is None:
         return False
-    found = {kind for kind in fields[number : number + _HEADER_LINES] if kind is not None}
-    return "from" in found and len(found) >= 3
+    near = range(number, min(number + _HEADER_LINES, len(clean)))
+    found = {fields[one] for one in near} - {None}
+    if "from" not in found or len(found) < 3:
+        return False
+    return "subject" in found or any(fields[one] is not None and "@" in clean[one] for one in near)
 
 
 def _field(line: str) -> str | None:
