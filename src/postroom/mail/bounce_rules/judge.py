@@ -1,7 +1,7 @@
 """Why a mail was not delivered, judged from what was told about one recipient.
 
 The text comes first, since hosts write what they mean and choose codes
-carelessly; the reply code second; the enhanced status code last. Where
+carelessly; then the SMTP command that was refused, then the codes. Where
 nothing is known, nobody is blamed.
 """
 
@@ -38,8 +38,6 @@ LISTS = (_RULES, _WEAK)
 
 _EVIDENCE = 500
 _LONGEST_TEXT = 20_000
-_STATUS_AFTER_CODE = re.compile(r"(?<!\d)[45]\d\d[- ]['#(]{0,2}([45]\.\d{1,3}\.\d{1,3})(?!\.?\d)")
-_STATUS = re.compile(r"(?<![\d.])([45]\.\d{1,3}\.\d{1,3})(?!\.?\d)")
 _REPLY_CODE = re.compile(r"(?<![\w.\[-])([45][0-5]\d)(?![\w.])")
 _GENERAL = re.compile(r"[45]\.0\.0")
 
@@ -67,10 +65,10 @@ def reason_of(
     """Judge why a mail to one recipient failed.
 
     `texts` are the lines told about this recipient, the most telling first;
-    40 lines and of each the first 2,000 characters count. `host` is the name of the host
-    that answered, `command` the SMTP command that it answered (`RCPT`, `DATA`,
-    `MAIL`, `CONNECT`, …); both may be empty, `command` is then looked for in
-    the texts. Codes that stand in the texts count before `reply_code` and
+    40 lines and of each the first 2,000 characters count. `host` is the name of
+    the host that answered, `command` the SMTP command that it answered (`RCPT`,
+    `DATA`, `MAIL`, `CONNECT`, …); both may be empty, `command` is then looked
+    for in the texts. Codes that stand in the texts count before `reply_code` and
     `status`, which a relay often writes for its own.
     """
     lines = [line for line in map(Line, _lines(texts)) if line.raw]
@@ -174,22 +172,10 @@ def _by_codes(line: Line, status: str, code: int | None, command: str) -> Judged
 
 def _status(line: Line, lines: Sequence[Line], status: str) -> str:
     """Return the status that belongs to a line: its own, else the given one, else one of the other lines."""
-    own = _own_status(line)
-    if own and not _GENERAL.fullmatch(own):
-        return own
-    if status:
-        return status
-    for other in lines:
-        found = _own_status(other)
-        if found and not _GENERAL.fullmatch(found):
-            return own or found
-    return own
-
-
-def _own_status(line: Line) -> str:
-    # A relay may write one of its own in front of the reply that it got.
-    found = _STATUS_AFTER_CODE.search(line.raw) or _STATUS.search(line.raw)
-    return found[1] if found else ""
+    if line.status and not _GENERAL.fullmatch(line.status):
+        return line.status
+    others = (each.status for each in lines if each.status and not _GENERAL.fullmatch(each.status))
+    return status or line.status or next(others, "")
 
 
 def _code(line: Line, lines: Sequence[Line], reply_code: int | None) -> int | None:

@@ -2,13 +2,14 @@
 
 A phrase is lower-case text without accents. ` * ` in it stands for up to 120
 characters, `@` for an address. It begins at the beginning of a word. Finding
-is a look into a table for every word of the line, so its time grows with the
-length of the line and of nothing else.
+is a look into a table for every two words of the line, so its time grows with
+the length of the line and of nothing else.
 """
 
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 from typing import NamedTuple
 
 from postroom.mail.reasons import Reason
@@ -17,6 +18,7 @@ LONGEST_LINE = 2000
 """Characters of a line that are looked at. The longest replies of large providers have 700."""
 
 _GAP = 120
+_BEGINNING = 3
 _WORD = re.compile(r"[@\w]+")
 _ADDRESS = re.compile(r"<?[^\s<>()\[\]{}\"',;:@=]{1,64}@[a-z0-9._-]{1,255}>?", re.IGNORECASE)
 _FRAGMENT = re.compile(r"(https?://[^\s#]{0,300})#\S*", re.IGNORECASE)
@@ -24,6 +26,8 @@ _CODE = re.compile(
     r"(?<![\w.])[45]\d\d[- ]['#(]{0,2}(?:[45]\.\d{1,3}\.\d{1,3}(?!\.?\d)\)?)?"
     + r"|[#(]{0,2}(?<![\w.])[45]\.\d{1,3}\.\d{1,3}(?!\.?\d)\)?"
 )
+_STATUS_AFTER_CODE = re.compile(r"(?<!\d)[45]\d\d[- ]['#(]{0,2}([45]\.\d{1,3}\.\d{1,3})(?!\.?\d)")
+_STATUS = re.compile(r"(?<![\d.])([45]\.\d{1,3}\.\d{1,3})(?!\.?\d)")
 _LOOKS = str.maketrans(
     {"\u2019": "'", "\u2018": "'", "\u00b4": "'", "`": "'", "\u201c": '"', "\u201d": '"', "\u2011": "-"}
 )
@@ -51,12 +55,22 @@ def says(block: str) -> tuple[str, ...]:
 class Line:
     """A told line, and as rules see it. Most lines are never looked at: the first tells enough."""
 
-    __slots__ = ("_folded", "raw")
+    __slots__ = ("_folded", "_status", "raw")
 
     def __init__(self, text: str) -> None:
         self.raw = " ".join(text[:LONGEST_LINE].split())
         """As it was told, with one space between words, cut."""
         self._folded: str | None = None
+        self._status: str | None = None
+
+    @property
+    def status(self) -> str:
+        """The enhanced status code that stands in it, or nothing."""
+        if self._status is None:
+            # A relay may write one of its own in front of the reply that it got.
+            found = _STATUS_AFTER_CODE.search(self.raw) or _STATUS.search(self.raw)
+            self._status = found[1] if found else ""
+        return self._status
 
     @property
     def folded(self) -> str:
@@ -74,24 +88,31 @@ def fold(text: str) -> str:
     return " ".join(text.lower().translate(_LOOKS).split())
 
 
+class _Phrase(NamedTuple):
+    place: int
+    """Of its rule in the list."""
+    pieces: tuple[str, ...]
+
+
 class Rules:
     """A list of rules of which the first counts that fits, made ready for finding."""
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self._rules = tuple(rules)
-        self._by_word: dict[str, list[tuple[int, tuple[str, ...]]]] = {}
-        self._unspaced: list[tuple[int, tuple[str, ...]]] = []
+        self._by_words: dict[tuple[str, str], list[_Phrase]] = {}
+        """By the first word and the beginning of the second, which is empty for phrases of one word."""
+        self._unspaced: list[_Phrase] = []
+        """Words of Chinese and Japanese have no space between them."""
         for place, rule in enumerate(self._rules):
-            for phrase in rule.phrases:
-                pieces = tuple(fold(piece) for piece in phrase.split(" * "))
-                first = _WORD.match(pieces[0])
-                if first is None:
-                    raise ValueError(f"the phrase {phrase!r} of {rule.name} begins with no word")
-                # Words of Chinese and Japanese have no space between them.
-                if pieces[0][0] > "\u2fff":
-                    self._unspaced.append((place, pieces))
+            for told in rule.phrases:
+                phrase = _Phrase(place, tuple(fold(piece) for piece in told.split(" * ")))
+                words = _WORD.findall(phrase.pieces[0])
+                if not phrase.pieces[0].startswith(words[0]):
+                    raise ValueError(f"the phrase {told!r} of {rule.name} begins with no word")
+                if told[0] > "\u2fff":
+                    self._unspaced.append(phrase)
                 else:
-                    self._by_word.setdefault(first[0], []).append((place, pieces))
+                    self._by_words.setdefault((words[0], _second(words)), []).append(phrase)
 
     def __iter__(self) -> Iterator[Rule]:
         return iter(self._rules)
@@ -99,10 +120,12 @@ class Rules:
     def find(self, folded: str, host: str, status: str) -> Rule | None:
         """Return the first rule of the list that fits a folded line. `host` is in lower case."""
         best = len(self._rules)
-        for word in _WORD.finditer(folded):
-            for place, pieces in self._by_word.get(word[0], ()):
-                if place < best and _stands(folded, word.start(), pieces) and self._holds(place, host, status):
-                    best = place
+        words = [(word[0], word.start()) for word in _WORD.finditer(folded)]
+        for (word, start), (following, _) in zip_longest(words, words[1:], fillvalue=("", 0)):
+            for key in ((word, following[:_BEGINNING]), (word, "")):
+                for place, pieces in self._by_words.get(key, ()):
+                    if place < best and _stands(folded, start, pieces) and self._holds(place, host, status):
+                        best = place
         if self._unspaced and not folded.isascii():
             for place, pieces in self._unspaced:
                 if place < best:
@@ -116,6 +139,13 @@ class Rules:
         if rule.hosts and not any(name in host for name in rule.hosts):
             return False
         return not rule.statuses or status[1:] in rule.statuses
+
+
+def _second(words: Sequence[str]) -> str:
+    """Return the beginning of a phrase's second word; the last word of a phrase may be cut in the line's word."""
+    if len(words) == 1 or (len(words) == 2 and len(words[1]) < _BEGINNING):
+        return ""
+    return words[1][:_BEGINNING]
 
 
 def _stands(folded: str, start: int, pieces: tuple[str, ...]) -> bool:
