@@ -28,6 +28,7 @@ WIDE, NARROW = 1440, 390
 _HEIGHTS = {WIDE: 1200, NARROW: 1600}
 """Of a window: a longer page is shown down to there."""
 IN_THE_DARK = ("overview", "story", "sandbox-copy")
+WIDE_ONLY = ("inbound-bounce", "complaints", "route-new", "story-bounced", "keeping")
 _DOMAIN = "shop.example"
 _NEWSLETTER = Path(__file__).with_name("newsletter.html")
 
@@ -209,7 +210,8 @@ def main(names: list[str]) -> int:
         for width, dark in ((WIDE, False), (NARROW, False), (WIDE, True)):
             with logged_in_page(browser, here.client, width=width, height=_HEIGHTS[width], dark=dark) as page:
                 for name, path in here.pages.items():
-                    if (names and name not in names) or (dark and name not in IN_THE_DARK):
+                    here_too = name in IN_THE_DARK if dark else width == WIDE or name not in WIDE_ONLY
+                    if (names and name not in names) or not here_too:
                         continue
                     suffix = "-dark" if dark else "-narrow" if width == NARROW else ""
                     take(page, lender, path, FOLDER / f"{name}{suffix}.png")

@@ -8,6 +8,7 @@ import datetime
 import json
 import os
 import re
+import smtplib
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,7 +27,50 @@ from running_server import Api, RunningServer
 from selectolax.lexbor import LexborHTMLParser
 
 AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
-WORKSPACE_PAGES = ("", "activity", "sandbox", "queue", "suppressions", "webhooks", "domains", "keys")
+WORKSPACE_PAGES = (
+    "", "activity", "inbound", "sandbox", "queue", "bounces", "complaints", "suppressions", "routes", "webhooks",
+    "domains", "keys",
+)  # fmt: skip
+BOUNCE = b"""From: MAILER-DAEMON@mx.example.net
+Subject: Undelivered
+Content-Type: multipart/report; report-type=delivery-status; boundary=b
+
+--b
+
+<ada@example.net>: no such user
+--b
+Content-Type: message/delivery-status
+
+Reporting-MTA: dns; mx.example.net
+
+Final-Recipient: rfc822; ada@example.net
+Action: failed
+Status: 5.1.1
+Diagnostic-Code: smtp; 550 5.1.1 no such user
+--b--
+"""
+WISH = b"""From: Ada <ada@example.net>
+Subject: Re: Your order
+Content-Type: multipart/mixed; boundary=b
+
+--b
+Content-Type: text/plain
+
+Please take me off your list.
+
+On Sat, Nov 21, 2026 at 9:00 AM The shop <shop@example.com> wrote:
+> See your order
+--b
+Content-Type: text/html
+
+<p>Please take me off your list. <a href="https://example.org/">Look</a></p>
+--b
+Content-Type: text/calendar; name=later.ics
+Content-Disposition: attachment
+
+BEGIN:VCALENDAR
+--b--
+"""
 _ID = re.compile(r"\b([a-z]{3})_[a-z2-7]{13}\b")
 _WIDTHS = (1440, 390)
 
@@ -321,9 +365,23 @@ def fill(server: RunningServer, client: Client) -> None:
     server.api.post("/messages", {**mail, "to": ["gone@example.org"], "text": "x"})
     server.api.post("/domains", {"name": "example.com"})
     server.api.post("/domains/example.com/check", {})
+    come_back(server)
+    client.post("/w/default/routes", recipient="*", action="store", kinds=["other"])
     # Nobody listens there: the log has a request without an answer.
     endpoint = client.post("/w/default/webhooks", url="http://127.0.0.1:9/hook", batch="1").headers["location"]
     client.post(f"{endpoint}/test")
+
+
+def come_back(server: RunningServer) -> None:
+    """Have a bounce and what a reader writes come in by the door, to the return address of a copy."""
+    kept = "SELECT s.reverse_path FROM sandbox_copy s JOIN recipient r ON r.id = s.recipient_id WHERE r.address = ?"
+    wait_until(lambda: bool(server.rows(kept, "ada@example.net")), "the copy is kept")
+    ((return_address,), *_) = server.rows(kept, "ada@example.net")
+    with smtplib.SMTP("127.0.0.1", server.inbound_port, "mx.example.net", timeout=30) as door:
+        for reverse_path, mail in (("", BOUNCE), ("ada@example.net", WISH)):
+            door.sendmail(reverse_path, [return_address], mail)
+    done = "SELECT count(*) FROM inbound WHERE state = 'done'"
+    wait_until(lambda: server.rows(done) == [(2,)], "what came in is understood")
 
 
 def shape(path: str) -> str:
