@@ -362,6 +362,17 @@ async def test_whoever_goes_on_guessing_is_not_listened_to(world: InboundWorld) 
     assert world.visit().mail(envelope).code == 250
 
 
+async def test_a_mail_that_is_good_for_somebody_is_slowed_and_not_cut(world: InboundWorld) -> None:
+    visit, envelope = world.visit(), Envelope("ann@peer.test", ())
+    visit.mail(envelope)
+    visit.rcpt(envelope, EnvelopeRecipient("support@shop.test"))
+
+    replies = [at_once(visit.rcpt(envelope, EnvelopeRecipient(f"x{number}@shop.test"))) for number in range(30)]
+
+    assert set(replies) == {NO_SUCH_ADDRESS}
+    assert sum(world.clock.waited) > 100
+
+
 # On the wire
 
 

@@ -15,7 +15,7 @@ import structlog
 from postroom.base.clock import Clock
 from postroom.base.errors import TryLater, WrongInput
 from postroom.base.ids import show_id
-from postroom.doors.smtp.guessers import Guessers, guesser_of
+from postroom.doors.smtp.guessers import MOST_IN_SESSION, Guessers, guesser_of
 from postroom.inbound.receive import Incoming, Refused, StagedRest
 from postroom.inbound.recipients import NO_SUCH_ADDRESS, Addressed
 from postroom.ledger.inbound_rows import Destination
@@ -139,7 +139,8 @@ class InboundVisit:
         return InboundSink(mail, self._door.receiver, self._door.uploads)
 
     def _guessed(self) -> Answer:
-        self._wrong += 1
+        # A transaction that is good for somebody is slowed, not cut: it would come again just so, for days.
+        self._wrong = min(self._wrong + 1, MOST_IN_SESSION - 1) if self._taken else self._wrong + 1
         wait = self._door.guessers.wrong(self._network, self._wrong, self._door.clock.monotonic())
         if wait is None:
             return CUT_OFF
