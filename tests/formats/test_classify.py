@@ -48,6 +48,11 @@ def named(verdict: Verdict) -> list[str]:
         ),
         ("Final-Recipient: rfc822; |/usr/bin/program\nX-Actual-Recipient: rfc822; a@example.org", "a@example.org"),
         ("Final-Recipient: utf-8; \\x{e4}@example.org", "ä@example.org"),
+        ("Final-Recipient: rfc822;a@example.org (Ada Reader)", "a@example.org"),
+        ('Final-Recipient : rfc822; "Ada Reader" <a@example.org>', "a@example.org"),
+        ("FINAL-RECIPIENT: LOCAL; SMTP:a@example.org", "a@example.org"),
+        ('Final-Recipient: rfc822;"a b"@example.org', '"a b"@example.org'),
+        ("Final-Recipient: rfc822;\n a..b.@docomo.ne.jp", "a..b.@docomo.ne.jp"),
     ],
 )
 def test_a_report_names_whom_the_author_wrote_to(field: str, address: str) -> None:
@@ -171,6 +176,26 @@ def test_a_person_who_quotes_a_bounce_sends_no_bounce() -> None:
         )
         assert found.kind not in (MailKind.BOUNCE, MailKind.DELAY)
         assert not found.recipients
+
+
+@pytest.mark.parametrize(
+    "mail",
+    [
+        "From: Ada <ada@example.org>\nSubject: help\n\nI got this:\n\nFinal-Recipient: rfc822; a@example.org\n"
+        "Action: failed\nStatus: 5.1.1\n",
+        "From: Postmaster <postmaster@example.org>\nSubject: your mail problem\n\nWe unblocked you. If errors return, "
+        "write to joe@example.org.\n",
+        "From: Cron Daemon <root@example.org>\nSubject: Cron <root> backup failed\nAuto-Submitted: auto-generated\n\n"
+        "error: could not connect to db@example.org\n",
+        "Return-Path: <>\nFrom: Ada <ada@example.org>\nSubject: Out of office\n\nI can not read mail. "
+        "Contact bob@example.org.\n",
+    ],
+    ids=["a person shows a report", "a postmaster who is a person", "a job that failed", "out of office"],
+)
+def test_what_only_speaks_of_failures_is_no_bounce(mail: str) -> None:
+    found = classify(f"To: author@example.com\n{mail}".encode())
+    assert found.kind not in (MailKind.BOUNCE, MailKind.DELAY)
+    assert not found.recipients
 
 
 @given(st.binary(max_size=3_000))

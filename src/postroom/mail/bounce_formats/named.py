@@ -15,7 +15,7 @@ ADDRESS = rf"(?:{_QUOTED}|[{_ASCII}{_ALPHABETS}]{{1,120}})@(?:{_HOST}|{_NAME.for
 """An address as it stands in running text."""
 
 _ANY = r"\x80-\U0010ffff"
-_WHOLE = re.compile(rf"(?:{_QUOTED}|[{_ASCII}{_ANY}]{{1,120}})@(?:{_NAME.format(_ANY)}|{_LITERAL})")
+_WHOLE = re.compile(rf"(?:\"[^\"<>@]{{1,64}}\"|[{_ASCII}{_ANY}]{{1,120}})@(?:{_NAME.format(_ANY)}|{_LITERAL})")
 _ROUTED = re.compile(r"@[^:,\s]+(?:,@[^:,\s]+)*:(.+)")
 _KEY = re.compile(r"(?:mailto|smtp|rfc822|addr|to)[:=;]", re.IGNORECASE)
 # Archives of groups show `someb...@gmail.com`, where no mailbox can have such a name.
@@ -43,9 +43,16 @@ class Named:
     """Name of the rule that found it."""
 
 
+_COMMENT = re.compile(r"[ \t]+\([^()]*\)\Z")
+_BRACKETS = re.compile(r"[^<>]*<([^<>]*)>[^<>]*")
+
+
 def clean_address(text: str) -> str:
     """Return the address that a field or a text means, without brackets, route and key in front; empty for none."""
-    text = _KEY.sub("", text.strip().strip("<>").strip()).lstrip("'`/")
+    text = _COMMENT.sub("", text.strip()[:1_000])
+    if (bracketed := _BRACKETS.fullmatch(text)) and "@" in bracketed[1]:
+        text = bracketed[1]
+    text = _KEY.sub("", text.strip("<> \t")).lstrip("'`/")
     text = text.removeprefix("=") if not text.startswith("=?") else text
     text = text.strip("\"'") if text.count('"') == 2 and text.startswith('"') and text.endswith('"') else text
     route = _ROUTED.fullmatch(text)

@@ -33,6 +33,12 @@ _KINDS = {
     "relayed": MailKind.RECEIPT,
     "expanded": MailKind.RECEIPT,
 }
+_LABELS = (
+    b"message/delivery-report",
+    b"message/delivery-status-notification",
+    b"application/octet-stream",
+    b"text/plain",
+)
 _MOST_WITH_WORDS = 200
 """Recipients of a report with fields whose words for people are read as well."""
 _RETURNED = "returned message"
@@ -94,8 +100,8 @@ def _fields_in_text(mail: Received) -> list[Named]:
     """Return the recipients of fields that stand in texts, as gateways leave them and where MIME is broken."""
     texts = ["\n".join(line.strip(" \t>") if ":" in line else line for line in mail.told)]
     if mail.report_type:
-        # Labelled as text, the second part of a report is one all the same.
-        texts += [mail.text(number) for number in mail.leaves(b"text/plain")[1:3]]
+        # Whatever its label, the second part of a report is one.
+        texts += [mail.text(number) for name in _LABELS for number in mail.leaves(name)[:3]]
     return next((named for text in texts if "inal-" in text and (named := read_blocks(text))), [])
 
 

@@ -26,7 +26,8 @@ _LEAD = r"[ \t]*(?:[-*•·+|o#]{1,3}[ \t]+|\d{1,3}[.)][ \t]+|\[\d+\][ \t]*)?"
 _BARE = rf"[<\"'\[(]{{0,2}}({ADDRESS})[>\"'\])]{{0,2}}"
 _MAILTO = rf"(?:[ \t]*<(?:mailto:)?{ADDRESS}>|[ \t]*\((?:mailto:)?{ADDRESS}\))?"
 
-_ALONE = re.compile(rf"({_LEAD}){_BARE}{_MAILTO}[ \t]*([:;.,]?)[ \t]*$")
+_PERSON = r"([^\s@<>()\":][^@<>()\":]{0,60}[ \t]+(?=[<(]))?"
+_ALONE = re.compile(rf"({_LEAD}){_PERSON}{_BARE}{_MAILTO}[ \t]*([:;.,]?)[ \t]*$")
 _WITH_TEXT = re.compile(
     rf"({_LEAD})(<?)\"?{_BARE}{_MAILTO}\"?(>?)(?:[ \t]*(:|;|,|\.\.\.+|\[|\(|-+|=>|->)[ \t]*|[ \t]+)(\S.*)"
 )
@@ -141,25 +142,24 @@ def _read_line(
         return _one(labelled[1], index, Rank.LIST, "labelled", labelled[2])
     if alone := _ALONE.match(line):
         indent = len(alone[1].expandtabs())
-        is_certain = bool(alone[3] == ":" or _diagnoses(lines, index))
+        is_certain = bool(alone[4] == ":" or _diagnoses(lines, index))
+        is_listed = is_certain or indent == listing or _introduces(before)
         if not is_certain and words.CONTACT.search(before):
             return None
-        is_listed = is_certain or indent == listing or _introduces(before)
-        return _one(alone[2], index, Rank.LIST if is_listed else Rank.SENTENCE, "listed", "", indent)
+        if is_listed or not alone[2]:
+            return _one(alone[3], index, Rank.LIST if is_listed else Rank.SENTENCE, "listed", "", indent)
     if with_text := _WITH_TEXT.match(line):
         indent = len(with_text[1].expandtabs())
         separator, said = with_text[5] or "", with_text[6]
-        is_listed = (with_text[2] == "<" and separator.startswith(":")) or indent == listing or _introduces(before)
+        # Both are told: who was written to, and where that leads.
+        expanded = _ANY.findall(said)[:1] if words.EXPANDED.match(said) else []
+        is_listed = bool(expanded) or (with_text[2] == "<" and separator.startswith(":"))
+        is_listed = is_listed or indent == listing or _introduces(before)
         if is_listed or is_failing(said) or _CODE_SAID.search(said):
             is_strong = is_listed or separator in (":", "...", "[", "(")
             rank = Rank.LIST if is_strong else Rank.LINE
-            # Both are told: who was written to, and where that leads.
-            expanded = _ANY.findall(said) if words.EXPANDED.match(said) else []
-            return [
-                one
-                for text in (with_text[3], *expanded[:1])
-                for one in _one(text, index, rank, "line", said, indent) or ()
-            ] or None
+            texts = (with_text[3], *expanded)
+            return [one for text in texts for one in _one(text, index, rank, "line", said, indent) or ()] or None
     return _in_sentence(lines, index, line, before)
 
 
