@@ -1,7 +1,9 @@
 """A real Postfix takes our mail and bounces it: the right recipients move, the author hears, webhooks are told soon."""
 
+import base64
 import email
 import json
+import smtplib
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -24,6 +26,7 @@ class Bouncing:
     server: RunningServer
     postfix: Postfix
     receiver: HttpReceiver
+    inbound_port: int
 
     def send(self, *to: str, **fields: object) -> str:
         """Send a mail and return its id."""
@@ -62,7 +65,7 @@ def bouncing() -> Iterator[Bouncing]:
                 allow_private="127.0.0.0/8",
             )
         )
-        made = Bouncing(server, postfix, receiver)
+        made = Bouncing(server, postfix, receiver, inbound)
         server.api.post("/webhooks", {"url": receiver.url("/in")})
         yield made
 
@@ -105,6 +108,33 @@ def test_the_author_who_gave_a_reverse_path_is_told_of_a_later_bounce(bouncing: 
     assert report["Return-Path"] == "<>"
 
 
+def test_a_reply_reaches_the_author_with_the_address_of_who_wrote_it(bouncing: Bouncing) -> None:
+    server = bouncing.server
+    message_id = bouncing.send("ann@taker.test", **{"from": "keeper@author.test", "track": {"replies": True}})
+    server.wait_for_state(message_id, "delivered")
+    wait_until(lambda: len(bouncing.postfix.delivered("ann@taker.test")) == 2, "the copy is delivered")
+    copy = email.message_from_bytes(bouncing.postfix.delivered("ann@taker.test")[-1])
+    reply = (
+        f"From: Ann <ann@taker.test>\r\nTo: {copy['Reply-To']}\r\nSubject: Re: Your order\r\n"
+        f"Message-ID: <re@taker.test>\r\nIn-Reply-To: {copy['Message-ID']}\r\n\r\nIt came in two pieces.\r\n\r\n"
+        "On Monday, Shop <keeper@author.test> wrote:\r\n> Thank you\r\n"
+    )
+    before = len(bouncing.postfix.delivered("keeper@author.test"))
+    with smtplib.SMTP("127.0.0.1", bouncing.inbound_port, timeout=60) as client:
+        client.sendmail("ann@taker.test", [copy["Reply-To"]], reply.encode())
+
+    wait_until(lambda: len(bouncing.postfix.delivered("keeper@author.test")) > before, "the author has the reply", 30)
+
+    (told,) = bouncing.told("replied")
+    assert told["detail"]["written"] == "It came in two pieces."
+    assert told["recipient"]["address"] == "ann@taker.test"
+    assert base64.b64decode(told["raw"]["base64"]).endswith(reply.encode().partition(b"\r\n\r\n")[2])
+    mail = email.message_from_bytes(bouncing.postfix.delivered("keeper@author.test")[-1])
+    assert "ann@taker.test" in (mail["From"], mail["Reply-To"]) or mail["From"] == "Ann <ann@taker.test>"
+    assert mail["In-Reply-To"] == copy["Message-ID"]
+    assert server.command("recount").startswith("0 of ")
+
+
 def test_a_server_that_dies_at_work_loses_no_mail_that_came_in(bouncing: Bouncing) -> None:
     server = bouncing.server
     message_id = bouncing.send(*(f"nobody-3{number}@taker.test" for number in range(8)))
@@ -113,8 +143,11 @@ def test_a_server_that_dies_at_work_loses_no_mail_that_came_in(bouncing: Bouncin
     server.stop(9)
 
     server.start()
-    bouncing.postfix.flush()
 
-    server.wait_for_state(message_id, "failed", seconds=60)
+    def all_failed() -> bool:
+        bouncing.postfix.flush()
+        return set(server.states(message_id).values()) == {"failed"}
+
+    wait_until(all_failed, "all have bounced", 60)
     assert server.command("recount").startswith("0 of ")
     assert all(mail["state"] == "done" for mail in bouncing.inbound())
