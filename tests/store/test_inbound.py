@@ -1,10 +1,14 @@
 """Mail that came in: put, claimed, finished, put back, found again."""
 
 import pytest
+from queue_rows import Queue
 
 from postroom.base.clock import HOUR_MS, ManualClock
 from postroom.base.ids import IdSource
 from postroom.base.packing import pack
+from postroom.base.threads import Threads
+from postroom.inbound.receive import Incoming, Receiver
+from postroom.inbound.recipients import Addressed
 from postroom.ledger.inbound_rows import Destination, InboundContentRow, InboundRow, InboundState
 from postroom.store import content, inbound
 from postroom.store.database import Database, open_database, statement
@@ -195,3 +199,29 @@ async def test_whoever_waits_for_mail_is_woken_by_its_commit(database: Database)
     await put(database, a_row(10))
 
     assert woken == [{1}]
+
+
+async def test_own_recipients_know_their_workspaces(database: Database, clock: ManualClock) -> None:
+    queue = Queue(database, clock)
+    await queue.workspace()
+    _, rows = await queue.message(2)
+
+    found = await database.write(lambda tx: inbound.owners(tx, [rows[0].id, rows[1].id, 77]))
+
+    assert found == {rows[0].id: 1, rows[1].id: 1}
+
+
+async def test_whatever_a_header_holds_can_be_stored(database: Database, clock: ManualClock) -> None:
+    """PostgreSQL takes neither NUL nor half a character in a text."""
+    slow = Threads("slow", 1)
+    receiver = Receiver(
+        database, IdSource(2, clock), clock, slow, content.Uploads(database, IdSource(1, clock), clock), "h"
+    )
+    header = b"From: \x00 <\x00@\xff>\r\nSubject: =?utf-16?b?2AA=?= \xed\xa0\x80\x00\r\nMessage-ID: <\x00>\r\n\r\n"
+    role = Addressed("abuse@h", Destination.ROLE, 1)
+    try:
+        await receiver.receive(Incoming("pipe", "LOCAL", "", "\x00", "", "\x00\udc80@x", (role,), header))
+    finally:
+        slow.close()
+
+    assert len(await page(database, InboundFilter())) == 1
