@@ -196,6 +196,10 @@ async def test_a_route_is_made_shown_changed_and_deleted(api: Api) -> None:
     assert (await api.client.get(path)).json() == route
     changed = (await api.client.patch(path, json={"enabled": False, "kinds": []})).json()
     assert changed == {"route": {**route, "enabled": False, "kinds": []}, "secret": None}
+    stored = (await api.client.patch(path, json={"action": "store"})).json()["route"]
+    assert (stored["action"], stored["target"]) == ("store", "")
+    again = (await api.client.patch(path, json={"action": "webhook", "target": route["target"]})).json()
+    assert again["secret"] not in (None, made["secret"])
     rotated = (await api.client.post(f"{path}/rotate")).json()
     assert rotated["secret"] not in ("", made["secret"])
     assert (await api.client.delete(path)).status_code == 204

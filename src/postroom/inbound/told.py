@@ -26,7 +26,7 @@ MOST_RAW_BYTES = 1 << 20
 _MOST_ADDRESSES = 500
 
 
-class Person(Struct, frozen=True):
+class Mailbox(Struct, frozen=True):
     """A mailbox that a header field names."""
 
     address: str
@@ -61,10 +61,10 @@ class HeaderField(Struct, frozen=True):
 class ParsedMail(Struct, frozen=True, rename={"from_": "from"}):
     """What stands in a mail."""
 
-    from_: list[Person]
-    to: list[Person]
-    cc: list[Person]
-    reply_to: list[Person]
+    from_: list[Mailbox]
+    to: list[Mailbox]
+    cc: list[Mailbox]
+    reply_to: list[Mailbox]
     subject: str
     date: str
     """As written."""
@@ -127,7 +127,7 @@ class InboundLine(Struct, frozen=True, kw_only=True):
     recipient: str
     """The envelope recipient."""
     reverse_path: str
-    author: Person
+    author: Mailbox
     subject: str
     message_id: str
     size_bytes: int
@@ -249,7 +249,7 @@ def _line(row: InboundRow) -> dict[str, Any]:
         "destination": row.destination,
         "recipient": row.recipient,
         "reverse_path": row.reverse_path,
-        "author": Person(row.author, row.author_name),
+        "author": Mailbox(row.author, row.author_name),
         "subject": row.subject,
         "message_id": row.message_id,
         "size_bytes": row.size_bytes,
@@ -277,6 +277,6 @@ def _id_or_none(kind: str, row_id: int | None) -> str | None:
     return None if row_id is None else show_id(kind, row_id)
 
 
-def _people(reading: Reading, name: bytes) -> list[Person]:
+def _people(reading: Reading, name: bytes) -> list[Mailbox]:
     found = [one for field in reading.all_raw(name) for one in parse_address_list(field)]
-    return [Person(one.address, one.name) for one in found[:_MOST_ADDRESSES]]
+    return [Mailbox(one.address, one.name) for one in found[:_MOST_ADDRESSES]]

@@ -42,19 +42,19 @@ def _target_of(action: RouteAction, form: dict[str, Any], *, is_needed: bool = T
     return {**shape, "required": ["action", "target"] if is_needed else ["action"]}
 
 
+_TARGETS = [
+    _target_of(RouteAction.WEBHOOK, {"type": "string", "pattern": r"^https?://[a-z]{1,20}\.example/[a-z]{0,9}$"}),
+    _target_of(RouteAction.FORWARD, {"type": "string", "pattern": _ADDRESS_FORM}),
+    _target_of(RouteAction.STORE, {"const": ""}, is_needed=False),
+    _target_of(RouteAction.REFUSE, {"const": ""}, is_needed=False),
+]
+_NEITHER = {"properties": {"action": False, "target": False}}
+
+
 class RouteIn(Struct, frozen=True, forbid_unknown_fields=True):
     """Which mail goes where."""
 
-    schema_extra: ClassVar[dict[str, Any]] = {
-        "anyOf": [
-            _target_of(
-                RouteAction.WEBHOOK, {"type": "string", "pattern": r"^https?://[a-z]{1,20}\.example/[a-z]{0,9}$"}
-            ),
-            _target_of(RouteAction.FORWARD, {"type": "string", "pattern": _ADDRESS_FORM}),
-            _target_of(RouteAction.STORE, {"const": ""}, is_needed=False),
-            _target_of(RouteAction.REFUSE, {"const": ""}, is_needed=False),
-        ]
-    }
+    schema_extra: ClassVar[dict[str, Any]] = {"anyOf": _TARGETS}
 
     recipient: Pattern
     action: RouteAction
@@ -66,7 +66,9 @@ class RouteIn(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RoutePatch(Struct, frozen=True, forbid_unknown_fields=True):
-    """What shall change; what is not named stays."""
+    """What shall change; what is not named stays. With another action goes its target."""
+
+    schema_extra: ClassVar[dict[str, Any]] = {"anyOf": [_NEITHER, *_TARGETS]}
 
     recipient: Pattern | UnsetType = UNSET
     action: RouteAction | UnsetType = UNSET

@@ -187,10 +187,13 @@ def _check(request: ApiRequest, given: RouteIn | RoutePatch, before: Asked, erro
     def said(name: str, value: _T | UnsetType, otherwise: _T) -> _T:
         return otherwise if isinstance(value, UnsetType) or name in errors else value
 
+    action = said("action", given.action, before.action)
+    # What stores or refuses has no target, so nobody need say that it goes.
+    had = before.target if action in (RouteAction.WEBHOOK, RouteAction.FORWARD) else ""
     asked = Asked(
         recipient=said("recipient", given.recipient, before.recipient),
-        action=said("action", given.action, before.action),
-        target=said("target", given.target, before.target),
+        action=action,
+        target=said("target", given.target, had),
         sender=said("sender", given.sender, before.sender),
         kinds=tuple(said("kinds", given.kinds, before.kinds)),
         is_enabled=said("enabled", given.enabled, before.is_enabled),
