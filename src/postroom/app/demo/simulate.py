@@ -137,6 +137,7 @@ class Simulation:
         self._doubts = 1
         self._messages = self._recipients = self._opens = self._clicks = self._inbound = 0
         self._door = parts.door(self._clock, self._ids)
+        self._writes, self._stops = itertools.cycle(_WRITES), itertools.cycle(_STOPS)
         self._came_back: Counter[str] = Counter()
 
     async def run(self) -> Filled:
@@ -325,8 +326,7 @@ class Simulation:
                 case "complains":
                     raw, to = returns.complaint(about, claimed.domain, header), f"abuse@{message.author_domain}"
                 case _:
-                    texts = _STOPS if person.fate == "stops" else _WRITES
-                    raw = returns.answer(about, texts[self._inbound % len(texts)])
+                    raw = returns.answer(about, next(self._stops if person.fate == "stops" else self._writes))
                     to, reverse_path = message.author_address, person.address
             await self._door.take(host, reverse_path, to, raw, claimed.domain)
             self._inbound += 1

@@ -12,7 +12,7 @@ from litestar import Response, get, post
 
 from postroom.access import audit
 from postroom.base.errors import WrongInput
-from postroom.base.ids import parse_id, show_id
+from postroom.base.ids import first_id_at, parse_id, show_id
 from postroom.doors.dashboard import inbound_views as views
 from postroom.doors.dashboard import mail_frame
 from postroom.doors.dashboard.event_words import EventWords, words_of
@@ -36,6 +36,7 @@ from postroom.store.recipients import RecipientFilter
 _PAGE = 50
 _EVENTS = 200
 _ATTEMPTS = 50
+_CLOCKS_DIFFER_MS = 60_000
 _VIEWS = ("text", "html", "source", "files")
 _LABELS = {"text": "Text", "html": "HTML", "source": "Source", "files": "Files"}
 _WAITING, _FAILED = "waiting", "failed"
@@ -299,8 +300,9 @@ async def _whole(request: PageRequest, workspace: WorkspaceRow) -> _Whole:
         about, followed = None, []
         if row.answers_recipient_id is not None:
             about = recipients.recipient_by_id(conn, workspace.id, row.answers_recipient_id)
-            # What follows from a mail is told after it came.
-            found = events.of_recipient(conn, workspace.id, row.answers_recipient_id, row.id, _EVENTS)
+            # What follows from a mail is told after it came, by a node whose clock may be a little behind.
+            after_id = first_id_at(row.received_ms - _CLOCKS_DIFFER_MS)
+            found = events.of_recipient(conn, workspace.id, row.answers_recipient_id, after_id, _EVENTS)
             followed = [_followed(event, about) for event in found if _is_of(event, row)]
         route = routes.route_by_id(conn, workspace.id, row.route_id) if row.route_id is not None else None
         attempts = routes.attempts_of_inbound(conn, workspace.id, row.id, _ATTEMPTS)

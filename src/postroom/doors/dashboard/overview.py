@@ -67,7 +67,7 @@ class Figure:
     beside: str
     """What is not part of the number, such as opens by machines; often empty."""
     query: str
-    """The search that lists what was counted; empty where no event tells it."""
+    """The search that lists what was counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,18 +145,16 @@ LINES = (
 _FIGURES = (
     ("Outbound", "outbound", "", None),
     ("Sent", "sent", "event:delivered", True),
-    ("Failed", "failed", "event:failed", False),
-    ("Complaints", "complaints", "", False),
+    ("Failed", "failed", "event:failed event:bounced", False),
+    ("Complaints", "complaints", "event:complained", False),
     ("Opens", "opens_human", "event:opened label:human", True),
     ("Clicks", "clicks_human", "event:clicked label:human", True),
     ("Unsubscribes", "unsubscribes", "event:unsubscribed", False),
-    ("Inbound", "inbound", "", None),
+    ("Inbound", "inbound", "event:replied event:received", None),
 )
 """Label, counter, what explains it, and whether more is better."""
 
 _UNIQUE = {"opens_human": "opens_unique", "clicks_human": "clicks_unique"}
-_NOT_TOLD = ("complaints", "inbound")
-"""No event tells these yet."""
 
 
 def period_of(text: str) -> Period:
@@ -184,7 +182,7 @@ def overview_of(
             now[name],
             change_of(now[name], before[name], period, more_is_better=better),
             _beside(name, now),
-            "" if name in _NOT_TOLD else f"{query} {since}".strip(),
+            f"{query} {since}".strip(),
         )
         for label, name, query, better in _FIGURES
     )
