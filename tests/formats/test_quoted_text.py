@@ -52,6 +52,10 @@ INTRODUCTIONS = {
     "Gmail, Thai": "เมื่อ จ. 3 ก.พ. 2025 เวลา 10:00 Ann Example <ann@example.org> เขียนว่า:",
     "Gmail, Bulgarian": "На пн, 3.02.2025 г. в 10:00 Ann Example <ann@example.org> написа:",
     "Gmail, Croatian": "pon, 3. velj 2025. u 10:00 Ann Example <ann@example.org> napisao je:",
+    "Apple, Dutch": "Op 3-feb.-2025, om 10:00 heeft Ann Example <ann@example.org> het volgende geschreven:",
+    "Apple, Portuguese": "Ann Example <ann@example.org> escreveu no dia 3/02/2025, às 10:00:",
+    "Apple, Japanese": "2025/02/03 10:00、Ann Example <ann@example.org>のメール:",
+    "Gmail, any": "2025-02-03 10:00 GMT+01:00 Ann Example <\nann@example.org>:",
     "bold": "*On Mon, Feb 3, 2025 at 10:00 AM Ann Example <ann@example.org> wrote:*",
     "Notes": "Ann Example <ann@example.org> wrote on 02/03/2025 10:00:00 AM:",
 }
@@ -116,6 +120,7 @@ def test_answers_between_quoted_lines_are_written(size: int) -> None:
     "introduction",
     [
         "Ann Example writes:",
+        "2025/2/3 Ann Example <ann@example.org>",
         "* Ann Example <ann@example.org> [2025-02-03 10:00]:",
         "Zitat von Ann Example <ann@example.org>:",
         "Quoting Ann Example (ann@example.org):",

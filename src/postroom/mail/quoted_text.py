@@ -145,7 +145,7 @@ def _kinds(lines: list[str]) -> list[_Is]:
             kinds[number] = _Is.QUOTED
         elif line and (_is_ruled_opener(line) or _begins_header(clean, fields, number)):
             return _cut(clean, kinds, number)
-        elif line.rstrip("*_ ").endswith(words.COLONS):
+        elif line.rstrip("*_ ").endswith(words.COLONS) or (line.endswith(">") and line[0].isdigit()):
             clean[number] = line.rstrip("*_ ")
             follows = _next_text(clean, number + 1)
             is_marked = follows < len(clean) and clean[follows].startswith(words.QUOTE_MARKS)
@@ -201,6 +201,7 @@ def _says(line: str, *, is_marked: bool) -> _Says:
         # A date, an address and a colon say it without a verb: so Gmail in Russian and Japanese, and Yandex.
         if has_time and has_address and _ADDRESS_AND_COLON.search(line):
             return _Says.SURELY
+        # The same without its colon is how an old Gmail wrote it.
         return _Says.IF_MARKED if has_address or (has_time and _opens(line)) else _Says.NOTHING
     if has_address or (has_time and (_opens(line) or not line.isascii())):
         return _Says.SURELY
@@ -240,7 +241,7 @@ def _is_ruled_opener(line: str) -> bool:
     inner = lowered.strip(words.DASHES + " ")
     if len(lowered) - len(inner) < 4 or line[0] not in words.DASHES or line[-1] not in words.DASHES:
         return False
-    if 0 < len(inner) <= 100 and inner.startswith(words.RULED):
+    if 0 < len(inner) <= 100 and (inner.startswith(words.RULED) or inner == "original"):
         return True
     # Zoho puts its introduction between dashes.
     return _has_verb(inner) and (_ADDRESS.search(inner) is not None or _DATE_OR_TIME.search(inner) is not None)

@@ -7,7 +7,7 @@ name the device that it was sent from. `mail.quoted_text` uses them.
 """
 
 WROTE = frozenset(
-    "wrote writes "
+    "wrote writes sent "
     "schrieb geschrieben "
     "écrit ecrit "
     "escribió escribio escrito "
@@ -15,7 +15,7 @@ WROTE = frozenset(
     "escriure escrit "
     "scritto scrive "
     "scris scrit "
-    "schreef skreau "
+    "schreef geschreven skreau "
     "napisał napisała napisał/a napisal napisala napísal napísala pisze "
     "napsal napsala "
     "skrev skreiv skrifaði "
@@ -195,7 +195,6 @@ RULED = (
     "原始消息",
     "原始訊息",
     "回复的原邮件",
-    "original",
     "원본 메시지",
     "원본 메일",
     "전달된 메시지",
