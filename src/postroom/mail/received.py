@@ -38,6 +38,7 @@ _FIELD_LINE = re.compile(r"([ \t>|]*)([A-Za-z][A-Za-z0-9-]{1,60}):")
 # What stands in the header of nearly every message, and in no report's own words.
 _TRACE = frozenset({"received", "return-path", "mime-version", "delivered-to", "dkim-signature"})
 _SUMMARY = frozenset({"from", "to", "subject", "date", "message-id", "sent"})
+_HEADER_HINT = re.compile(rf"^[ \t>|]*(?:{'|'.join((*sorted(_TRACE), 'to'))}):", re.MULTILINE | re.IGNORECASE)
 _LONGEST_LINE = 2_000
 
 
@@ -194,6 +195,8 @@ class Received:
         """
         lines, start = self.lines, 0
         summary = (len(lines), len(lines), "")
+        if _HEADER_HINT.search(self.body) is None:
+            return summary
         while start < len(lines):
             match = _FIELD_LINE.match(lines[start])
             if match is None:

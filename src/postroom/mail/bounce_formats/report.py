@@ -70,15 +70,15 @@ def read_report(mail: Received) -> DeliveryReport | None:
 
 def _read(mail: Received) -> DeliveryReport | None:
     subject = mail.header.value("subject")
+    if ses := read_ses(mail.body):
+        return _from_fields(ses, mail, (subject,))
+    if mail.report_type == "feedback-report" or not _could_be(mail, subject):
+        return None
     told = [line for line in mail.told if line.strip()]
     common = (subject, "\n".join(told)[:4_000])
     fields = read_status(mail) or _fields_in_text(mail)
     if fields and (mail.report_type or (not is_answer(subject) and _is_by_machine(mail))):
         return _from_fields(fields, mail, common)
-    if ses := read_ses(mail.body):
-        return _from_fields(ses, mail, common[:1])
-    if mail.report_type == "feedback-report":
-        return None
     if mail.report_type == "disposition-notification" and not (is_from_system(mail) and is_failing_subject(subject)):
         return None
     domain = mail.header.value("from").rpartition("@")[2].strip("> ") if is_from_system(mail) else ""
@@ -94,6 +94,16 @@ def _read(mail: Received) -> DeliveryReport | None:
         shapes = _returned_to(mail, subject)
     kind = MailKind.DELAY if is_delay(subject, common[1]) else MailKind.BOUNCE
     return DeliveryReport(kind, tuple(shapes), shapes[0].family if shapes else "words", common)
+
+
+def _could_be(mail: Received, subject: str) -> bool:
+    """Tell at little cost whether a mail could be a report: most are not."""
+    return (
+        mail.report_type != ""
+        or mail.media_type == "multipart/report"
+        or is_failing_subject(subject)
+        or _is_by_machine(mail)
+    )
 
 
 def _fields_in_text(mail: Received) -> list[Named]:
