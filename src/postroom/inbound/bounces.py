@@ -97,7 +97,8 @@ def reply_of(about: About) -> SmtpReply:
     if reported is None:
         return SmtpReply(550, "", "a report came back that names no reason")
     text = reported.evidence or reported.reason.meaning
-    return SmtpReply(reported.reply_code or 550, reported.status, text)
+    code = 450 if reported.status.startswith("4") else 550
+    return SmtpReply(reported.reply_code or code, reported.status, text)
 
 
 def _is_elsewhere(reported: Reported, recipient: RecipientRow) -> bool:

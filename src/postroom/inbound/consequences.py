@@ -10,7 +10,7 @@
 Mail for a route or a role is told as received and handed on by its route, whatever it is.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import msgspec
@@ -19,7 +19,6 @@ from postroom.inbound import bounces, complaints, replies, unsubscribe_mail
 from postroom.inbound.work import Step, Work
 from postroom.ledger.inbound_rows import Destination, InboundRow, InboundState
 from postroom.ledger.route_rows import RouteAction
-from postroom.ledger.rows import RecipientRow
 from postroom.ledger.states import RecipientState
 from postroom.mail.verdict import MailKind, Reported
 from postroom.outbound.prepared import Prepared
@@ -30,11 +29,13 @@ from postroom.store.inbound import Finished
 IDS_A_COPY = 4
 """New ids that the consequences for one copy may need."""
 
-_MACHINES = frozenset(
-    {MailKind.BOUNCE, MailKind.DELAY, MailKind.AUTO_REPLY, MailKind.CHALLENGE, MailKind.RECEIPT, MailKind.COMPLAINT}
-)
 FOR_ROUTES = (Destination.ROUTE.value, Destination.ROLE.value)
 """Destinations of mail that is for nobody but a route or a role."""
+
+_SAY_MORE = frozenset(
+    {MailKind.BOUNCE, MailKind.DELAY, MailKind.AUTO_REPLY, MailKind.CHALLENGE, MailKind.RECEIPT, MailKind.COMPLAINT}
+)
+"""Kinds that say more than that the mail was sent to an unsubscribe address."""
 _MOST_SHOWN = 20
 _encode = msgspec.json.Encoder().encode
 
@@ -59,16 +60,8 @@ def follow(
     `ids` holds IDS_A_COPY for each copy that the mail is about, and as many
     again. `reports` holds, by recipient, what its author is told should it fail.
     """
-    about = work.origin.about
-    now = answers.lock(tx, work.row.workspace_id, [one.recipient.id for one in about]) if about else {}
-    work = replace(
-        work,
-        origin=replace(
-            work.origin,
-            about=tuple(replace(one, recipient=now[one.recipient.id]) for one in about if one.recipient.id in now),
-        ),
-    )
-    if waits_for_flights and work.verdict.kind is MailKind.BOUNCE and _in_flight(now.values()):
+    work = _locked(tx, work)
+    if waits_for_flights and work.verdict.kind is MailKind.BOUNCE and _is_in_flight(work):
         return Followed(in_flight=True)
     if not inbound.finish(tx, _finished(work)):
         return Followed(is_ours=False)
@@ -78,13 +71,13 @@ def follow(
         reports[recipient_id].write(tx)
     replies.forwarded(tx, work)
     if work.row.destination in FOR_ROUTES:
-        replies.received(tx, work, next(given), counts=_counts(work) and not _is_reply(work))
+        replies.received(tx, work, next(given), counts=_counts(work) and not work.is_reply)
     return Followed(failed=frozenset(failed))
 
 
 def kind_of(row: InboundRow, kind: MailKind) -> MailKind:
     """Return what a mail is taken for, where it was sent to says more than what it says."""
-    if row.destination == Destination.UNSUBSCRIBE.value and kind not in _MACHINES:
+    if row.destination == Destination.UNSUBSCRIBE.value and kind not in _SAY_MORE:
         return MailKind.UNSUBSCRIBE
     if row.destination == Destination.REPLY.value and kind is MailKind.OTHER:
         return MailKind.REPLY
@@ -98,9 +91,12 @@ def given_up(row: InboundRow, why: str) -> Finished:
 
 def _copy(tx: Tx, step: Step) -> bool:
     """Draw the consequences for one copy; return whether its recipient failed by it."""
-    if step.work.is_doubtful:
-        if step.work.row.destination == Destination.REPLY.value and step.work.is_nearest(step.about):
+    if step.work.is_reply:
+        if step.about is step.work.origin.about[0]:
+            # One mail counts once, also where it could answer several copies.
             replies.replied(tx, step)
+        return False
+    if step.work.is_doubtful:
         return False
     match step.work.verdict.kind:
         case MailKind.BOUNCE:
@@ -115,25 +111,26 @@ def _copy(tx: Tx, step: Step) -> bool:
             replies.auto_replied(tx, step)
         case MailKind.RECEIPT:
             replies.receipt(tx, step)
-        case MailKind.REPLY if step.work.is_nearest(step.about):
-            replies.replied(tx, step)
     return False
 
 
-def _in_flight(recipients: Iterable[RecipientRow]) -> bool:
-    return any(one.state == RecipientState.SENDING.value for one in recipients)
+def _locked(tx: Tx, work: Work) -> Work:
+    """Return the work with its recipients as they are now, locked until COMMIT; those that are gone are left out."""
+    about = work.origin.about
+    if not about:
+        return work
+    now = answers.lock(tx, work.row.workspace_id, [one.recipient.id for one in about])
+    there = tuple(replace(one, recipient=now[one.recipient.id]) for one in about if one.recipient.id in now)
+    return replace(work, origin=replace(work.origin, about=there))
 
 
-def _is_reply(work: Work) -> bool:
-    is_reply = work.verdict.kind is MailKind.REPLY
-    return bool(work.origin.about) and (
-        is_reply or (work.is_doubtful and work.row.destination == Destination.REPLY.value)
-    )
+def _is_in_flight(work: Work) -> bool:
+    return any(one.recipient.state == RecipientState.SENDING.value for one in work.origin.about)
 
 
 def _counts(work: Work) -> bool:
     """Tell whether a mail counts as inbound: somebody wrote it, and for somebody."""
-    if _is_reply(work):
+    if work.is_reply:
         return True
     if work.row.destination not in FOR_ROUTES or work.verdict.kind not in replies.WRITTEN_KINDS or work.verdict.facts:
         return False
@@ -150,7 +147,7 @@ def _finished(work: Work) -> Finished:
         row.epoch,
         InboundState.DONE,
         work.verdict.kind.value,
-        detail_of(work),
+        _detail_of(work),
         about[0].recipient.id if about else None,
         message.id if message is not None else None,
         work.route.id if work.route is not None else None,
@@ -158,7 +155,7 @@ def _finished(work: Work) -> Finished:
     )
 
 
-def detail_of(work: Work) -> str:
+def _detail_of(work: Work) -> str:
     """Return what is kept beside a mail, for its page and the API."""
     verdict, about = work.verdict, work.origin.about
     told: dict[str, object] = {"rule": verdict.rule, "evidence": verdict.evidence}

@@ -7,7 +7,7 @@ from postroom.base.ids import show_id
 from postroom.events.record import Facts, facts_of
 from postroom.inbound.origin import About, Origin
 from postroom.inbound.written import Written
-from postroom.ledger.inbound_rows import InboundRow
+from postroom.ledger.inbound_rows import Destination, InboundRow
 from postroom.ledger.route_rows import RouteRow
 from postroom.mail.verdict import MailKind, Verdict
 
@@ -30,29 +30,26 @@ class Work:
         """It may ask for something that only a person should decide: nothing follows until somebody looked."""
         return self.verdict.is_doubtful and self.verdict.kind in (MailKind.UNSUBSCRIBE, MailKind.COMPLAINT)
 
-    def is_nearest(self, one: About) -> bool:
-        """Tell whether a copy is the one that a reply counts for: one mail counts once."""
-        return one is self.origin.about[0]
+    @property
+    def is_reply(self) -> bool:
+        """Somebody answers a copy of ours; a doubtful answer is a reply too."""
+        is_doubtful_reply = self.is_doubtful and self.row.destination == Destination.REPLY.value
+        return bool(self.origin.about) and (self.verdict.kind is MailKind.REPLY or is_doubtful_reply)
 
     def detail(self, one: About | None = None) -> dict[str, object]:
-        """Return what every event tells of the mail; of a report also what it says about `one`."""
+        """Return what every event tells of the mail; of a report what it says about `one`."""
         told: dict[str, object] = {"inbound_id": show_id("inb", self.row.id)}
-        if one is None:
-            return told | {"rule": self.verdict.rule, "evidence": self.verdict.evidence}
-        if one.reported is None:
-            return told | {"rule": self.verdict.rule, "evidence": self.verdict.evidence, "found_by": one.found_by}
-        reported = one.reported
-        told |= {
-            "reason": reported.reason.value,
-            "hard": reported.is_hard,
-            "evidence": reported.evidence,
-            "rule": reported.rule,
-            "found_by": one.found_by,
-        }
-        if reported.status:
-            told["status"] = reported.status
-        if reported.reply_code is not None:
-            told["reply_code"] = reported.reply_code
+        reported = one.reported if one is not None else None
+        says = reported if reported is not None else self.verdict
+        told |= {"rule": says.rule, "evidence": says.evidence}
+        if one is not None:
+            told["found_by"] = one.found_by
+        if reported is not None:
+            told |= {"reason": reported.reason.value, "hard": reported.is_hard}
+            if reported.status:
+                told["status"] = reported.status
+            if reported.reply_code is not None:
+                told["reply_code"] = reported.reply_code
         return told
 
 

@@ -109,11 +109,6 @@ class Worker:
         self._stopping = False
         database.on_commit(inbound.WAKE, lambda _: self._awake.set())
 
-    @property
-    def working_on(self) -> int:
-        """How many mails are worked on now."""
-        return len(self._nursery)
-
     async def run(self) -> None:
         """Work until cancelled; what a process of this node before us had claimed is taken up at once."""
         give_back = partial(inbound.give_back, node=self._ids.node, now_ms=self._clock.now_ms())
@@ -149,7 +144,8 @@ class Worker:
         if free <= 0 or self._stopping:
             return 0
         now_ms = self._clock.now_ms()
-        if (await self._database.read(inbound.next_due_ms) or now_ms + 1) > now_ms:
+        due_ms = await self._database.read(inbound.next_due_ms)
+        if due_ms is None or due_ms > now_ms:
             return 0
         claim = partial(inbound.claim, node=self._ids.node, now_ms=now_ms, lease_ms=now_ms + LEASE_MS, limit=free)
         rows = await self._database.write(claim)
