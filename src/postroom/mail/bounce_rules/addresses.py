@@ -64,8 +64,7 @@ RULES = (
             | resolver.adr.recipnotfound | resolver.adr.recipientnotfound | resolver.adr.exrecipnotfound
             | resolver.adr.badprimary | recipient not found by smtp address lookup
             | remote server returned unknown recipient | invalid final delivery userid
-            | no mailbox here by that name | no valid recipients for this mm | unknown user: @ | unknown recipient
-            | mailbox not found on this server | not a valid mailbox
+            | no mailbox here by that name | no valid recipients for this mm | unknown user: @
             """
         ),
         is_sure=True,
@@ -82,28 +81,31 @@ RULES = (
             | user does not have an | user * does not exist | user * doesn't exist | user * not found
             | user * not known | user * is unknown | user not known | user invalid | user has left
             | user account does not exist | username * does not exist | userid does not exist | no such user
-            | does not have a final email delivery point | did not exactly match an | no such mailbox
-            | no such recipient | no such person | no such account | no such address | no such local user
-            | no such email | no such name | no such local part | no such username | no user by that name
-            | no user here | no user exists | no account by that name | no account here | no mailbox by that name
-            | no mailbox found | no one by that name | no matches to nameserver query | non-existent user
-            | non existent user | nonexistent user | non-existent mailbox | nonexistent mailbox | not a known user
-            | not a valid user | not a valid recipient | not a registered user | not a local user | not a user here
-            | not known at this | not our customer | not exist | not known here | does not exist | doesn't exist
-            | does not have an account here | does not have a mailbox | is not known | is not a known user
-            | is not a valid mailbox | is not a valid user | is not recognised | is not recognized | isn't a valid
-            | invalid mailbox | invalid recipient | invalid user | invalid address | invalid local part
-            | invalid account | invalid email address | invalid email recipient | invalid destination address
-            | bad destination mailbox address | bad recipient | bad address | bad rcpt | mailbox does not exist
-            | mailbox doesn't exist | mailbox invalid | mailbox is invalid | mailbox not found | mailbox unknown
-            | mailbox unavailable | mailbox not available | mailbox not known | mailbox for * does not exist
-            | mailbox for * not found | mailbox * not found | mailbox * does not exist | mailbox * unknown
-            | mailbox removed | mailbox has been deleted | mailbox deleted | account not found
-            | account does not exist | account doesn't exist | account has been deleted | account deleted
-            | account closed | account has been closed | account was closed | account is no longer active
-            | account no longer exists | account that you tried to reach does not exist | addressee unknown
-            | addressee not found | address does not exist | address doesn't exist | address not found
-            | address unknown | address not known | address is unknown | address is invalid | address invalid
+            | unknown recipient | no one with that | no such mail drop | handle mail for that user
+            | not found in ldap | unable to find alias | recipients are invalid | no longer an employee
+            | incorrectly addressed | does not have a final email delivery point | did not exactly match an
+            | no such mailbox | no such recipient | no such person | no such account | no such address
+            | no such local user | no such email | no such name | no such local part | no such username
+            | no user by that name | no user here | no user exists | no account by that name | no account here
+            | no mailbox by that name | no mailbox found | no one by that name | no matches to nameserver query
+            | non-existent user | non existent user | nonexistent user | non-existent mailbox | nonexistent mailbox
+            | not a known user | not a valid user | not a valid recipient | not a registered user | not a local user
+            | not a user here | not known at this | not our customer | not exist | not known here | does not exist
+            | doesn't exist | does not have an account here | does not have a mailbox | is not known
+            | is not a known user | is not a valid mailbox | is not a valid user | is not recognised
+            | is not recognized | isn't a valid | invalid mailbox | invalid recipient | invalid user
+            | invalid address | invalid local part | invalid account | invalid email address
+            | invalid email recipient | invalid destination address | bad destination mailbox address
+            | bad recipient | bad address | bad rcpt | mailbox does not exist | mailbox doesn't exist
+            | mailbox invalid | mailbox is invalid | mailbox not found | mailbox unknown | mailbox unavailable
+            | mailbox not available | mailbox not known | mailbox for * does not exist | mailbox for * not found
+            | mailbox * not found | mailbox * does not exist | mailbox * unknown | mailbox removed
+            | mailbox has been deleted | mailbox deleted | account not found | account does not exist
+            | account doesn't exist | account has been deleted | account deleted | account closed
+            | account has been closed | account was closed | account is no longer active | account no longer exists
+            | account that you tried to reach does not exist | addressee unknown | addressee not found
+            | address does not exist | address doesn't exist | address not found | address unknown
+            | address not known | address is unknown | address is invalid | address invalid
             | address no longer exists | address is no longer valid | address is no longer in use
             | address no longer accepts mail | address not present in directory | address not listed
             | address does not match any | address rejected: user unknown | address rejected: undeliverable address
@@ -122,9 +124,8 @@ RULES = (
             | not in directory | not listed in | there is no such | there is no user
             | there is no one at this address | this address no longer | this user does not have
             | this user doesn't have | this email address does not exist | unable to find recipient
-            | unable to verify recipient | unknown to this system | user lookup failed | usersearch
-            | vdeliver: invalid or unknown virtual user | delivery error: dd | chkuser | chkusr
-            | recipient verify failed | recipient verification failed | cannot verify recipient
+            | unknown to this system | user lookup failed | usersearch | vdeliver: invalid or unknown virtual user
+            | delivery error: dd | chkuser | chkusr | recipient verify failed | recipient verification failed
             """
         ),
     ),

@@ -67,15 +67,16 @@ RULES = (
         Reason.NOT_COMPLIANT,
         says(
             """
-            smtpsend.barelinefeedsareillegal | multiple from addresses | not rfc compliant | rfc compliant
-            | rfc 5322 | rfc 5321 | rfc 2822 | rfc5322 | rfc5321 | rfc2822 | non-rfc | violates rfc
-            | multiple addresses in from | duplicate header | duplicated message-id | duplicate message-id
-            | missing from | missing header | missing date | missing message-id | missing to | no from header
-            | no date header | no message-id | bare lf | bare line feed | bare cr | stray newline | bare newline
-            | message is not compliant | not compliant with | header field * must | multiple from headers
-            | header syntax | more than one from | messages missing a valid | missing a valid
-            | syntactically * header | malformed header | line too long | lines too long | line length | from header
-            | 8bit header | invalid header | without a message-id | one or more header | invalid message header
+            smtpsend.barelinefeedsareillegal | multiple from addresses | comply with required standards
+            | not rfc compliant | rfc compliant | rfc 5322 | rfc 5321 | rfc 2822 | rfc5322 | rfc5321 | rfc2822
+            | non-rfc | violates rfc | multiple addresses in from | duplicate header | duplicated message-id
+            | duplicate message-id | missing from | missing header | missing date | missing message-id | missing to
+            | no from header | no date header | no message-id | bare lf | bare line feed | bare cr | stray newline
+            | bare newline | message is not compliant | not compliant with | header field * must
+            | multiple from headers | header syntax | more than one from | messages missing a valid
+            | missing a valid | syntactically * header | malformed header | line too long | lines too long
+            | line length | from header | 8bit header | invalid header | without a message-id | one or more header
+            | invalid message header
             """
         ),
     ),

@@ -34,11 +34,12 @@ _GERMAN = (
         Reason.MAILBOX_FULL,
         says(
             """
-            postfach ist voll | postfach voll | postfach des empfangers ist voll | postfach des empfaengers ist voll
-            | mailbox ist voll | mailbox voll | mailbox des empfangers ist voll | speicherplatz * uberschritten
-            | speicherplatz * ueberschritten | speicherplatz * erschopft | speicherplatz * erschoepft
-            | kein speicherplatz | quota uberschritten | quota ueberschritten | quota des empfangers
-            | postfach * uberfullt | postfach * ueberfuellt | hat sein postfach-limit
+            postfach ist voll | zuviele mails auf dem server | zu viele mails auf dem server | postfach voll
+            | postfach des empfangers ist voll | postfach des empfaengers ist voll | mailbox ist voll | mailbox voll
+            | mailbox des empfangers ist voll | speicherplatz * uberschritten | speicherplatz * ueberschritten
+            | speicherplatz * erschopft | speicherplatz * erschoepft | kein speicherplatz | quota uberschritten
+            | quota ueberschritten | quota des empfangers | postfach * uberfullt | postfach * ueberfuellt
+            | hat sein postfach-limit
             """
         ),
     ),
@@ -48,7 +49,7 @@ _GERMAN = (
         says(
             """
             konto ist gesperrt | konto gesperrt | postfach ist gesperrt | postfach gesperrt | postfach deaktiviert
-            | konto deaktiviert
+            | konto deaktiviert | mailbox deaktiviert
             """
         ),
     ),
@@ -152,7 +153,7 @@ _FRENCH = (
             """
             compte du destinataire est bloque | compte bloque | compte est bloque | compte suspendu
             | compte est suspendu | compte desactive | compte est desactive | compte inactif | boite desactivee
-            | boite suspendue
+            | boite aux lettres desactivee | boite suspendue
             """
         ),
     ),
@@ -229,10 +230,10 @@ _SPANISH_PORTUGUESE = (
         Reason.SUSPENDED,
         says(
             """
-            cuenta suspendida | cuenta esta suspendida | cuenta desactivada | cuenta deshabilitada | cuenta inactiva
-            | cuenta bloqueada | buzon desactivado | buzon deshabilitado | usuario desactivado | usuario suspendido
-            | conta suspensa | conta desativada | conta bloqueada | conta inativa | usuario bloqueado
-            | usuario inativo
+            cuenta suspendida | casilla ha expirado | estado: inactivo | cuenta esta suspendida | cuenta desactivada
+            | cuenta deshabilitada | cuenta inactiva | cuenta bloqueada | buzon desactivado | buzon deshabilitado
+            | usuario desactivado | usuario suspendido | conta suspensa | conta desativada | conta bloqueada
+            | conta inativa | usuario bloqueado | usuario inativo
             """
         ),
     ),
@@ -304,8 +305,8 @@ _ITALIAN_DUTCH = (
         Reason.SUSPENDED,
         says(
             """
-            casella sospesa | casella disattivata | casella disabilitata | account sospeso | account disabilitato
-            | account disattivato | utente disabilitato | utente sospeso | casella non attiva
+            casella sospesa | bloccato per inutilizzo | casella disattivata | casella disabilitata | account sospeso
+            | account disabilitato | account disattivato | utente disabilitato | utente sospeso | casella non attiva
             | account is geblokkeerd | account is uitgeschakeld | mailbox disatttivata | mailbox disattivata
             """
         ),
@@ -328,7 +329,15 @@ _ITALIAN_DUTCH = (
 )
 
 _SLAVONIC = (
-    Rule("pl-spam", Reason.SPAM, says("jako spam | uznana za spam | спам | похоже на спам | признано спамом")),
+    Rule(
+        "pl-spam",
+        Reason.SPAM,
+        says(
+            """
+            jako spam | uznana za spam | system antyspamowy | спам | похоже на спам | признано спамом
+            """
+        ),
+    ),
     Rule(
         "pl-too-large",
         Reason.TOO_LARGE,

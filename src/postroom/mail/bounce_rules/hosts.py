@@ -290,7 +290,16 @@ _FILTERS = (
         Reason.MAILBOX_FULL,
         says(
             """
-            mailbox size limit | mailbox limit exceeded | mailbox quota
+            or the recipient's mailbox is full | mailbox size limit | mailbox limit exceeded | mailbox quota
+            """
+        ),
+    ),
+    Rule(
+        "blocked-by-recipient",
+        Reason.FILTERED,
+        says(
+            """
+            you have been blocked by the recipient | blocked by recipient
             """
         ),
     ),

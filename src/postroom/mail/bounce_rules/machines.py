@@ -120,13 +120,13 @@ RULES = (
             | a system error | system error: | system error occurred | system config error | system configuration
             | configuration error | misconfigured | mis-configured | server configuration | local configuration
             | local error | local problem | temporary local problem | temporary system problem | temporary problem
-            | temporary server error | technical error | technical problem | queue file write | cannot append
-            | can't create | can't open | cannot open | unable to open | could not open | database error
-            | ldap server | sql error | mysql | transaction failed | service unavailable
-            | service currently unavailable | service not available | service temporarily unavailable
-            | system not accepting | server not available | server unavailable | mail server temporarily
-            | mail server not available | temporarily unavailable | temporarily not available
-            | currently unavailable | aliasing/forwarding loop | loops back to myself
+            | system load | too busy | temporary server error | technical error | technical problem
+            | queue file write | cannot append | can't create | can't open | cannot open | unable to open
+            | could not open | database error | unable to contact ldap | ldap error | sql error | mysql
+            | transaction failed | service unavailable | service currently unavailable | service not available
+            | service temporarily unavailable | system not accepting | server not available | server unavailable
+            | mail server temporarily | mail server not available | temporarily unavailable
+            | temporarily not available | currently unavailable | aliasing/forwarding loop | loops back to myself
             | loop was found in the mail exchanger | mx list for * points back | it would create a mail loop
             | error in processing | error while processing | encountered an error | unable to process
             | unable to complete command | cannot process | processing error | unexpected error | unexpected failure

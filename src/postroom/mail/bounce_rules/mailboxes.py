@@ -69,7 +69,8 @@ RULES = (
             | recipient inactive | recipient is inactive | recipient account | recipient has been disabled
             | recipient deactivated | disabled recipient | disabled mailbox | disabled account | disabled user
             | disabled user in | inactive email address | inactive e-mail address | inactive account | inactive user
-            | inactive mailbox | inactive recipient | suspended account | suspended user | deactivated account
+            | inactive mailbox | inactive recipient | suspended account | expired account
+            | not currently being accepted for this mailbox | suspended user | deactivated account
             | deactivated mailbox | dormant | domain is suspended | domain suspended | domain has been suspended
             | domain * suspended | domain is disabled | domain disabled | domain expired | domain inactive
             | domain is not active | domain has been disabled | is a deactivated mailbox
@@ -88,14 +89,15 @@ RULES = (
         Reason.FILTERED,
         says(
             """
-            recipient preferences | access denied, rejected by recipient | not in allowed-senders
-            | mailing list expansion | refused due to recipient | user rules | user reject | rejected by user
-            | rejected by your | rejected by * filter | blocked by the recipient | blocked by recipient
-            | blocked by user | blocked by the user | recipient has blocked | recipient rejected | recipient refused
-            | recipient refuses | recipient does not accept | recipient doesn't accept | recipient only accepts
-            | recipient is only accepting | recipient has restricted | recipient is not accepting
-            | recipient not accepting | recipient has rejected | recipient chose | recipient has chosen
-            | recipient not allowed | recipient not accepted | recipient denied | recipient restricted
+            recipient preferences | requires that you verify | access denied, rejected by recipient
+            | not in allowed-senders | mailing list expansion | refused due to recipient | user rules | user reject
+            | rejected by user | rejected by your | rejected by * filter | blocked by the recipient
+            | blocked by recipient | blocked by user | blocked by the user | recipient has blocked
+            | recipient rejected | recipient refused | recipient refuses | recipient does not accept
+            | recipient doesn't accept | recipient only accepts | recipient is only accepting
+            | recipient has restricted | recipient is not accepting | recipient not accepting
+            | recipient has rejected | recipient chose | recipient has chosen | recipient not allowed
+            | recipient not accepted | recipient denied | recipient restricted
             | recipient address rejected: access denied | recipient addresses rejected : access denied
             | recipient address has been blocked | recipient is not allowed | recipient not permitted
             | is not accepting any mail | is not accepting mail | not accepting messages | not accepting mail

@@ -107,11 +107,11 @@ RULES = (
             | connections from your | concurrent connections | connection frequency limited | ip frequency limited
             | frequency limited | frequency limit | mail frequency | max connections | maximum connections
             | maximum number of connections | number of messages * exceeded | daily limit | hourly limit
-            | daily quota | maximum email limit | throttl | throttled | throttling | throttle | slow down
-            | unusual sending | unusual rate | temporarily rate | recipients this hour | recipients per
-            | messages per | mail count over | over the limit | traffic limit | excessive email | excessive messages
-            | excessive connections | volume * exceed | unexpected volume | please try again slowly
-            | try again more slowly | smtp connection refused * too
+            | daily quota | maximum email limit | throttl | too frequent | gl01 | userid unknowns | too many bounces
+            | throttled | throttling | throttle | slow down | unusual sending | unusual rate | temporarily rate
+            | recipients this hour | recipients per | messages per | mail count over | over the limit
+            | traffic limit | excessive email | excessive messages | excessive connections | volume * exceed
+            | unexpected volume | please try again slowly | try again more slowly | smtp connection refused * too
             """
         ),
     ),
@@ -140,25 +140,26 @@ RULES = (
             | your network | your isp | sender ip | sending ip | ip address * blocked | ip address blocked
             | ip blocked | ip * blocked | ip address * rejected | ip * denied | ip * banned | ip is blocked
             | ip address has been blocked | ip addresses * blocked | ip range | banned sending | banned ip
-            | banned host | banned for | blocked for abuse | blocked by * policy list | blocked using
-            | blocked due to | blocked ip | blocked from | host has been blocked | ip has been blocked
-            | server has been blocked | have been blocked | have blocked | server is blocked | temporarily blocked
-            | temporarily blacklisted | permanently blocked | mail from * blocked | hosts with dynamic ip
-            | dynamic ip | dynamic address | dynamic host | dynamic/residential | dynamic pool | dial-up | dialup
-            | dialups | dul | residential ip | generic reverse | generic host | open relay | open proxy
-            | no access from mail server | not accepting connections from | refused connection | refuse connection
-            | connection refused by | connection refused | connection rejected | connections from this
-            | connections not accepted | connection not authorized | connection not allowed | connection denied
-            | connection blocked | connection dropped | connect from * rejected | dropping connection
-            | we do not accept mail from | do not accept mail from | refuses mail from | refusing mail from
-            | not accept mail from hosts | does not accept mail from | please use the smtp server of your isp
-            | use your isp | use your provider's | access denied. ip | access denied, banned | access denied by ip
-            | access from ip | administratively blocked | host rejected | host is blocked | host network not allowed
-            | network blocked | bad host | bad helo | bad dns | invalid helo | helo command rejected | helo rejected
-            | ehlo rejected | intrusion prevention | active by policy | firewall | geoblock | domain is blocked
-            | blocked country | black hole | we have limits for how many messages | too many spams from your ip
-            | error - blocked | ip address is not | unauthorized ip | not on whitelist | whitelist | spam source
-            | spam sender | spammer | spamming | known spam | prohibited ip | rejecting connection
+            | banned host | banned for | blocked for abuse | blocked by * policy list | blocked using | blocked ip
+            | blocked from | host has been blocked | ip has been blocked | server has been blocked
+            | have been blocked | have blocked | server is blocked | temporarily blocked | temporarily blacklisted
+            | permanently blocked | mail from * blocked | hosts with dynamic ip | dynamic ip | dynamic address
+            | dynamic host | dynamic/residential | dynamic pool | dial-up | dialup | dialups | dul | residential ip
+            | generic reverse | generic host | open relay | open proxy | no access from mail server
+            | not accepting connections from | refused connection | refuse connection | connection refused by
+            | connection refused | connection rejected | connections from this | connections not accepted
+            | connection not authorized | connection not allowed | connection denied | connection blocked
+            | connection dropped | connect from * rejected | dropping connection | we do not accept mail from
+            | do not accept mail from | refuses mail from | refusing mail from | not accept mail from hosts
+            | does not accept mail from | please use the smtp server of your isp | use your isp
+            | use your provider's | access denied. ip | access denied, banned | access denied by ip | access from ip
+            | administratively blocked | host rejected | host is blocked | host network not allowed
+            | network blocked | bad host | bad ip profile | not allowed to connect | not allowed access from
+            | bad helo | bad dns | invalid helo | helo command rejected | helo rejected | ehlo rejected
+            | intrusion prevention | active by policy | firewall | geoblock | domain is blocked | blocked country
+            | black hole | we have limits for how many messages | too many spams from your ip | error - blocked
+            | ip address is not | unauthorized ip | not on whitelist | whitelist | spam source | spam sender
+            | spammer | spamming | known spam | prohibited ip | rejecting connection
             """
         ),
     ),
@@ -167,20 +168,20 @@ RULES = (
         Reason.SENDER_REJECTED,
         says(
             """
-            sender rejected | sender address has null mx | sender * null mx | domain name required for sender
-            | sender address rejected | sender address has been | sender address was | sender address is
-            | sender address * rejected | sender address verification | sender verify failed
-            | sender verification failed | sender verification error | sender domain | sender * does not exist
-            | sender does not exist | sender not exist | sender blocked | sender denied | sender refused
-            | sender not allowed | sender not permitted | sender not pre-approved | sender is in my | sender is on
-            | sender email address rejected | sender unknown | sender invalid | sender is not | invalid sender
-            | unknown sender | bad sender | unroutable sender | unrouteable sender | blocked sender | denied sender
-            | domain of sender address | domain of the sender | sender's domain | sender's address | senders domain
-            | from address rejected | from: domain is invalid | from domain | from address is | invalid from
-            | mail from domain | mailfrom domain | mail from not owned | mail from address | return path
-            | returned mail not accepted | null sender | empty sender | empty envelope sender | empty return-path
-            | bounce address tag validation | batv | no third-party dsns | unsigned dsn | backscatter
-            | address rejected by sender | administrative prohibition | envelope sender | badmailfrom
+            sender rejected | senderfilterconfig | access to submit messages to this | sender address has null mx
+            | sender * null mx | domain name required for sender | sender address rejected | sender address has been
+            | sender address was | sender address is | sender address * rejected | sender address verification
+            | sender verify failed | sender verification failed | sender verification error | sender domain
+            | sender * does not exist | sender does not exist | sender not exist | sender blocked | sender denied
+            | sender refused | sender not allowed | sender not permitted | sender not pre-approved | sender is in my
+            | sender is on | sender email address rejected | sender unknown | sender invalid | sender is not
+            | invalid sender | unknown sender | bad sender | unroutable sender | unrouteable sender | blocked sender
+            | denied sender | domain of sender address | domain of the sender | sender's domain | sender's address
+            | senders domain | from address rejected | from: domain is invalid | from domain | from address is
+            | invalid from | mail from domain | mailfrom domain | mail from not owned | mail from address
+            | return path | returned mail not accepted | null sender | empty sender | empty envelope sender
+            | empty return-path | bounce address tag validation | batv | no third-party dsns | unsigned dsn
+            | backscatter | address rejected by sender | administrative prohibition | envelope sender | badmailfrom
             | bounces not accepted | bounce messages are not | rejecting bounce | does not accept bounces
             | purported responsible address | this server does not accept mail from
             | server does not accept mail from | you are sending to/from an address that has been blacklisted
