@@ -91,6 +91,8 @@ COMPLAINTS = [
     "迷惑メールです",
     "스팸입니다",
     "Reported as spam.",
+    "I have reported you as spam",
+    "Do not send me unsolicited emails, I will sue you",
 ]
 OTHERS = [
     "Thank you, the parcel arrived.",
@@ -122,6 +124,8 @@ OTHERS = [
     "Unsubscribe | Preferences | Privacy",
     "The file is not spam, it was only marked as that by your server.",
     "I did not request a refund.",
+    "Reason: Email flagged as Spam.",
+    "It was considered unsolicited bulk e-mail (UBE).",
     "remove me from the waiting list please",
     "",
     "?!",

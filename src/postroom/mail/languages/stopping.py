@@ -145,8 +145,8 @@ COMPLAIN = (
     r"\bstop spamming\b", r"\byou(?: are|'re) (?:a |all )?(?:spamm\w+|spam)\b", r"\bspamming me\b",
     r"\bi (?:have )?(?:never|did not|didn't|didnt|don't recall|do not recall|do not remember|don't remember|haven't|have not)(?: ever)? (?:sign(?:ed|ing)? up|sign|subscrib\w+|(?:ask(?:ed)?(?: you)? for|request(?:ed)?)(?: \w+)? ?(?:this|these|it|your|such|any|them|$)|ask(?:ed)? to (?:be|get|receive)|opt(?:ed)?[- ]in|register\w*|consent\w*|agree\w*|g[ai]ve?n? (?:you )?(?:my )?(?:permission|consent|e-?mail|address|email))\b(?!.{0,60}\b(?:refund|invoice|change|upgrade|meeting|order|parcel)\b)",
     r"\bi(?:'ll| will| am going to|'m going to| shall|'m| am| have|'ve)? (?:now )?(?:be )?report(?:ed|ing)? (?:you|this|it|your)\b",
-    r"\b(?:reported|marked|flagged) (?:you|this|it|your (?:e-?mails?|mails?|domain|company))? ?(?:as spam|to (?:the )?(?:ftc|ico|spamcop|authorities|police|abuse|your provider|isp))",
-    r"\b(?:unsolicited|uninvited|unwanted) (?:commercial |bulk |marketing )?(?:e-?mails?|emails?|mails?|messages|advertis\w+|spam)\b",
+    r"(?:^|\b(?:i|we|have|been|be|will) )(?:reported|marked|flagged) (?:you|this|it|your (?:e-?mails?|mails?|domain|company))? ?(?:as spam|to (?:the )?(?:ftc|ico|spamcop|authorities|police|abuse|your provider|isp))",
+    r"^(?=.*\b(?:you|your|i|me|my|no|stop)\b).*\b(?:unsolicited|uninvited|unwanted) (?:commercial |bulk |marketing )?(?:e-?mails?|emails?|mails?|messages|advertis\w+|spam)\b",
     r"\b(?:violat\w+|breach\w*|illegal under|complaint under|against) (?:of )?(?:the )?(?:gdpr|can-?spam|pecr|data protection|privacy law\w*|casl)\b",
     r"\b(?:legal action|my lawyer|my attorney|take you to court|sue you|cease and desist|data protection authority)\b",
     # German
