@@ -44,10 +44,9 @@ RULES = (
             | name or service not known | nodename nor servname provided | no address associated with
             | unrouteable mail domain | unrouteable address | unroutable address
             | all relevant mx records point to non-existent hosts | domain * has neither mx hosts nor an address
-            | invalid domain name | domain isn't in dns | domain is invalid or dns | nxdomain
-            | dns error * domain not found | unable to resolve domain | no mx or a records | non-existent domain
-            | nonexistent domain | recipient address rejected: domain not found
-            | recipient address rejected: unknown domain
+            | domain isn't in dns | domain is invalid or dns | nxdomain | dns error * domain not found
+            | unable to resolve domain | no mx or a records | non-existent domain | nonexistent domain
+            | recipient address rejected: domain not found | recipient address rejected: unknown domain
             """
         ),
     ),

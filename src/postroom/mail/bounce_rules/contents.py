@@ -86,18 +86,19 @@ RULES = (
         says(
             """
             message was blocked because its content | conversion required | conversion failed | media not supported
-            | content presents a potential | security issue * content | blocked because its content
-            | because of its content | attachment blocked | attachment type | attachment not allowed
-            | attachments are not allowed | attachment rejected | banned file | blocked file | file type
-            | file extension | file name | executable | zip file | encrypted archive | password protected
-            | dangerous extension | prohibited content | prohibited attachment | illegal attachment
-            | unacceptable content | bad content | forbidden content | inappropriate content | content rejected
-            | content blocked | content filter | content policy | content restriction | content scanner
-            | content violat | content not accepted | content denied | content * not accepted | message content
-            | media error | header error | mime error | improper use of 8-bit data | mailbombing | blocked url
-            | url in this | links in | bad link | url blocked | subject line | suspicious content | suspicious url
-            | mail content | conversion not allowed | content is not acceptable | charset | character set
-            | html tags | unsupported media | message rejected by content
+            | blocked attachment | unacceptable attachment | dangerous attachment | content presents a potential
+            | security issue * content | blocked because its content | because of its content | attachment blocked
+            | attachment type | attachment not allowed | attachments are not allowed | attachment rejected
+            | banned file | blocked file | file type | file extension | file name | executable | zip file
+            | encrypted archive | password protected | dangerous extension | prohibited content
+            | prohibited attachment | illegal attachment | unacceptable content | bad content | forbidden content
+            | inappropriate content | content rejected | content blocked | content filter | content policy
+            | content restriction | content scanner | content violat | content not accepted | content denied
+            | content * not accepted | message content | media error | header error | mime error
+            | improper use of 8-bit data | mailbombing | blocked url | url in this | links in | bad link
+            | url blocked | subject line | suspicious content | suspicious url | mail content
+            | conversion not allowed | content is not acceptable | charset | character set | html tags
+            | unsupported media | message rejected by content
             """
         ),
     ),
@@ -106,19 +107,19 @@ RULES = (
         Reason.POLICY,
         says(
             """
-            policy violation | local policy | policy reasons | policy reason | policy restriction | policy rejection
-            | policy reject | policy restrictions | for policy | by policy | due to policy | against policy
-            | site policy | administrative policy | security policy | security policies | our policy | our policies
-            | company policy | server policy | email policy | message policy | mail policy | policy prohibits
-            | policies prohibit | violates our | violates the | protocol violation | prohibited by administrator
-            | administratively prohibited | administratively denied | not allowed by policy
-            | message not accepted for | message refused by | you have violated | unacceptable mail | forbidden by
-            | because the recipient is not accepting mail with | disallowed by | denied by policy
-            | rejected by administrator | rejected by policy | rejected by local | rejected by the * rules
-            | rejected by rule | rejected by organization | rejected by header | custom rule | transport rule
-            | transport.rules | mail flow rule | rules.rejectmessage | organization's policy | acceptable use
-            | terms of service | aup | sender's message was rejected by policy | closed mailing list
-            | violation of policy
+            policy violation | quarantined | local policy | policy reasons | policy reason | policy restriction
+            | policy rejection | policy reject | policy restrictions | for policy | by policy | due to policy
+            | against policy | site policy | administrative policy | security policy | security policies
+            | our policy | our policies | company policy | server policy | email policy | message policy
+            | mail policy | policy prohibits | policies prohibit | violates our | violates the | protocol violation
+            | prohibited by administrator | administratively prohibited | administratively denied
+            | not allowed by policy | message not accepted for | message refused by | you have violated
+            | unacceptable mail | forbidden by | because the recipient is not accepting mail with | disallowed by
+            | denied by policy | rejected by administrator | rejected by policy | rejected by local
+            | rejected by the * rules | rejected by rule | rejected by organization | rejected by header
+            | custom rule | transport rule | transport.rules | mail flow rule | rules.rejectmessage
+            | organization's policy | acceptable use | terms of service | aup
+            | sender's message was rejected by policy | closed mailing list | violation of policy
             """
         ),
     ),
@@ -127,16 +128,16 @@ RULES = (
         Reason.SECURITY,
         says(
             """
-            authentication required | smtp authentication | authentication failed | authentication failure
-            | authentication is required | authentication unsuccessful | authentication credentials
-            | authentication turned on | authentication error | not authenticated | unauthenticated sender
-            | unauthenticated senders | requires authentication | must authenticate | must be authenticated
-            | please authenticate | must log in | client was not authenticated | you must authenticate
-            | you don't authenticate | auth required | not authorized | not authorised | unauthorized
-            | delivery not authorized | not subscribed to ses | account not subscribed | verification failure
-            | you are not authorized | sender must be authenticated | security error | security failure
-            | security reasons | credentials | access token | login failed | signature required | crypto
-            | must send * authenticated | failed to delivery
+            authentication required | only authenticated users | smtp authentication | authentication failed
+            | authentication failure | authentication is required | authentication unsuccessful
+            | authentication credentials | authentication turned on | authentication error | not authenticated
+            | unauthenticated sender | unauthenticated senders | requires authentication | must authenticate
+            | must be authenticated | please authenticate | must log in | client was not authenticated
+            | you must authenticate | you don't authenticate | auth required | not authorized | not authorised
+            | unauthorized | delivery not authorized | not subscribed to ses | account not subscribed
+            | verification failure | you are not authorized | sender must be authenticated | security error
+            | security failure | security reasons | credentials | access token | login failed | signature required
+            | crypto | must send * authenticated | failed to delivery
             """
         ),
     ),

@@ -74,8 +74,8 @@ RULES = (
             | operation timed out | did not accept our requests to connect | did not respond | didn't respond
             | is not responding | not responding | no response from | unable to connect | could not connect
             | cannot connect | can't connect | failed to connect | being unable to connect successfully
-            | host not reachable | server not responding | timeout while | timeout waiting | timeout after
-            | connection attempts failed | could not contact | was unable to contact
+            | host not reachable | server not responding | timeout - closing | timeout while | timeout waiting
+            | timeout after | connection attempts failed | could not contact | was unable to contact
             | resources temporarily unavailable | session timeout | socket error | greylist
             """
         ),
@@ -120,7 +120,7 @@ RULES = (
             | a system error | system error: | system error occurred | system config error | system configuration
             | configuration error | misconfigured | mis-configured | server configuration | local configuration
             | local error | local problem | temporary local problem | temporary system problem | temporary problem
-            | system load | too busy | temporary server error | technical error | technical problem
+            | mailbox busy | system load | too busy | temporary server error | technical error | technical problem
             | queue file write | cannot append | can't create | can't open | cannot open | unable to open
             | could not open | database error | unable to contact ldap | ldap error | sql error | mysql
             | transaction failed | service unavailable | service currently unavailable | service not available

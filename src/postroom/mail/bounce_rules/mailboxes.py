@@ -69,7 +69,9 @@ RULES = (
             | recipient inactive | recipient is inactive | recipient account | recipient has been disabled
             | recipient deactivated | disabled recipient | disabled mailbox | disabled account | disabled user
             | disabled user in | inactive email address | inactive e-mail address | inactive account | inactive user
-            | inactive mailbox | inactive recipient | suspended account | expired account
+            | inactive mailbox | inactive recipient | suspended account | address has been deactivated
+            | address deactivated | account has been blocked | mailbox has been blocked | user has been blocked
+            | is no longer active | no longer in service | expired account
             | not currently being accepted for this mailbox | suspended user | deactivated account
             | deactivated mailbox | dormant | domain is suspended | domain suspended | domain has been suspended
             | domain * suspended | domain is disabled | domain disabled | domain expired | domain inactive
@@ -89,7 +91,8 @@ RULES = (
         Reason.FILTERED,
         says(
             """
-            recipient preferences | requires that you verify | access denied, rejected by recipient
+            recipient preferences | user doesn't accept | user does not accept | rejected by sieve
+            | requires verification | requires that you verify | access denied, rejected by recipient
             | not in allowed-senders | mailing list expansion | refused due to recipient | user rules | user reject
             | rejected by user | rejected by your | rejected by * filter | blocked by the recipient
             | blocked by recipient | blocked by user | blocked by the user | recipient has blocked

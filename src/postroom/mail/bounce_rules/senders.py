@@ -9,11 +9,11 @@ RULES = (
         Reason.AUTHENTICATION,
         says(
             """
-            bad spf records | spf check failed | spf check: fail | spf: fail | spf fail | spf failed
-            | spf * did not pass | fails spf | failed spf | failing spf | spf validation failed
-            | spf validation error | spf violation | spf error | spf hard fail | spf hardfail | spf rejected
-            | rejected by spf | rejected due to spf | rejected for spf | spf reject | spf unauthorized | spf forgery
-            | spf record * not allow | spf record has hard fail | spf permerror
+            bad spf records | spf * check failed | dkim signature missing | spf check failed | spf check: fail
+            | spf: fail | spf fail | spf failed | spf * did not pass | fails spf | failed spf | failing spf
+            | spf validation failed | spf validation error | spf violation | spf error | spf hard fail
+            | spf hardfail | spf rejected | rejected by spf | rejected due to spf | rejected for spf | spf reject
+            | spf unauthorized | spf forgery | spf record * not allow | spf record has hard fail | spf permerror
             | spf (sender policy framework) domain authentication fail | sender policy framework
             | spf record * fails to pass | due to spf | per it's spf record | spf mismatch | spf lookup
             | does not designate | is not permitted to send mail from | is not allowed to send mail from
@@ -154,12 +154,12 @@ RULES = (
             | does not accept mail from | please use the smtp server of your isp | use your isp
             | use your provider's | access denied. ip | access denied, banned | access denied by ip | access from ip
             | administratively blocked | host rejected | host is blocked | host network not allowed
-            | network blocked | bad host | bad ip profile | not allowed to connect | not allowed access from
-            | bad helo | bad dns | invalid helo | helo command rejected | helo rejected | ehlo rejected
-            | intrusion prevention | active by policy | firewall | geoblock | domain is blocked | blocked country
-            | black hole | we have limits for how many messages | too many spams from your ip | error - blocked
-            | ip address is not | unauthorized ip | not on whitelist | whitelist | spam source | spam sender
-            | spammer | spamming | known spam | prohibited ip | rejecting connection
+            | network blocked | bad host | helo/ehlo | bad ip profile | not allowed to connect
+            | not allowed access from | bad helo | bad dns | invalid helo | helo command rejected | helo rejected
+            | ehlo rejected | intrusion prevention | active by policy | firewall | geoblock | domain is blocked
+            | blocked country | black hole | we have limits for how many messages | too many spams from your ip
+            | error - blocked | ip address is not | unauthorized ip | not on whitelist | whitelist | spam source
+            | spam sender | spammer | spamming | known spam | prohibited ip | rejecting connection
             """
         ),
     ),
@@ -168,8 +168,9 @@ RULES = (
         Reason.SENDER_REJECTED,
         says(
             """
-            sender rejected | senderfilterconfig | access to submit messages to this | sender address has null mx
-            | sender * null mx | domain name required for sender | sender address rejected | sender address has been
+            sender rejected | sender verify callout | mailing list is closed | senderfilterconfig
+            | access to submit messages to this | sender address has null mx | sender * null mx
+            | domain name required for sender | sender address rejected | sender address has been
             | sender address was | sender address is | sender address * rejected | sender address verification
             | sender verify failed | sender verification failed | sender verification error | sender domain
             | sender * does not exist | sender does not exist | sender not exist | sender blocked | sender denied
@@ -219,12 +220,13 @@ RULES = (
         Reason.STARTTLS,
         says(
             """
-            does not support tls | tls support | must issue a starttls | starttls is required | starttls required
-            | starttls * failed | starttls error | starttls may not | tls required but | tls is required
-            | tls not available | tls currently unavailable | tls not supported | tls handshake | tls negotiation
-            | tls session | ssl handshake | encryption required | requires encryption | failed to start tls
-            | required tls | tls connection | tls encryption | failed to deliver securely | use of tls | mta-sts
-            | dane | certificate | cannot start tls | sts policy | tlsa
+            does not support tls | not secured with tls | starttls is demanded | tls support | must issue a starttls
+            | starttls is required | starttls required | starttls * failed | starttls error | starttls may not
+            | tls required but | tls is required | tls not available | tls currently unavailable | tls not supported
+            | tls handshake | tls negotiation | tls session | ssl handshake | encryption required
+            | requires encryption | failed to start tls | required tls | tls connection | tls encryption
+            | failed to deliver securely | use of tls | mta-sts | dane | certificate | cannot start tls | sts policy
+            | tlsa
             """
         ),
     ),
