@@ -1,15 +1,22 @@
 """`postroom receive` as far as it needs no server: options, environment, line ends, what it loads."""
 
 import io
+import json
+import socket
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from peers.require import ROOT
 
-from postroom.cli.pipe import QMAIL, QMAIL_STOP, SENDMAIL, Options, WrongOptions, read_blocks, read_options
+from postroom.app.control_call import CONTROL_SOCKET
+from postroom.cli.pipe import QMAIL, QMAIL_STOP, SENDMAIL, Options, WrongOptions, read_blocks, read_options, receive
 from postroom.config import Delivery, read_delivery
 
 
@@ -98,3 +105,57 @@ def test_it_loads_neither_click_nor_an_event_loop_nor_the_log() -> None:
     )
 
     assert done.stdout.strip() == b""
+
+
+def test_what_is_larger_than_the_doors_take_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in {"POSTROOM_DATA": str(tmp_path), "POSTROOM_MESSAGE_SIZE_MB": "1"}.items():
+        monkeypatch.setenv(name, value)
+    with _server(tmp_path) as operations:
+        code = receive(Options("a@b.test", ("c@d.test",)), io.BytesIO(b"x: y\n\n" + b"z" * (1 << 20)))
+
+    assert code == SENDMAIL.refused
+    assert capsys.readouterr().out == "5.3.4 message too large\n"
+    assert operations == ["receive.begin", *["receive.add"] * 3]
+
+
+def test_a_server_that_dies_meanwhile_gets_the_mail_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of a mail was handed over: nothing else may go on with the rest."""
+    monkeypatch.setenv("POSTROOM_DATA", str(tmp_path))
+    (tmp_path / "secret.key").write_text("00" * 32)
+    with _server(tmp_path, answers=2) as operations:
+        code = receive(Options("a@b.test", ("c@d.test",), qmail=True), io.BytesIO(b"x: y\n\n" + b"z" * (1 << 20)))
+
+    assert code == QMAIL.later
+    assert operations == ["receive.begin", "receive.add"]
+
+
+@contextmanager
+def _server(folder: Path, answers: int = 100) -> Iterator[list[str]]:
+    """Answer so many calls at the socket of a data folder; give the operations that were asked for."""
+    asked: list[str] = []
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(str(folder / CONTROL_SOCKET))
+        listener.listen()
+        listener.settimeout(5)
+
+        def serve() -> None:
+            while len(asked) < answers:
+                with suppress(OSError):
+                    connection, _ = listener.accept()
+                    with connection, connection.makefile("rwb") as file:
+                        line = file.readline()
+                        if not line:
+                            return
+                        asked.append(json.loads(line)["operation"])
+                        file.write(b'{"result": {"upload": 1}}\n')
+            listener.close()
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield asked
+        if thread.is_alive():
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as last:
+                last.connect(str(folder / CONTROL_SOCKET))
+        thread.join()

@@ -14,6 +14,7 @@ from typing import Any
 
 import structlog
 
+from postroom.app.control_call import CONTROL_SOCKET
 from postroom.base.errors import PostroomError, TryLater, WrongInput
 
 _log = structlog.get_logger(__name__)
@@ -25,7 +26,7 @@ Operation = Callable[[Mapping[str, Any]], Awaitable[Any]]
 
 def control_path(data: Path) -> Path:
     """Return where the socket of a data folder lies."""
-    return data / "control.sock"
+    return data / CONTROL_SOCKET
 
 
 async def serve_control(path: Path, operations: Mapping[str, Operation]) -> asyncio.Server:

@@ -11,6 +11,8 @@ from typing import Any
 
 from postroom.base.errors import PostroomError
 
+CONTROL_SOCKET = "control.sock"
+"""Its name in the data folder."""
 _SECONDS = 120.0
 _PIECE_BYTES = 1 << 16
 

@@ -14,14 +14,13 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from postroom.app.control_call import call_now
+from postroom.app.control_call import CONTROL_SOCKET, call_now
 from postroom.base.errors import PostroomError
 from postroom.config import Settings, null_or, read_delivery, read_settings
 from postroom.net.smtp.data import Blocks, LineEnds
 
 _BLOCK_BYTES = 256 * 1024
 _NO_SUCH_ADDRESS = "5.1.1"
-_CONTROL_SOCKET = "control.sock"
 
 Call = Callable[[str, Mapping[str, Any]], Any]
 
@@ -101,6 +100,8 @@ def receive(options: Options, content: BinaryIO) -> int:
     codes = options.codes
     try:
         code, enhanced, text = _receive(options, content)
+    except _TooLarge:
+        code, enhanced, text = 552, "5.3.4", "message too large"
     except PostroomError as error:
         _tell(" ".join(str(error).split()))
         return codes.later
@@ -124,16 +125,29 @@ def _receive(options: Options, content: BinaryIO) -> tuple[int, str, str]:
     if reverse_path is None or not recipients:
         raise PostroomError("who sends and who receives is not known: give --from and --to, or SENDER and RECIPIENT")
     envelope = {"from": reverse_path, "to": recipients}
-    blocks = read_blocks(content)
+    blocks = _within(read_blocks(content), settings.message_size_mb << 20)
     first, second = next(blocks), next(blocks, None)
     try:
-        return _hand_over(_calling(settings.data / _CONTROL_SOCKET), envelope, first, second, blocks)
+        return _hand_over(_calling(settings.data / CONTROL_SOCKET), envelope, first, second, blocks)
     except _NoServer:
         _check_folder(settings)
         # Only here is the rest of the program needed; loading it takes a second.
         alone = import_module("postroom.app.pipe_operations")
         with alone.calling_alone(settings) as call:
             return _hand_over(call, envelope, first, second, blocks)
+
+
+class _TooLarge(Exception):
+    """The mail is larger than the doors take; what was handed over of it is swept."""
+
+
+def _within(blocks: Iterator[bytes], most_bytes: int) -> Iterator[bytes]:
+    total = 0
+    for block in blocks:
+        total += len(block)
+        if total > most_bytes:
+            raise _TooLarge
+        yield block
 
 
 class _NoServer(Exception):
@@ -176,7 +190,7 @@ def read_blocks(content: BinaryIO) -> Iterator[bytes]:
     line_ends, blocks = LineEnds(), Blocks(_BLOCK_BYTES)
     piece = content.read(_BLOCK_BYTES)
     if piece.startswith((b"From ", b">From ")):
-        # Postfix's local(8) writes it; no header field looks like this (RFC 4155).
+        # Postfix's local(8) writes it; no header field looks like this.
         piece = piece.partition(b"\n")[2]
     while piece:
         blocks.add(line_ends.feed(piece))
