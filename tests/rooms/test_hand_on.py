@@ -109,15 +109,15 @@ class World:
     async def logged(self, row: InboundRow, count: int) -> list[RouteAttemptRow]:
         """Wait for so many tries of a mail, moving the clock to each when it is due."""
         for _ in range(2_000):
+            waiting = await self.waiting(row)
+            await asyncio.sleep(0.002)
+            is_idle = not self.worker.under_way
             found = await self.log(row)
             if len(found) >= count:
                 return found
-            waiting = await self.waiting(row)
-            if waiting and not self.worker.under_way:
-                self.clock.advance(ms=max(1_000, waiting[0].due_ms - self.clock.now_ms()))
-            else:
-                self.clock.advance(ms=1_000)
-            await asyncio.sleep(0.002)
+            # What waits was read before the log: a try that ended meanwhile has not moved the clock to the next.
+            due_ms = waiting[0].due_ms - self.clock.now_ms() if waiting and is_idle else 0
+            self.clock.advance(ms=max(1_000, due_ms))
         raise AssertionError(f"{len(found)} tries, not {count}")
 
 
@@ -264,6 +264,27 @@ async def test_a_receiver_that_hangs_delays_no_other(world: World) -> None:
     await world.mail(quick)
 
     await until(lambda: len(world.receiver.received("/quick")) == 1)
+
+
+async def test_what_is_cut_by_a_stop_is_due_at_once_and_counts_as_no_try(world: World) -> None:
+    hook, _ = await world.hook("/hook")
+    world.receiver.behave("/hook", hang())
+    row = await world.mail(hook)
+    await until(lambda: len(world.receiver.received("/hook")) == 1)
+
+    await world.worker.stop(0)
+
+    [waiting] = await world.waiting(row)
+    assert (waiting.tries, waiting.due_ms) == (0, world.clock.now_ms())
+
+
+async def test_a_fault_of_ours_is_a_failed_try(world: World) -> None:
+    forward, _ = await world.route(RouteAction.FORWARD, "boss@elsewhere.example")
+    row = await world.mail(forward, verdicts="no JSON")
+
+    [tried] = await world.logged(row, 1)
+
+    assert tried.why == "an internal error; it is in the log; tried again in 1 minute"
 
 
 async def test_an_address_inside_is_not_dialled(world: World) -> None:

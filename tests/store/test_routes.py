@@ -246,7 +246,7 @@ async def test_a_claim_that_is_given_back_is_due_at_once_and_counts_as_no_try(da
     await wait_for(database, route.id, 1)
     [row] = await claim(database, route.id, 1)
 
-    await database.write(lambda tx: route_outbox.give_back(tx, Key(1, route.id, row.epoch), 2))
+    await database.write(lambda tx: route_outbox.give_back(tx, [Key(1, route.id, row.epoch)], 2))
 
     assert [row.tries for row in await claim(database, route.id, 2)] == [1]
 

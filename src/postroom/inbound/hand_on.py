@@ -11,7 +11,7 @@ transaction that takes it out of the outbox, so once.
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -126,6 +126,7 @@ class HandOn:
         self._nursery = Nursery("mail handed on")
         self._under_way: Counter[int] = Counter()
         self._slow_routes: set[int] = set()
+        self._held: set[Key] = set()
         self._awake = asyncio.Event()
         self._stopping = False
         database.on_commit(route_outbox.WAKE, lambda _: self._awake.set())
@@ -146,7 +147,8 @@ class HandOn:
         """Begin nothing more, and let tries that are under way end for `seconds`; the rest is tried again later."""
         self._stopping = True
         self._awake.set()
-        await self._nursery.drain(seconds)
+        if await self._nursery.drain(seconds):
+            await self._give_back(sorted(self._held), self._clock.now_ms())
 
     # What is due
 
@@ -186,6 +188,7 @@ class HandOn:
 
     async def _work(self, claimed: RouteOutboxRow) -> None:
         key = Key(claimed.inbound_id, claimed.route_id, claimed.epoch)
+        self._held.add(key)
         try:
             job = await self._database.read(lambda conn: _job(conn, claimed))
             if job is None:
@@ -195,25 +198,37 @@ class HandOn:
             await self._try(job)
         except TryLater as error:
             _log.warning("cannot hand a mail on now", mail=claimed.inbound_id, reason=str(error))
-            with contextlib.suppress(TryLater):
-                due_ms = self._clock.now_ms() + _MINUTE_MS
-                await self._database.write(lambda tx: route_outbox.give_back(tx, key, due_ms))
+            await self._give_back([key], self._clock.now_ms() + _MINUTE_MS)
         except ClaimLost:
             _log.warning("another node hands this mail on by now", mail=claimed.inbound_id)
         finally:
             self._under_way[claimed.route_id] -= 1
             self._awake.set()
+        # Not where this was cut: `stop` gives back what is still held.
+        self._held.discard(key)
+
+    async def _give_back(self, keys: Sequence[Key], due_ms: int) -> None:
+        with contextlib.suppress(TryLater):
+            await self._database.write(lambda tx: route_outbox.give_back(tx, keys, due_ms))
 
     async def _try(self, job: Job) -> None:
         at_ms = self._clock.now_ms()
         if job.claimed.tries > MOST_TRIES:
             await self._settle(job, Tried(at_ms, error="the process ended during each of its tries", is_final=True))
-        elif job.action is RouteAction.WEBHOOK:
-            await self._tell(job)
-        elif (tried := await self._forward(job)) is not None:
+            return
+        try:
+            tried = await (self._tell(job) if job.action is RouteAction.WEBHOOK else self._forward(job))
+        except (TryLater, ClaimLost):
+            raise
+        except Exception:
+            # A fault of ours in what a stranger wrote: it is tried as often as a receiver that fails.
+            _log.exception("a mail could not be handed on", mail=job.row.id)
+            tried = Tried(at_ms, error="an internal error; it is in the log")
+        if tried is not None:
             await self._settle(job, tried)
 
-    async def _tell(self, job: Job) -> None:
+    async def _tell(self, job: Job) -> Tried:
+        """Tell a mail to its webhook."""
         route_id = job.claimed.route_id
         body = await self._of_content(job, lambda raw: self._slow.run(lambda: webhook_body(job.row, raw)))
         async with self._slots.take(is_slow=route_id in self._slow_routes):
@@ -222,7 +237,7 @@ class HandOn:
             self._slow_routes.discard(route_id)
         else:
             self._slow_routes.add(route_id)
-        await self._settle(job, tried)
+        return tried
 
     async def _request(self, job: Job, body: bytes | None) -> Tried:
         now_ms = self._clock.now_ms()

@@ -7,6 +7,7 @@ again by themselves, and one that comes late cannot settle. A claim counts as a
 try, so that a mail that kills its process does so ten times at most.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from postroom.ledger.route_rows import RouteOutboxRow
@@ -89,9 +90,10 @@ def retry_later(tx: Tx, key: Key, *, due_ms: int, now_ms: int) -> bool:
     return bool(tx.run(_LATER, (due_ms, now_ms, *key)))
 
 
-def give_back(tx: Tx, key: Key, now_ms: int) -> None:
-    """Return a claim that was not used: it is due at once and counts as no try."""
-    tx.run(_GIVE_BACK, (now_ms, *key))
+def give_back(tx: Tx, keys: Sequence[Key], due_ms: int) -> None:
+    """Return claims that were not used: they are due at `due_ms` and count as no try."""
+    for key in keys:
+        tx.run(_GIVE_BACK, (due_ms, *key))
 
 
 def hold(tx: Tx) -> None:
