@@ -181,23 +181,24 @@ _FAILING_SUBJECTS = (
 _WHO = "Shop, the <shop@example.com>"
 
 
-def human_replies(count: int, seed: int, bounces: Sequence[str] = ()) -> Iterator[HumanReply]:
-    """Yield replies; `bounces` are texts of real ones that some of them quote."""
+def human_replies(
+    count: int, seed: int, bounces: Sequence[str] = (), wishes: Sequence[str] = ()
+) -> Iterator[HumanReply]:
+    """Yield replies; `bounces` are texts of real ones that some of them quote.
+
+    With `wishes` each says one of them and nothing else, and none is sent on.
+    """
     chance = random.Random(seed)
     quotable = [_ORIGINAL] * 6 + [_BOUNCE, _COMPLAINT, *chance.sample(list(bounces), min(len(bounces), 60))]
     for number in range(count):
-        yield _reply(chance, number, chance.choice(quotable))
+        yield _reply(chance, number, chance.choice(quotable), chance.choice(wishes) if wishes else "")
 
 
-def _reply(chance: random.Random, number: int, quoted: str) -> HumanReply:
+def _reply(chance: random.Random, number: int, quoted: str, wish: str) -> HumanReply:
     language = chance.choice(LANGUAGES)
-    writer = chance.choice(
-        (_top, _top, _bottom, _interleaved, _outlook, _forwarding, _rich_gmail, _rich_outlook, _rich_apple)
-    )
-    said = [chance.choice(language.sentences) for _ in range(chance.randint(1, 3))]
-    if chance.random() < 0.3:
-        said.insert(chance.randint(0, len(said)), chance.choice(language.failures))
-    written = chance.choice((" ", "\n", "\n\n")).join(said)
+    writers = [_top, _top, _bottom, _outlook, _rich_gmail, _rich_outlook, _rich_apple]
+    writer = chance.choice(writers if wish else [*writers, _interleaved, _forwarding])
+    written = wish or _words(chance, language)
     if chance.random() < 0.6:
         written += "\n\n" + chance.choice(language.closings)
     signature = chance.choice(("", "", language.device, "-- \nAnn Example\nExample Ltd, +49 30 123"))
@@ -213,6 +214,13 @@ def _reply(chance: random.Random, number: int, quoted: str) -> HumanReply:
     subject = f"{before}: {subject}"
     raw = _mail(chance, number, subject, subtype, text)
     return HumanReply(raw, written, signature.strip(), f"{number} {language.code} {writer.__name__.strip('_')}")
+
+
+def _words(chance: random.Random, language: Language) -> str:
+    said = [chance.choice(language.sentences) for _ in range(chance.randint(1, 3))]
+    if chance.random() < 0.3:
+        said.insert(chance.randint(0, len(said)), chance.choice(language.failures))
+    return chance.choice((" ", "\n", "\n\n")).join(said)
 
 
 Parts = tuple[str, str, str]

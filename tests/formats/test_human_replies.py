@@ -46,6 +46,27 @@ def test_what_people_wrote_is_found(replies: list[HumanReply]) -> None:
     assert wrong == {}
 
 
+def test_who_asks_for_no_more_mail_is_heard_in_all_programs() -> None:
+    wishes = {
+        "Please take me off your list.": MailKind.UNSUBSCRIBE,
+        "unsubscribe": MailKind.UNSUBSCRIBE,
+        "Bitte nehmen Sie mich aus Ihrem Verteiler!": MailKind.UNSUBSCRIBE,
+        "Je ne souhaite plus recevoir vos mails": MailKind.UNSUBSCRIBE,
+        "Отпишите меня от рассылки": MailKind.UNSUBSCRIBE,
+        "配信停止をお願いします": MailKind.UNSUBSCRIBE,
+        "This is spam! I never signed up for this.": MailKind.COMPLAINT,
+        "Ich habe mich nie bei Ihnen angemeldet.": MailKind.COMPLAINT,
+        "Esto es spam": MailKind.COMPLAINT,
+    }
+    wrong = {}
+    for reply in human_replies(200, seed=5, wishes=list(wishes)):
+        verdict = classify(reply.raw)
+        wish = next(wish for wish in wishes if reply.written.startswith(wish))
+        if verdict.kind is not wishes[wish] or verdict.is_doubtful or verdict.evidence.strip(".!") not in wish:
+            wrong[reply.name] = (wish, verdict)
+    assert wrong == {}
+
+
 def test_no_newsletter_is_called_a_report_or_a_wish(corpora: Path) -> None:
     kinds = {name: classify(raw) for name, raw in newsletters(corpora)}
     assert len(kinds) == 120
