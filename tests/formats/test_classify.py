@@ -142,6 +142,7 @@ def test_each_recipient_of_a_text_has_its_own_reason() -> None:
         "Not delivered:\n\n<a@example.org>:\n550 5.1.1 User unknown\n\n<b@example.org>:\n552 5.2.2 Mailbox is full\n"
     )
     assert [one.reason for one in found.recipients] == [Reason.NO_SUCH_USER, Reason.MAILBOX_FULL]
+    assert [(one.status, one.reply_code) for one in found.recipients] == [("5.1.1", 550), ("5.2.2", 552)]
 
 
 def test_the_last_resort_is_whom_the_returned_message_was_for_unless_it_is_a_list() -> None:

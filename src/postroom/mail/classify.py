@@ -4,6 +4,7 @@ Any bytes are a mail here: nothing fails, and time and memory are bounded by
 the caps of `mail.received`.
 """
 
+import re
 from dataclasses import replace
 
 from postroom.mail.address_list import parse_address_list
@@ -17,6 +18,8 @@ from postroom.mail.reasons import Reason
 from postroom.mail.received import Received
 from postroom.mail.verdict import MailKind, Reported, Verdict
 
+_STATUS = re.compile(r"(?<![\w.])[45]\.\d{1,3}\.\d{1,3}(?![\w.])")
+_REPLY_CODE = re.compile(r"(?<![\w.\[-])[45][0-5]\d(?=[ :,-]|$)", re.MULTILINE)
 _MOST_ADDRESSES = 100
 _LONGEST_LIST = 10_000
 _MOST_JUDGED_BY_ALL = 20
@@ -49,11 +52,18 @@ def _of_report(report: DeliveryReport) -> Verdict:
             judged[key] = one.address, _judge(one, report)
         first, found = judged[key]
         evidence = found.evidence.replace(first, one.address) or " ".join(one.texts)
-        reported.append(
-            Reported(one.address, found.reason, found.is_hard, one.status, one.reply_code, evidence[:500], found.rule)
-        )
+        status, code = _codes(one, evidence)
+        reported.append(Reported(one.address, found.reason, found.is_hard, status, code, evidence[:500], found.rule))
     evidence = reported[0].evidence if reported else " ".join(report.texts)
     return Verdict(report.kind, report.rule, evidence[:500], tuple(reported))
+
+
+def _codes(one: Named, evidence: str) -> tuple[str, int | None]:
+    """Return the codes that fields tell, else those in the words about the recipient, which may tell none."""
+    texts = (evidence, *one.texts)
+    status = next((match[0] for text in texts if (match := _STATUS.search(text))), "")
+    code = next((int(match[0]) for text in texts if (match := _REPLY_CODE.search(text))), None)
+    return one.status or status, one.reply_code or code
 
 
 def _judge(one: Named, report: DeliveryReport) -> Judged:

@@ -16,7 +16,7 @@ TYPES = (b"message/delivery-status", b"message/global-delivery-status")
 
 _FIELD = re.compile(r"([A-Za-z][A-Za-z0-9-]{1,40})[ \t]*:[ \t]*(.*)")
 _STATUS = re.compile(r"\b([245]\.\d{1,3}\.\d{1,3})\b")
-_CODE = re.compile(r"(?<![\d.])([245]\d\d)(?![\d.])")
+_CODE = re.compile(r"(?<![\d.])([45]\d\d)(?![\d.])")
 
 MAX_RECIPIENTS = 20_000
 
