@@ -37,6 +37,10 @@ class Dimension(StrEnum):
     CAMPAIGN = "campaign"
     TAG = "tag"
     PROVIDER = "provider"
+    REASON = "reason"
+    """Why recipients failed: `failed` only."""
+    PROVIDER_REASON = "provider_reason"
+    """The same by provider: `google mailbox_full`."""
 
 
 _BUCKET_HOURS = {Interval.HOUR: 1, Interval.DAY: 24, Interval.TOTAL: None}

@@ -81,6 +81,8 @@ class RecipientOut(Struct, frozen=True):
     human_clicked_at: Time | None
     unsubscribed_at: Time | None
     complained_at: Time | None
+    reason: str | None
+    """Why it failed, one of docs/reasons.md; null unless it failed."""
 
 
 class EventOut(Struct, frozen=True):
@@ -140,6 +142,7 @@ def recipient_view(row: RecipientRow, now_ms: int) -> RecipientOut:
         human_clicked_at=show_time_or_none(row.human_clicked_ms),
         unsubscribed_at=show_time_or_none(row.unsubscribed_ms),
         complained_at=show_time_or_none(row.complained_ms),
+        reason=row.cause or None,
     )
 
 
