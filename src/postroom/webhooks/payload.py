@@ -8,20 +8,19 @@ transcript out, which is as long as a mail's route; the API has it.
 import base64
 import hashlib
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from postroom.base.ids import show_id
+from postroom.base.spans import rfc3339
 from postroom.store.webhook_facts import InboundFacts, ToldEvent
 
 MOST_BODY_BYTES = 256 << 10
 """Of a batch; an event that is larger alone goes alone."""
 _MOST_TEXT = 2_000
 """Characters of one text in the detail: a peer's reply may be long, and a receiver's patience is short."""
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LEFT_OUT = ("transcript",)
 _WHOLE = ("written",)
 """What somebody wrote in a reply was cut where it was recorded, if at all."""
@@ -102,13 +101,13 @@ def event_body(event: ToldEvent) -> bytes:
         to = event.recipient
         recipient = RecipientData(show_id("rcp", event.recipient_id), to.address, to.domain, to.provider)
     data = EventData(message, recipient, _detail(event.detail), _raw(event.inbound))
-    return _encode(EventBody(show_id("evt", event.id), event.kind, _time(event.at_ms), data))
+    return _encode(EventBody(show_id("evt", event.id), event.kind, rfc3339(event.at_ms), data))
 
 
 def test_event_body(event_id: int, at_ms: int) -> bytes:
     """Return an event of type `test`, which tells nothing but that requests arrive."""
     data = EventData(None, None, {"text": "This is a test event that somebody asked for in Postroom."})
-    return _encode(EventBody(show_id("evt", event_id), "test", _time(at_ms), data))
+    return _encode(EventBody(show_id("evt", event_id), "test", rfc3339(at_ms), data))
 
 
 def batch_body(bodies: Sequence[bytes]) -> bytes:
@@ -130,7 +129,7 @@ def _detail(text: str) -> dict[str, Any]:
         detail.pop(name, None)
     next_try_ms = detail.pop("next_try_ms", None)
     if isinstance(next_try_ms, int):
-        detail["next_try_at"] = _time(next_try_ms)
+        detail["next_try_at"] = rfc3339(next_try_ms)
     return {name: value if name in _WHOLE else _cut(value) for name, value in detail.items()}
 
 
@@ -145,8 +144,3 @@ def _cut(value: object) -> object:
     if isinstance(value, str) and len(value) > _MOST_TEXT:
         return value[: _MOST_TEXT - 1] + "…"
     return value
-
-
-def _time(epoch_ms: int) -> str:
-    time = _EPOCH + timedelta(milliseconds=epoch_ms)
-    return time.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"

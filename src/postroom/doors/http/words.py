@@ -4,9 +4,13 @@ import re
 from datetime import UTC, datetime, timedelta
 
 from postroom.base.ids import parse_id
+from postroom.base.spans import rfc3339
 from postroom.doors.http.problems import Problem, not_found
 from postroom.ledger.rows import RecipientRow
 from postroom.ledger.states import RecipientState
+
+show_time = rfc3339
+"""How the API writes a time."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _RFC3339 = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d{1,12})?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE)
@@ -19,12 +23,6 @@ _KINDS = {
     "inb": "mail that came in",
     "rte": "route",
 }
-
-
-def show_time(epoch_ms: int) -> str:
-    """Return a time such as `2026-01-31T08:00:00.000Z`."""
-    time = _EPOCH + timedelta(milliseconds=epoch_ms)
-    return time.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def show_time_or_none(epoch_ms: int | None) -> str | None:
