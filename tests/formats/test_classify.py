@@ -82,6 +82,12 @@ def test_a_delay_is_no_failure_and_a_delivery_is_a_receipt() -> None:
     assert done.kind is MailKind.RECEIPT
 
 
+def test_words_of_patience_around_a_permanent_answer_make_no_delay() -> None:
+    late = bounce("It has been delayed and we will keep trying:\n\n<a@example.org>:\n451 4.4.1 try again later")
+    gone = bounce("It has been delayed and we will keep trying:\n\n<a@example.org>:\n550 5.1.1 User unknown")
+    assert (late.kind, gone.kind) == (MailKind.DELAY, MailKind.BOUNCE)
+
+
 def test_notifications_of_ses_are_read() -> None:
     told = '{"notificationType": "%s", "%s": {"bounceType": "Permanent", "%s": [%s]}}'
     one = '{"emailAddress": "a@example.org", "status": "5.1.1", "diagnosticCode": "smtp; 550 5.1.1 user unknown"}'

@@ -11,6 +11,7 @@ from postroom.mail.received import Received
 from postroom.mail.subject import has_prefix
 
 _ADDRESS = re.compile(ADDRESS)
+_PERMANENT = re.compile(r"(?<![\w.-])5(?:\d\d[ -]|\.\d{1,3}\.\d{1,3}(?![\w.]))")
 
 
 def is_from_system(mail: Received) -> bool:
@@ -52,5 +53,8 @@ def addresses_in_failing_subject(subject: str) -> list[str]:
 
 def is_delay(subject: str, text: str) -> bool:
     """Tell whether a report without fields for programs says that the mail is still being tried."""
-    says_so = words.DELAYED.search(subject) is not None or words.DELAYED.search(text) is not None
-    return says_so and words.GIVEN_UP.search(text) is None
+    if words.GIVEN_UP.search(text) is not None:
+        return False
+    # A permanent answer is final, whatever the sentences around it say.
+    is_final = _PERMANENT.search(text) is not None
+    return words.DELAYED.search(subject) is not None or (not is_final and words.DELAYED.search(text) is not None)
