@@ -11,10 +11,10 @@ _BOUNCE = b"From: MAILER-DAEMON@example.org\r\nReturn-Path: <>\r\nSubject: Undel
 _QUICK = [b"On 2020 10:00 wrote: ", b"unsubscribe me from ", b"<a@b.c> "]
 _PIECES = [
     *_QUICK,
-    *(b"a", b":", b"<", b">", b"@", b"x@y.z ", b"550 5.1.1 <a@b.c>: ", b"From: a ", b"-", b"_", b" ", b"(", b'"', b"\\"),
-    *(b"=?utf-8?q?a?= ", b"=20", b"1", b"Final-Recipient: rfc822;a@b.c ", b"Diagnostic-Code: ", b"{", b"[{", b"&amp;"),
-    *(b"<p>", b"<!--", b"<a href=", b"\xff", b"http://x.y/ ", b"spam ", b"I never ", b"...", b"; ", b"user unknown "),
-]  # fmt: skip
+    *b'a : < > @ - _ ( " \\ 1 { [{ =20 &amp; <p> <!-- \xff http://x.y/ ... ; =?utf-8?q?a?='.split(),
+    *(b" ", b"x@y.z ", b"550 5.1.1 <a@b.c>: ", b"From: a ", b"Final-Recipient: rfc822;a@b.c ", b"Diagnostic-Code: "),
+    *(b"<a href=", b"spam ", b"I never ", b"user unknown "),
+]
 _FIELDS = [b"Subject", b"From", b"To", b"References", b"Received", b"Content-Type", b"X-Failed-Recipients", b"Sender"]
 
 

@@ -27,6 +27,7 @@ _COMPLAINTS = frozenset(
 _OPT_OUTS = frozenset({"opt-out", "opt-out-list", "optout", "unsubscribe"})
 _FIELD = re.compile(r"([A-Za-z][A-Za-z0-9-]{1,50})[ \t]*:[ \t]*(.*)")
 _MOST_LINES = 5_000
+_LONGEST_VALUE = 4_000
 # RFC 6590 keeps no form for what is struck out; these are those that feedback loops write.
 _REDACTED = re.compile(
     r"(?:redacted|removed|hidden|undisclosed|withheld|suppressed|x{3,}|\*+|-+)(?:[-_.]\w+)?", re.IGNORECASE
@@ -64,8 +65,12 @@ def read_complaint(mail: Received) -> Verdict | None:
     for number, part in enumerate(mail.parts):
         if part.is_leaf and part.media_type == b"message/feedback-report":
             return _from_feedback(_Told(mail.text(number)), mail, "feedback report")
+    if mail.report_type == "feedback-report":
+        return _from_broken(mail)
+    if "in-reply-to" in mail.header or has_prefix(mail.header.value("subject")):
+        return None  # somebody writes about a report
     return (
-        _from_broken(mail)
+        _from_unlabelled(mail)
         or _from_microsoft(mail)
         or _from_spamcop(mail)
         or _from_ses(mail)
@@ -102,7 +107,8 @@ class _Told:
         for line in text.split("\n")[:_MOST_LINES]:
             line = line[:2_000]
             if line[:1] in (" ", "\t") and last:
-                self._values[last][-1] += " " + line.strip()
+                if len(self._values[last][-1]) < _LONGEST_VALUE:
+                    self._values[last][-1] += " " + line.strip()
             elif match := _FIELD.match(line):
                 last = match[1].lower()
                 self._values.setdefault(last, []).append(match[2].strip())
@@ -171,16 +177,17 @@ def _addresses(texts: Iterable[str]) -> tuple[str, ...]:
     return tuple(found)[:MAX_RECIPIENTS]
 
 
-def _from_broken(mail: Received) -> Verdict | None:
-    """A report whose parts were lost or labelled as text: by its report type, or by its fields in the text."""
-    says_so = mail.report_type == "feedback-report"
-    if not says_so and ("in-reply-to" in mail.header or has_prefix(mail.header.value("subject"))):
-        return None  # somebody writes about a report
+def _from_broken(mail: Received) -> Verdict:
+    """A report that lost its part or the part's type: by its fields in a text, or by its frame alone."""
+    return _from_unlabelled(mail) or _from_feedback(_Told(""), mail, "feedback report")
+
+
+def _from_unlabelled(mail: Received) -> Verdict | None:
     for number in mail.leaves(b"text/plain")[:5]:
         told = _Told(mail.text(number, 20_000))
-        if "feedback-type" in told and (says_so or ("user-agent" in told and "version" in told)):
+        if "feedback-type" in told and "user-agent" in told and "version" in told:
             return _from_feedback(told, mail, "feedback report")
-    return _from_feedback(_Told(""), mail, "feedback report") if says_so else None
+    return None
 
 
 def _from_microsoft(mail: Received) -> Verdict | None:
