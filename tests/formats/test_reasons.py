@@ -195,6 +195,8 @@ def test_a_text_that_nobody_knows_is_on_hold_and_penalises_nobody() -> None:
         ("550 User unknown (in reply to MAIL FROM command)", Reason.SENDER_REJECTED),
         ("550 User unknown", Reason.FILTERED),
         ("550 5.7.1 User unknown", Reason.FILTERED),
+        ("450 4.2.0 mailbox unavailable (in reply to RCPT TO command)", Reason.FILTERED),
+        ("450 4.1.1 User unknown", Reason.NO_SUCH_USER),
         ("550 5.1.1 User unknown", Reason.NO_SUCH_USER),
         ("User unknown", Reason.NO_SUCH_USER),
         (">>> RCPT To:<a@example.org>\n<<< 550 User unknown", Reason.NO_SUCH_USER),
@@ -239,6 +241,12 @@ def test_a_domain_is_dead_only_where_that_is_told_for_good(status: str) -> None:
         (SmtpReply(554, "5.7.1", "your address is on our block list"), False),
         (SmtpReply(552, "5.2.2", "mailbox full"), False),
         (SmtpReply(550, "5.1.1", "too many recipients this hour"), False),
+        (
+            SmtpReply(550, "", "Verification failed for <me@example.com>\nNo such user here\nSender verify failed"),
+            False,
+        ),
+        (SmtpReply(550, "", "No such user here\nSender verify failed"), False),
+        (SmtpReply(550, "5.1.8", "Your domain does not exist"), False),
         (SmtpReply(550, "5.1.1", "line one\nhas been found to be spam"), False),
     ],
 )

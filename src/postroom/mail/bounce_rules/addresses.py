@@ -55,7 +55,7 @@ RULES = (
         Reason.NO_SUCH_USER,
         says(
             """
-            recipient name is not recognized | not listed in domino directory | not listed in public name
+            recipient name is not recognized domino directory | not listed in public name
             | not listed in public name & address book | not found in domino directory
             | no match in domino directory | the email account that you tried to reach does not exist
             | email account that you tried to reach * does not exist | address wasn't found at
@@ -89,22 +89,21 @@ RULES = (
             | no mailbox by that name | no mailbox found | no one by that name | no matches to nameserver query
             | non-existent user | non existent user | nonexistent user | non-existent mailbox | nonexistent mailbox
             | not a known user | not a valid user | not a valid recipient | not a registered user | not a local user
-            | not a user here | not known at this | not our customer | not exist | not known here | does not exist
-            | doesn't exist | does not have an account here | does not have a mailbox | is not known
-            | is not a known user | is not a valid mailbox | is not a valid user | is not recognised
-            | is not recognized | isn't a valid | invalid mailbox | invalid recipient | invalid user
-            | invalid address | invalid local part | invalid account | invalid email address
-            | invalid email recipient | invalid destination address | bad destination mailbox address
-            | bad recipient | bad address | bad rcpt | mailbox does not exist | mailbox doesn't exist
-            | mailbox invalid | mailbox is invalid | mailbox not found | mailbox unknown | mailbox unavailable
-            | mailbox not available | mailbox not known | mailbox for * does not exist | mailbox for * not found
-            | mailbox * not found | mailbox * does not exist | mailbox * unknown | mailbox removed
-            | mailbox has been deleted | mailbox deleted | account not found | account does not exist
-            | account doesn't exist | account has been deleted | account deleted | account closed
-            | account has been closed | account was closed | account is no longer active | account no longer exists
-            | account that you tried to reach does not exist | addressee unknown | addressee not found
-            | address does not exist | address doesn't exist | address not found | address unknown
-            | address not known | address is unknown | address is invalid | address invalid
+            | not a user here | not known at this | not our customer | not known here
+            | does not have an account here | does not have a mailbox | is not known | is not a known user
+            | is not a valid mailbox | is not a valid user | is not recognised | is not recognized | isn't a valid
+            | invalid mailbox | invalid recipient | invalid user | invalid address | invalid local part
+            | invalid account | invalid email address | invalid email recipient | invalid destination address
+            | bad destination mailbox address | bad recipient | bad address | bad rcpt | mailbox does not exist
+            | mailbox doesn't exist | mailbox invalid | mailbox is invalid | mailbox not found | mailbox unknown
+            | mailbox unavailable | mailbox not available | mailbox not known | mailbox for * does not exist
+            | mailbox for * not found | mailbox * not found | mailbox * does not exist | mailbox * unknown
+            | mailbox removed | mailbox has been deleted | mailbox deleted | account not found
+            | account does not exist | account doesn't exist | account has been deleted | account deleted
+            | account closed | account has been closed | account was closed | account is no longer active
+            | account no longer exists | account that you tried to reach does not exist | addressee unknown
+            | addressee not found | address does not exist | address doesn't exist | address not found
+            | address unknown | address not known | address is unknown | address is invalid | address invalid
             | address no longer exists | address is no longer valid | address is no longer in use
             | address no longer accepts mail | address not present in directory | address not listed
             | address does not match any | address rejected: user unknown | address rejected: undeliverable address
@@ -123,8 +122,8 @@ RULES = (
             | not in directory | not listed in | there is no such | there is no user
             | there is no one at this address | this address no longer | this user does not have
             | this user doesn't have | this email address does not exist | unable to find recipient
-            | unknown to this system | user lookup failed | usersearch | vdeliver: invalid or unknown virtual user
-            | delivery error: dd | chkuser | chkusr | recipient verify failed | recipient verification failed
+            | unknown to this system | vdeliver: invalid or unknown virtual user | delivery error: dd | chkuser
+            | chkusr | recipient verify failed | recipient verification failed
             """
         ),
     ),

@@ -244,6 +244,8 @@ _AMERICA = (
 )
 
 _FILTERS = (
+    # Exim gives the words about a sender that it could not verify, and then says so.
+    Rule("exim-sender", Reason.SENDER_REJECTED, says("verification failed for | sender verify failed")),
     # Gateways that repeat what they heard, and when they heard it nobody knows.
     Rule("gateway-unknown", Reason.FILTERED, says("user unknown] | this user doesn't have a")),
     Rule("mimecast-unknown", Reason.NO_SUCH_USER, says("recipient email address is possibly incorrect"), is_sure=True),

@@ -91,8 +91,8 @@ def reason_of_reply(reply: SmtpReply, *, host: str = "", command: str = "") -> J
     Without command the reply is our own, of a recipient that no peer was asked
     about. A transient reply is never hard: the peer itself says that it may change.
     """
-    text = " ".join(part for part in (str(reply.code), reply.enhanced, reply.text) if part)
-    judged = reason_of([text], reply_code=reply.code, status=reply.status, host=host, command=command)
+    # As one line: what its last line says may be about its first.
+    judged = reason_of([str(reply)], reply_code=reply.code, status=reply.status, host=host, command=command)
     return judged if reply.is_permanent else replace(judged, is_hard=False)
 
 
@@ -145,7 +145,8 @@ def _is_believed(status: str, code: int | None, command: str) -> bool:
     if not status and code is None and not command:
         # No reply is told: a mail system speaks of mailboxes of its own.
         return True
-    return command == "RCPT" and not status[1:].startswith(".7.")
+    is_permanent = not status.startswith("4") and (code is None or code >= 500)
+    return command == "RCPT" and is_permanent and not status[1:].startswith(".7.")
 
 
 def _is_hard(reason: Reason, status: str, code: int | None) -> bool:

@@ -186,12 +186,12 @@ RULES = (
             | bounces not accepted | bounce messages are not | rejecting bounce | does not accept bounces
             | purported responsible address | this server does not accept mail from
             | server does not accept mail from | you are sending to/from an address that has been blacklisted
-            | your email address has been blacklisted | your address has been | your domain has been
-            | your domain is | your email address is | by non-member | non-member | not a member | only members
-            | members only | members can post | subscribers only | closed list | not allowed to post
-            | not authorized to post | posting is restricted | not authorized to submit | emetteur invalide
-            | email address is on senderfilter | denied [bouncedeny] | message sender | rule imposed mailbox access
-            | is not a registered gateway user | verified sender | domain not verified | from this sender
+            | your email address has been blacklisted | your address has been | your domain | your email address is
+            | by non-member | non-member | not a member | only members | members only | members can post
+            | subscribers only | closed list | not allowed to post | not authorized to post | posting is restricted
+            | not authorized to submit | emetteur invalide | email address is on senderfilter | denied [bouncedeny]
+            | message sender | rule imposed mailbox access | is not a registered gateway user | verified sender
+            | domain not verified | from this sender
             """
         ),
     ),

@@ -12,6 +12,13 @@ DOUBTS = (
 
 RULES = (
     *DOUBTS,
+    # Without the status it may be the sender's domain that does not exist.
+    Rule(
+        "does-not-exist",
+        Reason.NO_SUCH_USER,
+        says("does not exist | doesn't exist | not exist"),
+        statuses=(".1.1", ".2.1"),
+    ),
     Rule("policy-word", Reason.POLICY, says("policy | prohibited | forbidden | not allowed | not permitted")),
     Rule("access-denied", Reason.SECURITY, says("access denied | denied")),
     Rule(
