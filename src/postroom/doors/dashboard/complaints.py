@@ -15,7 +15,7 @@ from postroom.store.inbound import InboundFilter
 from postroom.store.recipients import RecipientFilter
 
 _PAGE = 50
-LOOKED_AT = 1_000
+LOOKED_AT = 500
 """Newest of the log that are looked through for those to review."""
 _KINDS = (MailKind.COMPLAINT.value, MailKind.UNSUBSCRIBE.value)
 
@@ -61,7 +61,6 @@ async def show(request: PageRequest) -> Response[bytes]:
         ],
         older=f"{of_tab}before={show_id('inb', shown[-1].id)}" if len(found) > _PAGE else None,
         first=of_tab.rstrip("?&") if before is not None else None,
-        hostname=services.facts.hostname,
     )
 
 

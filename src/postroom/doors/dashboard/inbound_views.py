@@ -81,7 +81,6 @@ class InboundLine:
     label: str
     tone: str
     author: str
-    reverse_path: str
     subject: str
     short_author: str
     """The name where there is one, else the address."""
@@ -143,7 +142,6 @@ def inbound_line(row: InboundRow) -> InboundLine:
         label,
         tone,
         author_of(row),
-        row.reverse_path,
         row.subject,
         row.author_name or author_of(row),
         row.recipient,

@@ -394,5 +394,6 @@ def _curl(services: Services) -> str:
     return (
         f"curl {services.facts.http_url}/api/v1/routes \\\n"
         "  -H \"Authorization: Bearer $POSTROOM_KEY\" -H 'Content-Type: application/json' \\\n"
-        '  -d \'{"recipient": "support@example.com", "action": "webhook", "target": "https://app.example.com/mail"}\''
+        '  -d \'{"recipient": "support@example.com", "action": "webhook",\n'
+        '       "target": "https://app.example.com/mail"}\''
     )
