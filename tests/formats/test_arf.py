@@ -187,6 +187,7 @@ def test_an_aggregate_report_is_other(subject: bytes, file: bytes) -> None:
     ):
         verdict = classify(b"Subject: " + subject + b"\r\n" + multipart(b"mixed", text, report))
         assert (verdict.kind, verdict.rule) == (MailKind.OTHER, "dmarc aggregate report")
+        assert dict(verdict.facts) == {"feedback_type": "aggregate"}  # so nobody counts it as written
 
 
 def test_spam_that_somebody_sends_to_a_role_is_a_complaint() -> None:

@@ -273,13 +273,13 @@ def _aggregate(mail: Received) -> Verdict | None:
     """Reports of DMARC (aggregate) and TLS: figures, sent daily, about nobody's mail."""
     subject = mail.header.value("subject")
     if mail.report_type == "tlsrpt" or "tls-report-domain" in mail.header:
-        return Verdict(MailKind.OTHER, "tls report", subject[:500])
+        return _verdict(MailKind.OTHER, "tls report", subject, (), [("feedback_type", "aggregate")])
     for number, part in enumerate(mail.parts[:_MOST_PARTS]):
         header = mail.part_header(number)
         names = f"{header.value('content-type')} {header.value('content-disposition')}"[:2_000]
         is_packed = part.media_type in _PACKED or _PACKED_FILE.search(names) is not None
         if _AGGREGATE_FILE.search(names) or (is_packed and _AGGREGATE_SUBJECT.search(subject)):
-            return Verdict(MailKind.OTHER, "dmarc aggregate report", subject[:500])
+            return _verdict(MailKind.OTHER, "dmarc aggregate report", subject, (), [("feedback_type", "aggregate")])
     return None
 
 
