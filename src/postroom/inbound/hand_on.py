@@ -126,7 +126,7 @@ class HandOn:
         self._nursery = Nursery("mail handed on")
         self._under_way: Counter[int] = Counter()
         self._slow_routes: set[int] = set()
-        self._held: set[Key] = set()
+        self._cut: list[Key] = []
         self._awake = asyncio.Event()
         self._stopping = False
         database.on_commit(route_outbox.WAKE, lambda _: self._awake.set())
@@ -147,8 +147,8 @@ class HandOn:
         """Begin nothing more, and let tries that are under way end for `seconds`; the rest is tried again later."""
         self._stopping = True
         self._awake.set()
-        if await self._nursery.drain(seconds):
-            await self._give_back(sorted(self._held), self._clock.now_ms())
+        await self._nursery.drain(seconds)
+        await self._give_back(self._cut, self._clock.now_ms())
 
     # What is due
 
@@ -188,7 +188,6 @@ class HandOn:
 
     async def _work(self, claimed: RouteOutboxRow) -> None:
         key = Key(claimed.inbound_id, claimed.route_id, claimed.epoch)
-        self._held.add(key)
         try:
             job = await self._database.read(lambda conn: _job(conn, claimed))
             if job is None:
@@ -201,11 +200,12 @@ class HandOn:
             await self._give_back([key], self._clock.now_ms() + _MINUTE_MS)
         except ClaimLost:
             _log.warning("another node hands this mail on by now", mail=claimed.inbound_id)
+        except asyncio.CancelledError:
+            self._cut.append(key)
+            raise
         finally:
             self._under_way[claimed.route_id] -= 1
             self._awake.set()
-        # Not where this was cut: `stop` gives back what is still held.
-        self._held.discard(key)
 
     async def _give_back(self, keys: Sequence[Key], due_ms: int) -> None:
         with contextlib.suppress(TryLater):

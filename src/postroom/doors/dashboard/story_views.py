@@ -21,7 +21,7 @@ _decode_evidence = msgspec.json.Decoder(dict[str, Any]).decode
 
 CURL_LETTERS = 4_000
 """Of a text that stands in the curl line; of longer ones the beginning does, and it says so."""
-_SOURCES = {"smtp": "SMTP submission", "http": "HTTP API", "notify": "Postroom itself, as a report"}
+_SOURCES = {"smtp": "SMTP submission", "http": "HTTP API", "notify": "Postroom itself, as a report", "route": "a route"}
 _SPEAKERS = {">": "us", "<": "peer", "!": "trouble"}
 _TRIED = (EventKind.DELIVERED, EventKind.DEFERRED, EventKind.FAILED)
 
