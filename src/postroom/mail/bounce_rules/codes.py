@@ -39,7 +39,7 @@ BY_STATUS = {
     ".1.9": Reason.NOT_COMPLIANT,
     ".1.10": Reason.ACCEPTS_NO_MAIL,
     ".2.0": Reason.FILTERED,
-    ".2.1": Reason.FILTERED,
+    ".2.1": Reason.SUSPENDED,
     ".2.2": Reason.MAILBOX_FULL,
     ".2.3": Reason.TOO_LARGE,
     ".2.4": Reason.FILTERED,
