@@ -66,11 +66,7 @@ _CHINESE = (
     Rule(
         "zh-too-large",
         Reason.TOO_LARGE,
-        says(
-            """
-            邮件过大 | 邮件太大 | 郵件過大 | 郵件太大 | 超过大小限制 | 大小超过
-            """
-        ),
+        says("邮件过大 | 邮件太大 | 郵件過大 | 郵件太大 | 超过大小限制 | 大小超过"),
     ),
     Rule(
         "zh-suspended",

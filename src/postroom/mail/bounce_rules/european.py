@@ -12,11 +12,7 @@ _GERMAN = (
     Rule(
         "de-virus",
         Reason.VIRUS,
-        says(
-            """
-            virus gefunden | enthalt einen virus | enthaelt einen virus | schadsoftware
-            """
-        ),
+        says("virus gefunden | enthalt einen virus | enthaelt einen virus | schadsoftware"),
     ),
     Rule(
         "de-too-large",
@@ -193,11 +189,7 @@ _SPANISH_PORTUGUESE = (
     Rule(
         "es-spam",
         Reason.SPAM,
-        says(
-            """
-            como spam | es spam | correo no deseado | mensagem de spam | lixo eletronico
-            """
-        ),
+        says("como spam | es spam | correo no deseado | mensagem de spam | lixo eletronico"),
     ),
     Rule("es-virus", Reason.VIRUS, says("virus detectado | contiene un virus | contem virus | contem um virus")),
     Rule(
@@ -240,11 +232,7 @@ _SPANISH_PORTUGUESE = (
     Rule(
         "es-blocked",
         Reason.BLOCKED,
-        says(
-            """
-            lista negra | ip bloqueada | su ip | direccion ip * bloqueada | seu ip
-            """
-        ),
+        says("lista negra | ip bloqueada | su ip | direccion ip * bloqueada | seu ip"),
     ),
     Rule(
         "es-no-such-domain",
@@ -332,11 +320,7 @@ _SLAVONIC = (
     Rule(
         "pl-spam",
         Reason.SPAM,
-        says(
-            """
-            jako spam | uznana za spam | system antyspamowy | спам | похоже на спам | признано спамом
-            """
-        ),
+        says("jako spam | uznana za spam | system antyspamowy | спам | похоже на спам | признано спамом"),
     ),
     Rule(
         "pl-too-large",

@@ -114,11 +114,7 @@ _AMERICA = (
     Rule(
         "microsoft-tenant",
         Reason.RATE,
-        says(
-            """
-            tenant has exceeded threshold | exceeded its daily | submission quota
-            """
-        ),
+        says("tenant has exceeded threshold | exceeded its daily | submission quota"),
     ),
     Rule(
         "exchange-restricted",
@@ -128,11 +124,7 @@ _AMERICA = (
     Rule(
         "exchange-too-large",
         Reason.TOO_LARGE,
-        says(
-            """
-            resolver.rst.recipsizelimit | resolver.rst.sendersizelimit
-            """
-        ),
+        says("resolver.rst.recipsizelimit | resolver.rst.sendersizelimit"),
     ),
     Rule("exchange-rule", Reason.POLICY, says("transport.rules.rejectmessage | rules.rejectmessage")),
     Rule("exchange-full", Reason.MAILBOX_FULL, says("storedrv * quotaexceeded | quotaexceededexception")),
@@ -152,20 +144,12 @@ _AMERICA = (
     Rule(
         "yahoo-blocked",
         Reason.BLOCKED,
-        says(
-            """
-            will be permanently deferred | connections will not be accepted from
-            """
-        ),
+        says("will be permanently deferred | connections will not be accepted from"),
     ),
     Rule(
         "yahoo-reputation",
         Reason.REPUTATION,
-        says(
-            """
-            tss04 | tss05 | tss06 | tss07 | ts01 | ts02 | ts03 | ts04
-            """
-        ),
+        says("tss04 | tss05 | tss06 | tss07 | ts01 | ts02 | ts03 | ts04"),
         _YAHOO,
     ),
     Rule(
@@ -179,11 +163,7 @@ _AMERICA = (
     Rule(
         "google-rate",
         Reason.RATE,
-        says(
-            """
-            receivingrate | receivingrateperm | unusual rate of unsolicited mail
-            """
-        ),
+        says("receivingrate | receivingrateperm | unusual rate of unsolicited mail"),
     ),
     Rule(
         "google-blocked",
@@ -223,22 +203,14 @@ _AMERICA = (
     Rule(
         "godaddy-rate",
         Reason.RATE,
-        says(
-            """
-            ib601 | ib602 | ib603 | ib604 | ib605 | ib606 | ib607 | ib608 | ib007
-            """
-        ),
+        says("ib601 | ib602 | ib603 | ib604 | ib605 | ib606 | ib607 | ib608 | ib007"),
     ),
     Rule("godaddy-sender", Reason.SENDER_REJECTED, says("ib503 | ib504 | ib505 | ib506 | ib507")),
     Rule("godaddy-authentication", Reason.AUTHENTICATION, says("ib508 | ib509 | ib510 | ib511")),
     Rule(
         "godaddy-blocked",
         Reason.BLOCKED,
-        says(
-            """
-            ib001 | ib002 | ib003 | ib103 | ib104 | ib108 | ib109 | ib110
-            """
-        ),
+        says("ib001 | ib002 | ib003 | ib103 | ib104 | ib108 | ib109 | ib110"),
     ),
     Rule("godaddy-spam", Reason.SPAM, says("ib212 | ib501 | ib502 | ib701 | ib702 | ib703 | ib704 | ib706")),
 )
@@ -253,11 +225,7 @@ _FILTERS = (
     Rule(
         "mimecast-policy",
         Reason.POLICY,
-        says(
-            """
-            host network not allowed | host network, not allowed | anti-spoofing
-            """
-        ),
+        says("host network not allowed | host network, not allowed | anti-spoofing"),
     ),
     Rule("mimecast-reputation", Reason.REPUTATION, says("ip reputation - | poor reputation sender"), _MIMECAST),
     Rule("mimecast-blocked", Reason.BLOCKED, says("envelope blocked | administrative prohibition"), _MIMECAST),
@@ -290,20 +258,12 @@ _FILTERS = (
     Rule(
         "mailbox-limit",
         Reason.MAILBOX_FULL,
-        says(
-            """
-            or the recipient's mailbox is full | mailbox size limit | mailbox limit exceeded | mailbox quota
-            """
-        ),
+        says("or the recipient's mailbox is full | mailbox size limit | mailbox limit exceeded | mailbox quota"),
     ),
     Rule(
         "blocked-by-recipient",
         Reason.FILTERED,
-        says(
-            """
-            you have been blocked by the recipient | blocked by recipient
-            """
-        ),
+        says("you have been blocked by the recipient | blocked by recipient"),
     ),
     Rule("queue-expired", Reason.EXPIRED, says("message expired, connection | queue.expired")),
     Rule("sender-listed", Reason.SENDER_REJECTED, says("sending to/from an address that has been blacklisted")),
@@ -315,11 +275,7 @@ _FILTERS = (
     Rule(
         "no-address",
         Reason.NETWORK,
-        says(
-            """
-            the mx hosts of * have no address | that this installation does not dial
-            """
-        ),
+        says("the mx hosts of * have no address | that this installation does not dial"),
     ),
 )
 

@@ -82,11 +82,7 @@ RULES = (
     Rule(
         "greylisted",
         Reason.RATE,
-        says(
-            """
-            greylisted | graylisted | greylisting | graylisting | grey-listed | grey list | gray list | postgrey
-            """
-        ),
+        says("greylisted | graylisted | greylisting | graylisting | grey-listed | grey list | gray list | postgrey"),
     ),
     Rule(
         "too-fast",
