@@ -55,9 +55,9 @@ class Accept:
         if self.refuses is not None:
             raise Refused(self.refuses)
         accepted = Accepted(77, ())
+        self.taken.append(submission)
         if in_transaction is not None:
             await self._database.write(lambda tx: in_transaction(tx, accepted))
-        self.taken.append(submission)
         return accepted
 
 
