@@ -51,6 +51,7 @@ class Inbound:
             "state": InboundState.DONE.value,
             **fields,
         }
+        given.setdefault("author_key", address_key(given["author"]))
         row = InboundRow(id=self.ids.next(), workspace_id=workspace_id, content_id=content.id, **given)
         await self.database.write(lambda tx: inbound.put(tx, content, [row]))
         return row

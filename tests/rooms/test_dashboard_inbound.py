@@ -121,12 +121,21 @@ async def test_the_list_is_asked_by_its_address_and_goes_on_behind_50(house: Hou
         await house.put(kind="reply" if number % 2 else "bounce", recipient=f"r{number % 3}@example.com")
     count = {
         query: len(rows_of(await house.world.get(f"{LIST}?{query}")))
-        for query in ("kind=bounce", "kind=replies", "kind=bounces&to=R1@Example.com", "kind=waiting", f"kind={EVIL}")
+        for query in (
+            "kind=bounce",
+            "kind=replies",
+            "kind=bounces&to=R1@Example.com",
+            "from=ADA@example.net&to=r1@example.com",
+            "from=eve@example.net",
+            "kind=waiting",
+            f"kind={EVIL}",
+        )
     }
     first = LexborHTMLParser((await house.world.get(LIST)).text)
     older = first.css_first('a[rel="next"]')
 
-    assert count == {"kind=bounce": 26, "kind=replies": 25, "kind=bounces&to=R1@Example.com": 8, "kind=waiting": 0,
+    assert count == {"kind=bounce": 26, "kind=replies": 25, "kind=bounces&to=R1@Example.com": 8,
+                     "from=ADA@example.net&to=r1@example.com": 17, "from=eve@example.net": 0, "kind=waiting": 0,
                      f"kind={EVIL}": 50}  # fmt: skip
     assert older is not None
     assert len(rows_of(await house.world.get(str(older.attributes["href"])))) == 1

@@ -76,6 +76,23 @@ async def test_an_empty_list_says_how_to_fill_it(world: World) -> None:
     assert "curl" in told
 
 
+async def test_the_line_that_condemned_an_address_is_quoted_and_can_be_undone(world: World) -> None:
+    mail = show_id("inb", 9)
+    asked = f'{{"by":"reply","inbound_id":"{mail}","recipient":7,"evidence":"please take me off your list."}}'
+    await suppress(world, "wish@a.test", "bulk", source="unsubscribe", evidence=asked)
+    await suppress(world, "dead@a.test", reason="bounced", source="bounce", evidence="550 5.1.1 no such user")
+
+    page = await world.get(LIST)
+
+    tree = LexborHTMLParser(page.text)
+    assert [one.text(strip=True) for one in tree.css(".said")] == [
+        "550 5.1.1 no such user", "please take me off your list.",
+    ]  # fmt: skip
+    assert f'href="/w/one/inbound/{mail}"' in page.text
+    assert "by a bounce that came back" in words(page)
+    assert [one.text(strip=True) for one in tree.css("td.actions summary")] == ["Undo", "Undo"]
+
+
 async def test_the_list_tells_who_what_why_since_when_and_after_which_mail(world: World) -> None:
     await suppress(world, "old@a.test", expires_ms=world.clock.now_ms() - 1)
     await suppress(

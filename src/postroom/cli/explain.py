@@ -65,6 +65,8 @@ def _json(name: str, verdict: Verdict) -> dict[str, Any]:
         "recipients": [_recipient(one) for one in verdict.recipients],
         "evidence": verdict.evidence,
         "rule": verdict.rule,
+        "doubtful": verdict.is_doubtful,
+        "facts": dict(verdict.facts),
         "answers": list(verdict.answers),
         "returned_to": list(verdict.returned_to),
         "marks": [{"kind": mark.kind.name.lower(), "text": mark.text, "where": mark.where} for mark in verdict.marks],
@@ -89,6 +91,10 @@ def _lines(name: str, verdict: Verdict) -> Iterator[str]:
     if verdict.kind not in _REPORTS and verdict.evidence:
         yield f"    “{_shown(verdict.evidence)}”"
     yield click.style(f"    rule: {_shown(verdict.rule)}", dim=True)
+    if verdict.is_doubtful:
+        yield click.style("    It may mean something else: a person should look at it.", fg="yellow")
+    for name, fact in verdict.facts:
+        yield click.style(f"    {_shown(name).replace('_', ' ')}: {_shown(fact)}", dim=True)
     for one in verdict.recipients:
         yield from _recipient_lines(one, verdict.kind)
     if verdict.kind in _REPORTS and not verdict.recipients:

@@ -5,13 +5,12 @@ a frame that can do nothing and loads nothing from elsewhere, its files leave
 as downloads.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
 from litestar import Response, get, post
 
 from postroom.access import audit
-from postroom.base.errors import WrongInput
 from postroom.base.ids import first_id_at, parse_id, show_id
 from postroom.doors.dashboard import inbound_views as views
 from postroom.doors.dashboard import mail_frame
@@ -23,7 +22,7 @@ from postroom.doors.dashboard.session import actor_of
 from postroom.ledger.inbound_rows import InboundRow, InboundState
 from postroom.ledger.route_rows import RouteAttemptRow, RouteRow
 from postroom.ledger.rows import EventRow, RecipientRow, WorkspaceRow
-from postroom.mail.address import address_key, check_address
+from postroom.mail.address import address_key
 from postroom.mail.quoted_text import Reply, read_reply
 from postroom.mail.reading import Reading, part_bytes, read_mail
 from postroom.mail.received import Received
@@ -89,13 +88,14 @@ class _Content:
 
 @get("/w/{workspace:str}/inbound")
 async def show_list(request: PageRequest) -> Response[bytes]:
-    """Show what came in, newest first: of a `kind` or group of kinds, `to` an address, `before` for the next page."""
+    """Show what came in, newest first: of a `kind` or group of them, `from` and `to` an address, `before` a mail."""
     workspace = await workspace_of(request)
     services, query = services_of(request), request.query_params
     kind = query.get("kind", "")
-    to = query.get("to", "").strip()[:1000].replace("\x00", "")
+    author, to = (query.get(name, "").strip()[:1000].replace("\x00", "") for name in ("from", "to"))
     before = parse_id("inb", query.get("before", ""))
-    asked = _filter(kind, to)
+    asked = _filter(kind, author, to)
+    chosen = {"from": author, "to": to}
 
     def read(conn: Conn) -> tuple[list[InboundRow], dict[int, RecipientRow]]:
         rows = inbound.page(conn, workspace.id, asked, _PAGE + 1, before)
@@ -112,11 +112,12 @@ async def show_list(request: PageRequest) -> Response[bytes]:
         lines=[views.inbound_line(row) for row in shown],
         addresses={show_id("rcp", row.id): row.address for row in about.values()},
         kind=kind,
+        author=author,
         to=to,
-        tabs=[(_with(base, kind=key, to=to), words, key == kind) for key, words in _TABS],
+        tabs=[(_with(base, kind=key, **chosen), words, key == kind) for key, words in _TABS],
         kinds=_kind_choices(),
-        older=_with(base, kind=kind, to=to, before=show_id("inb", shown[-1].id)) if len(rows) > _PAGE else None,
-        first=_with(base, kind=kind, to=to) if before is not None else None,
+        older=_with(base, kind=kind, **chosen, before=show_id("inb", shown[-1].id)) if len(rows) > _PAGE else None,
+        first=_with(base, kind=kind, **chosen) if before is not None else None,
         door=door_lines(services.facts),
     )
 
@@ -255,19 +256,17 @@ def door_lines(facts: Facts) -> DoorLines:
     return DoorLines(mx, pipe, swaks if facts.inbound else "")
 
 
-def _filter(kind: str, to: str) -> InboundFilter:
-    key = None
-    if to:
-        try:
-            key = address_key(check_address(to))
-        except WrongInput:
-            key = address_key(to)
+def _filter(kind: str, author: str, to: str) -> InboundFilter:
+    keys = InboundFilter(recipient_key=_key(to), author_key=_key(author))
     if kind in _GROUPS:
-        return InboundFilter(kinds=tuple(one.value for one in _GROUPS[kind]), recipient_key=key)
+        return replace(keys, kinds=tuple(one.value for one in _GROUPS[kind]))
     if kind in (_WAITING, _FAILED):
-        return InboundFilter(state=InboundState(kind).value, recipient_key=key)
-    known = {one.value for one in MailKind}
-    return InboundFilter(kinds=(kind,) if kind in known else None, recipient_key=key)
+        return replace(keys, state=InboundState(kind).value)
+    return replace(keys, kinds=(kind,) if kind in {one.value for one in MailKind} else None)
+
+
+def _key(address: str) -> str | None:
+    return address_key(address) if address else None
 
 
 def _kind_choices() -> list[tuple[str, str]]:
