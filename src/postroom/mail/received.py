@@ -12,7 +12,7 @@ from functools import cached_property
 
 from postroom.mail.encoded_words import decode_words, text_of
 from postroom.mail.html_text import text_of_html
-from postroom.mail.parse import Part, read_header, walk, with_crlf
+from postroom.mail.parse import Header, Part, read_header, walk, with_crlf
 from postroom.mail.reading import decode_text, decoded
 
 MAX_FIELDS = 2_000
@@ -93,7 +93,7 @@ class Received:
     @cached_property
     def header(self) -> Fields:
         """The mail's own header."""
-        return _fields(self.raw, 0, self._header.body_start)
+        return _fields(self.raw, self._header)
 
     @property
     def media_type(self) -> str:
@@ -111,7 +111,7 @@ class Received:
     def part_header(self, number: int) -> Fields:
         """Return the header of a part."""
         part = self.parts[number]
-        return _fields(self.raw, part.header_start, part.header_end)
+        return _fields(self.raw, read_header(self.raw, part.header_start, part.header_end, most=MAX_FIELDS))
 
     def text(self, number: int, most: int = MAX_TEXT) -> str:
         """Return the text of a leaf as characters in lines that end with LF; HTML as the text that it shows."""
@@ -129,7 +129,11 @@ class Received:
     @cached_property
     def body(self) -> str:
         """What the mail says in words: its plain texts, else its HTML; of a report only the first part."""
-        return self._read_body()
+        numbers = self._words()
+        plain = [self.text(number) for number in numbers if self.parts[number].media_type != b"text/html"]
+        if any(text.strip() for text in plain):
+            return "\n".join(plain)
+        return "\n".join(self.text(number) for number in numbers if self.parts[number].media_type == b"text/html")
 
     @cached_property
     def lines(self) -> list[str]:
@@ -156,20 +160,12 @@ class Received:
     @cached_property
     def returned(self) -> Fields:
         """The header of the returned message; empty where the mail returns none."""
-        header = read_header(self.returned_raw, 0, len(self.returned_raw), most=MAX_FIELDS)
-        return _fields(self.returned_raw, 0, header.body_start)
+        return _fields(self.returned_raw, read_header(self.returned_raw, 0, len(self.returned_raw), most=MAX_FIELDS))
 
     @cached_property
     def _report(self) -> Part | None:
         # A gateway may have wrapped the report into a multipart/mixed of its own.
         return next((part for part in self.parts if part.media_type == b"multipart/report"), None)
-
-    def _read_body(self) -> str:
-        numbers = self._words()
-        plain = [self.text(number) for number in numbers if self.parts[number].media_type != b"text/html"]
-        if any(text.strip() for text in plain):
-            return "\n".join(plain)
-        return "\n".join(self.text(number) for number in numbers if self.parts[number].media_type == b"text/html")
 
     def _words(self) -> list[int]:
         """Return the numbers of the texts for people."""
@@ -224,8 +220,7 @@ class Received:
         return names, end
 
 
-def _fields(raw: bytes, start: int, end: int) -> Fields:
-    header = read_header(raw, start, end, most=MAX_FIELDS)
+def _fields(raw: bytes, header: Header) -> Fields:
     return Fields(
         (text_of(field.name), _unfolded(raw[field.start : field.end].partition(b":")[2])) for field in header.fields
     )

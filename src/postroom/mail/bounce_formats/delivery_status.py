@@ -7,18 +7,16 @@ what is no address (`@host`, `|program`, a file) nothing is taken.
 
 import re
 
-from postroom.mail.bounce_formats.named import Named, clean_address
+from postroom.mail.bounce_formats.named import MAX_RECIPIENTS, Named, clean_address
 from postroom.mail.encoded_words import decode_words
 from postroom.mail.received import MAX_STATUS, Received
 from postroom.mail.xtext import decode_orcpt, decode_xtext
 
-TYPES = (b"message/delivery-status", b"message/global-delivery-status")
+_TYPES = (b"message/delivery-status", b"message/global-delivery-status")
 
 _FIELD = re.compile(r"([A-Za-z][A-Za-z0-9-]{1,40})[ \t]*:[ \t]*(.*)")
 _STATUS = re.compile(r"\b([245]\.\d{1,3}\.\d{1,3})\b")
 _CODE = re.compile(r"(?<![\d.])([45]\d\d)(?![\d.])")
-
-MAX_RECIPIENTS = 20_000
 
 Block = dict[str, str]
 """Fields of one group: names in lower case, the first of each name."""
@@ -27,7 +25,7 @@ Block = dict[str, str]
 def read_status(mail: Received) -> list[Named]:
     """Return the recipients of the outermost report, in their order; empty where there is none."""
     named: list[Named] = []
-    for media_type in TYPES:
+    for media_type in _TYPES:
         for number in mail.leaves(media_type):
             named += read_blocks(mail.text(number, MAX_STATUS))
     return named
@@ -61,7 +59,7 @@ def _blocks(text: str) -> list[Block]:
         field = _FIELD.match(line.strip())
         if field is None:
             # Some servers forget to fold.
-            if last in ("diagnostic-code", "x-notes"):
+            if last == "diagnostic-code":
                 block[last] = f"{block[last]} {line.strip()}"[:8_000]
             continue
         name = field[1].lower()

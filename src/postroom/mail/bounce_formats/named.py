@@ -3,6 +3,9 @@
 import re
 from dataclasses import dataclass
 
+MAX_RECIPIENTS = 20_000
+"""Of one mail that are named."""
+
 _ASCII = "A-Za-z0-9!#$%&'*+/=?^_`{|}~.\\-"
 _QUOTED = r"\"[^\"\s<>@]{1,64}\""
 _LITERAL = r"\[[0-9A-Fa-f.:IPv]{3,60}\]"

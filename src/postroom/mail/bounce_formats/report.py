@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from postroom.mail.address_list import parse_address_list
-from postroom.mail.bounce_formats.delivery_status import MAX_RECIPIENTS, read_blocks, read_status
-from postroom.mail.bounce_formats.named import Named, clean_address
+from postroom.mail.bounce_formats.delivery_status import read_blocks, read_status
+from postroom.mail.bounce_formats.named import MAX_RECIPIENTS, Named, clean_address
 from postroom.mail.bounce_formats.ses_json import read_ses
 from postroom.mail.bounce_formats.shapes import Rank, read_shapes
 from postroom.mail.bounce_formats.signs import (

@@ -4,7 +4,7 @@ import json
 from json import JSONDecoder
 
 from postroom.mail.bounce_formats.delivery_status import status_of
-from postroom.mail.bounce_formats.named import Named, clean_address
+from postroom.mail.bounce_formats.named import MAX_RECIPIENTS, Named, clean_address
 
 _NAMES = ("notificationType", "eventType")
 _LISTS = (
@@ -12,7 +12,6 @@ _LISTS = (
     ("deliveryDelay", "delayedRecipients", "delayed"),
     ("delivery", "recipients", "delivered"),
 )
-MAX_RECIPIENTS = 20_000
 
 
 def read_ses(body: str) -> list[Named]:

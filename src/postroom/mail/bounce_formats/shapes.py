@@ -14,11 +14,10 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from postroom.mail.bounce_formats import words
-from postroom.mail.bounce_formats.named import ADDRESS, Named, clean_address
+from postroom.mail.bounce_formats.named import ADDRESS, MAX_RECIPIENTS, Named, clean_address
 from postroom.mail.bounce_formats.signs import is_failing
 
-MAX_LINES = 60_000
-MAX_RECIPIENTS = 20_000
+_MAX_LINES = 60_000
 _BLOCK_LINES = 40
 _LONGEST_TEXT = 4_000
 
@@ -82,7 +81,7 @@ def read_shapes(lines: Sequence[str], innocent: Collection[str], domain: str = "
 
     `lines` are those in front of the returned message; names without a domain are listed as those of `domain`.
     """
-    lines = lines[:MAX_LINES]
+    lines = lines[:_MAX_LINES]
     found = _find(lines, domain)
     for rank in reversed(Rank):
         chosen = [one for one in found if one.rank >= rank and one.address.lower() not in innocent]
