@@ -287,5 +287,5 @@ def test_periods_are_written_as_days_and_hours() -> None:
 
 def test_nothing_is_kept_longer_than_its_ledger() -> None:
     check_periods(Periods())
-    with pytest.raises(WrongInput, match="--ledger"):
+    with pytest.raises(WrongInput, match="lengthen the ledger's time"):
         check_periods(Periods(bodies_ms=401 * DAY_MS))
