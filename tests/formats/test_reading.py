@@ -80,6 +80,12 @@ def test_without_a_label_the_html_says_its_charset() -> None:
     assert decode_text(lie, b"", is_html=True) == (lie.decode(), "utf-8")
 
 
+def test_utf_8_under_the_label_of_another_charset_is_read_as_what_it_is() -> None:
+    assert decode_text("容量がいっぱい".encode(), b"iso-2022-jp") == ("容量がいっぱい", "utf-8")
+    assert decode_text("größer".encode("utf-16-le")[:-1], b"utf-16-le")[0] == "größe\ufffd"
+    assert decode_text("größer".encode(), b"iso-8859-1")[0] != "größer"
+
+
 def test_letters_that_the_charset_does_not_have_are_shown_as_such() -> None:
     assert html_of(html_mail(b"<p>\xff\xfe ok", b"utf-8")) == "<p>\ufffd\ufffd ok"
     assert "\x00" not in html_of(html_mail(b"<p>\x00</p>"))

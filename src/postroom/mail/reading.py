@@ -114,6 +114,7 @@ def decode_text(content: bytes, label: bytes, *, is_html: bool = False) -> tuple
 
     Without a label, or with one that nobody knows: by its byte order mark, by
     the HTML's own `meta`, as UTF-8 where it is that, else as windows-1252.
+    A label that the text does not fit counts as none where the text is UTF-8.
     """
     codec = _codec(label)
     if not codec:
@@ -123,7 +124,11 @@ def decode_text(content: bytes, label: bytes, *, is_html: bool = False) -> tuple
         codec = found if (found := _codec(told[1])) and not found.startswith(("utf_16", "utf_32")) else ""
     if codec:
         try:
-            return content.decode(codec, "replace").removeprefix("\ufeff"), text_of(label) or codec
+            return content.decode(codec).removeprefix("\ufeff"), text_of(label) or codec
+        except UnicodeDecodeError:
+            # Gateways make UTF-8 of a text and leave its label; what is no UTF-8 is a broken text of its label.
+            if not _is_utf8(content):
+                return content.decode(codec, "replace").removeprefix("\ufeff"), text_of(label) or codec
         except (LookupError, ValueError):
             pass
     try:
@@ -141,6 +146,14 @@ def decoded(raw: bytes, part: Part) -> bytes:
         exact = read_base64(body)
         return exact if exact is not None else _read_broken_base64(body)
     return body
+
+
+def _is_utf8(content: bytes) -> bool:
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _codec(label: bytes) -> str:
