@@ -31,9 +31,17 @@ async def test_what_waits_is_counted_by_state(queue: Queue) -> None:
 
 def test_a_count_ends_where_it_would_cost_too_much() -> None:
     assert store.MOST_COUNTED == 100_000
-    for asked in (*store._DEPTH.values(), store._OUTBOX):
+    for asked in (*store._DEPTH.values(), store._OUTBOX, store._HAND_ON):
         assert "LIMIT 100000" in asked.sqlite
         assert "LIMIT 100000" in asked.postgresql
+
+
+async def test_mail_that_waits_to_be_handed_on_is_counted(queue: Queue) -> None:
+    await queue.act(
+        "INSERT INTO route_outbox (inbound_id, route_id, workspace_id, target, due_ms) VALUES (1, 2, 1, '', 4)"
+    )
+
+    assert await queue.database.read(store.hand_on_depth) == 1
 
 
 async def test_webhooks_that_wait_are_counted(queue: Queue) -> None:

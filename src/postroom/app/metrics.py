@@ -26,7 +26,7 @@ from postroom.net.smtp.server import SmtpServer
 from postroom.store.database import Conn
 from postroom.store.inbound import next_due_ms
 from postroom.store.queue import waiting_lanes
-from postroom.store.queue_depth import endpoints_by_state, inbound_depth, outbox_depth, queue_depth
+from postroom.store.queue_depth import endpoints_by_state, hand_on_depth, inbound_depth, outbox_depth, queue_depth
 from postroom.tracking.ingest import Ingest
 from postroom.tracking.spool import Spool
 
@@ -71,13 +71,15 @@ class MetricsPage:
             # Lanes stand for their mail: looking at each recipient would cost what the queue is long.
             due = min((lane.due_ms for lane in waiting_lanes(conn, limit=_LANES)), default=None)
             inbound, inbound_due = inbound_depth(conn), next_due_ms(conn)
-            return _Queue(depth, due, outbox_depth(conn), endpoints_by_state(conn), inbound, inbound_due)
+            return _Queue(
+                depth, due, outbox_depth(conn), endpoints_by_state(conn), inbound, inbound_due, hand_on_depth(conn)
+            )
 
         try:
             return await self._services.database.read(look)
         except TryLater as error:
             _log.info("metrics without the queue", reason=str(error))
-            return _Queue({}, None, None, {}, {}, None)
+            return _Queue({}, None, None, {}, {}, None, None)
 
     def _text(self, queue: "_Queue") -> bytes:
         registry = CollectorRegistry(auto_describe=False)
@@ -114,6 +116,9 @@ class MetricsPage:
         if queue.outbox is not None:
             told = "Events that wait to be told to webhook endpoints, over all nodes, counted up to 100,000."
             yield _gauge("postroom_webhook_outbox", told, queue.outbox)
+        if queue.hand_on is not None:
+            told = "Mails that wait to be handed on by routes, over all nodes, counted up to 100,000."
+            yield _gauge("postroom_route_outbox", told, queue.hand_on)
         yield _labelled_gauge(
             "postroom_webhook_endpoints",
             "Webhook endpoints by state.",
@@ -218,6 +223,8 @@ class _Queue:
     inbound: Mapping[str, int]
     """Mails that came in, by the states in which somebody should look after them."""
     inbound_due_ms: int | None
+    hand_on: int | None
+    """Mails that wait to be handed on by routes."""
 
 
 class _Families(Collector):

@@ -42,12 +42,19 @@ def queue_depth(conn: Conn, workspace_ids: Sequence[int]) -> dict[str, int]:
 
 
 _OUTBOX = statement(f"SELECT count(*) FROM (SELECT 1 FROM webhook_outbox LIMIT {MOST_COUNTED}) AS counted")
+_HAND_ON = statement(f"SELECT count(*) FROM (SELECT 1 FROM route_outbox LIMIT {MOST_COUNTED}) AS counted")
 _ENDPOINTS = statement("SELECT state, count(*) FROM webhook_endpoint GROUP BY state")
 
 
 def outbox_depth(conn: Conn) -> int:
     """Return how many events wait to be told to webhook endpoints, up to `MOST_COUNTED`."""
     row = conn.one(_OUTBOX)
+    return int(row[0]) if row else 0
+
+
+def hand_on_depth(conn: Conn) -> int:
+    """Return how many mails wait to be handed on by routes, up to `MOST_COUNTED`."""
+    row = conn.one(_HAND_ON)
     return int(row[0]) if row else 0
 
 
