@@ -207,6 +207,21 @@ async def test_a_bounce_that_only_names_a_message_id_moves_and_suppresses_nobody
     assert await alike.differences() == []
 
 
+async def test_a_report_that_names_nobody_of_many_recipients_moves_none_of_them(alike: Inbound) -> None:
+    """All copies of a shared message show the same To, so what a report returns says nothing about whose it was."""
+    now = alike.clock.now_ms()
+    recipient = {"state": "delivered", "settled_ms": now, "sent_hour": now // HOUR_MS}
+    _, rows = await alike.message(2, recipient=recipient, message_id="<a@example.com>")
+    raw = report("internal@mx", returned=f"Message-ID: <a@example.com>\r\nTo: {rows[0].address}")
+    mail_id = await alike.came(raw, None, Destination.ROLE, recipient="postmaster@example.com")
+
+    await alike.work()
+
+    assert await alike.states() == {"delivered": 2}
+    mail = await alike.mail(mail_id)
+    assert (mail.answers_recipient_id, mail.answers_message_id) == (None, rows[0].message_id)
+
+
 async def test_a_mark_in_the_returned_message_finds_its_recipient_without_an_address(alike: Inbound) -> None:
     _, recipient = await alike.sent()
     token = KEYS.local_part_text(TokenKind.FEEDBACK, 0, recipient.id)

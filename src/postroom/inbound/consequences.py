@@ -139,8 +139,8 @@ def _counts(work: Work) -> bool:
 
 def _finished(work: Work) -> Finished:
     row, origin = work.row, work.origin
-    # A mail that only quotes a copy is not about it.
-    is_about = work.verdict.kind not in (MailKind.OTHER, MailKind.LIST)
+    # A mail that only quotes a copy is not about it, unless it was sent to the copy's own address.
+    is_about = row.own_recipient_id is not None or work.verdict.kind not in (MailKind.OTHER, MailKind.LIST)
     about, message = (origin.about, origin.message) if is_about else ((), None)
     return Finished(
         row.id,

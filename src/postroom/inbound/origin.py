@@ -90,24 +90,26 @@ def _by_message_id(conn: Conn, row: InboundRow, verdict: Verdict, message_id: st
         if found is not None and make_message_id("rcp", row_id, found[1].author_domain) == message_id:
             recipient, message = found
             return Origin((About(recipient, message, _reported(verdict.recipients, recipient), MESSAGE_ID),), message)
-    for message in answers.messages_with(conn, row.workspace_id, message_id, _MOST_MESSAGES):
+    messages = answers.messages_with(conn, row.workspace_id, message_id, _MOST_MESSAGES)
+    for message in messages:
         about = _of_message(conn, row, verdict, message)
         if about:
             return Origin(about, message)
-    messages = answers.messages_with(conn, row.workspace_id, message_id, 1)
     return Origin((), messages[0]) if messages else None
 
 
 def _of_message(conn: Conn, row: InboundRow, verdict: Verdict, message: MessageRow) -> tuple[About, ...]:
-    """Return the recipients of a message that a mail names: in its report, in To of what it returns, as its author."""
-    for addresses in ([one.address for one in verdict.recipients], verdict.returned_to, [row.author]):
-        keys = list(dict.fromkeys(address_key(address) for address in addresses if address))[:MOST_RECIPIENTS]
-        if keys:
-            rows = answers.recipients_among(conn, message.workspace_id, message.id, keys, MOST_RECIPIENTS)
-            if rows:
-                return tuple(About(one, message, _reported(verdict.recipients, one), MESSAGE_ID) for one in rows)
-    only = answers.only_recipient(conn, message.workspace_id, message.id)
-    return () if only is None else (About(only, message, _reported(verdict.recipients, only), MESSAGE_ID),)
+    """Return the recipients of a message that a mail names: in its report, else as its author; else its only one.
+
+    To of what a report returns names nobody: all copies of a shared message show the same.
+    """
+    named = [one.address for one in verdict.recipients] or [row.author]
+    keys = list(dict.fromkeys(address_key(address) for address in named if address))[:MOST_RECIPIENTS]
+    rows = answers.recipients_among(conn, message.workspace_id, message.id, keys, MOST_RECIPIENTS) if keys else []
+    if not rows:
+        only = answers.only_recipient(conn, message.workspace_id, message.id)
+        rows = [only] if only is not None else []
+    return tuple(About(one, message, _reported(verdict.recipients, one), MESSAGE_ID) for one in rows)
 
 
 def _reported(recipients: Sequence[Reported], recipient: RecipientRow) -> Reported | None:
