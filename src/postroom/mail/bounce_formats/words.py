@@ -59,7 +59,7 @@ FAILING = _any(
 FAILING_SUBJECT = _any(
     r"undeliver", r"non-?deliver", r"deliver\w*(?: status)? (?:fail|error|problem|report|notif|has|delay)",
     r"not (?:be )?deliver",
-    r"(?:mail|deliver\w*|message|send\w*)\b.{0,30}\bfail(?:ed|ure)", r"bounce", r"loop alert",
+    r"(?:mail|deliver\w*|message|send\w*)\b.{0,30}\bfail(?:ed|ure)", r"bounce", r"\bloop\b",
     r"\bfail(?:ed|ure)\b.{0,20}(?:mail|deliver|notice|message|send)",
     r"return(?:ed|ing)\b.{0,20}(?:mail|message|sender)",
     r"reject(?:ed)?\b.{0,20}(?:mail|message)", r"(?:mail|message)\b.{0,20}reject", r"\bndn\b", r"failure notice",
