@@ -43,7 +43,7 @@ def test_a_mail_that_another_address_passed_on_is_passed_on() -> None:
 def test_an_author_whose_domain_has_only_spf_and_asks_to_refuse_the_rest_stands_in_reply_to() -> None:
     content = content_to_forward(row(), RAW, REFUSES)
 
-    assert b'From: "Ada Lovelace via Support@example.com" <Support@example.com>\r\n' in content
+    assert b'From: "Ada Lovelace via example.com" <Support@example.com>\r\n' in content
     assert b"Reply-To: Ada Lovelace <ada@author.example>\r\n" in content
     assert b"From: Ada  Lovelace <ada@author.example>" not in content
     assert content.endswith(b"\r\n\r\nHello\r\n.\r\n")

@@ -37,7 +37,7 @@ def content_to_forward(row: InboundRow, raw: bytes, verdicts: Verdicts) -> bytes
     if any(_is_same(value, row.recipient_key) for value in find_all(header, _DELIVERED_TO)):
         raise GoesInCircle(row.recipient)
     if not _may_stay(verdicts):
-        header = _by_way_of(header, row.recipient)
+        header = _by_way_of(header, row)
     return b"".join((_delivered_to(row.recipient), *header, b"\r\n", raw[body:]))
 
 
@@ -68,12 +68,12 @@ def _may_stay(verdicts: Verdicts) -> bool:
     return verdicts.dmarc.policy is DmarcPolicy.NONE or verdicts.dmarc.dkim_aligned
 
 
-def _by_way_of(header: Sequence[bytes], recipient: str) -> list[bytes]:
+def _by_way_of(header: Sequence[bytes], row: InboundRow) -> list[bytes]:
     field = find(header, b"from")
     author = next(iter(parse_address_list(field)), None) if field is not None else None
     if author is None:
         return list(header)
-    ours = Mailbox(recipient, f"{author.name or author.address} via {recipient}")
+    ours = Mailbox(row.recipient, f"{author.name or author.address} via {domain_for(row)}")
     changed = replaced(header, b"from", fold_items("From", [format_mailbox(ours)]))
     if find(header, b"reply-to") is None:
         try:
