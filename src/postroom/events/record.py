@@ -1,9 +1,9 @@
 """The only way to append an event, and what follows from it in the same transaction.
 
 An event has four consequences: it is appended, it may suppress an address
-(`events.suppression`), it is put into the outbox of the webhook endpoints that
+(`events.suppression`, `events.failures`), it is put into the outbox of the webhook endpoints that
 ask for it (`events.append`), and it is counted. Counters count recipients, in the UTC hour in which
-the event happened, under every dimension of `counted_under` (DESIGN section 5).
+the event happened, under every dimension of `counted_under` (DESIGN section 5); inbound alone counts mails.
 
 The rule by which `postroom recount` must come to the same numbers:
 
@@ -12,7 +12,8 @@ The rule by which `postroom recount` must come to the same numbers:
 - failed: recipients in state failed, in the hour of their `settled_ms`, also by `cause`;
 - opens and clicks: total from the events, unique from `opened_ms` and
   `clicked_ms`, human from `human_opened_ms` and `human_clicked_ms`;
-- unsubscribes: from `unsubscribed_ms`.
+- unsubscribes and complaints: from `unsubscribed_ms` and `complained_ms`;
+- inbound: mails with `is_counted`, in the hour of their `received_ms` (`events.returned`).
 
 Nothing here checks whether an event is told twice. The caller first moves the
 recipient with `UPDATE … WHERE … RETURNING` and records only what came back.
