@@ -76,7 +76,7 @@ def test_a_check_of_the_running_server_looks_at_everything(world: World) -> None
     findings = checked(world.server)
 
     assert found(findings, "server", "ok") == ["it runs"]
-    assert len(found(findings, "ports", "ok")) == 3
+    assert len(found(findings, "ports", "ok")) == 4
     assert "192.0.2.25 is called mail.postroom.test (PTR)" in found(findings, "dns", "ok")
     # The server is that of the other tests too, which add domains.
     [told] = found(findings, "domains", "ok")
