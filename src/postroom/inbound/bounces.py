@@ -18,7 +18,7 @@ from postroom.inbound.origin import About
 from postroom.inbound.work import Step
 from postroom.ledger.event_kinds import EventKind
 from postroom.ledger.rows import RecipientRow
-from postroom.ledger.states import RecipientState
+from postroom.ledger.states import RecipientState, may_move
 from postroom.mail.address import address_key, domain_of
 from postroom.mail.bounce_rules import Judged
 from postroom.mail.reasons import Reason
@@ -28,8 +28,7 @@ from postroom.store import answers
 from postroom.store.database import Tx
 
 _S = RecipientState
-_MOVED = frozenset({_S.DELIVERED, _S.IN_DOUBT})
-_MOVED_BY_DEAD_ADDRESS = frozenset({_S.QUEUED, _S.DEFERRED})
+_GONE_OUT = (_S.DELIVERED, _S.IN_DOUBT)
 _WHY_CHARACTERS = 1000
 
 
@@ -48,41 +47,37 @@ def judged_of(about: About) -> Judged:
 
 def may_fail(about: About) -> bool:
     """Tell whether a bounce may move its recipient to failed, perhaps from a state that it has not reached yet."""
-    return about.recipient.state in _MOVED | _MOVED_BY_DEAD_ADDRESS | {_S.SENDING}
+    return may_move(_S(about.recipient.state), _S.FAILED)
 
 
 def moves(state: RecipientState, judged: Judged) -> bool:
     """Tell whether a bounce moves a recipient from this state to failed."""
-    return state in _MOVED or (judged.is_hard and state in _MOVED_BY_DEAD_ADDRESS)
+    if state is _S.SENDING or not may_move(state, _S.FAILED):
+        return False
+    return judged.is_hard or state in _GONE_OUT
 
 
 def bounced(tx: Tx, step: Step) -> bool:
     """Do what a bounce does to a recipient, which is locked; return whether it failed by it."""
     judged, facts, at_ms, now = judged_of(step.about), step.facts, step.work.now_ms, step.about.recipient
-    detail = dict(step.detail) | {"hard": judged.is_hard, "reason": judged.reason.value}
-    state, has_failed = RecipientState(now.state), False
-    if moves(state, judged):
+    state = RecipientState(now.state)
+    detail = {**step.detail, "hard": judged.is_hard, "reason": judged.reason.value, "from": state.value}
+    has_failed = moves(state, judged)
+    if has_failed:
         reply = reply_of(step.about)
-        answers.fail(
-            tx,
-            now.id,
-            why=f"bounced: {reply.text}"[:_WHY_CHARACTERS],
-            code=reply.code if step.about.reported and step.about.reported.reply_code else None,
-            status=reply.enhanced,
-            cause=judged.reason.value,
-            at_ms=at_ms,
-        )
-        has_failed = True
-    detail["from"] = state.value
+        why, code = f"bounced: {reply.text}"[:_WHY_CHARACTERS], _told_code(step.about)
+        cause = judged.reason.value
+        answers.fail(tx, now.id, why=why, code=code, status=reply.enhanced, cause=cause, at_ms=at_ms)
     if has_failed or (judged.is_hard and state is _S.HELD):
         suppressed = judge_address(tx, facts, judged, "bounce", at_ms, next(step.ids))
         if suppressed:
             detail["suppressed"] = suppressed
+    event_id = next(step.ids)
     if has_failed:
         sent_hour = now.sent_hour if state is _S.DELIVERED else None
-        record_bounced(tx, facts, next(step.ids), at_ms, judged.reason, detail, sent_hour=sent_hour)
+        record_bounced(tx, facts, event_id, at_ms, judged.reason, detail, sent_hour=sent_hour)
     else:
-        tell(tx, facts, next(step.ids), EventKind.BOUNCED, at_ms, detail)
+        tell(tx, facts, event_id, EventKind.BOUNCED, at_ms, detail)
     return has_failed
 
 
@@ -99,6 +94,10 @@ def reply_of(about: About) -> SmtpReply:
     text = reported.evidence or reported.reason.meaning
     code = 450 if reported.status.startswith("4") else 550
     return SmtpReply(reported.reply_code or code, reported.status, text)
+
+
+def _told_code(about: About) -> int | None:
+    return about.reported.reply_code if about.reported is not None else None
 
 
 def _is_elsewhere(reported: Reported, recipient: RecipientRow) -> bool:
