@@ -112,6 +112,17 @@ async def test_a_route_that_is_off_takes_nothing(room: Routes) -> None:
     assert room.view.at_rcpt("a@example.com") is AtRcpt.TAKEN
 
 
+async def test_a_route_of_a_domain_that_is_gone_can_still_be_turned_off(room: Routes, owners: Owners) -> None:
+    row = await made(room, "a@example.com")
+    del owners.names["example.com"]
+
+    found, _ = await room.update(row, Asked("a@example.com", STORE, is_enabled=False))
+
+    assert found
+    with pytest.raises(WrongInput, match="no proved domain"):
+        await room.update(row, Asked("b@example.com", STORE))
+
+
 async def test_the_tester_says_which_route_takes_an_address_and_why_the_others_do_not(room: Routes) -> None:
     off = await made(room, "*@example.com", is_enabled=False)
     other = await made(room, "sales@example.com")

@@ -102,9 +102,12 @@ class Routes:
         await self.view.refresh()
         return self.view.test(workspace_id, recipient, sender, kind)
 
-    def problems(self, workspace_id: int, asked: Asked) -> Sequence[WrongInput]:
-        """Return everything that is wrong with a route, each by its field."""
-        return self._checked(workspace_id, asked).problems
+    def problems(self, workspace_id: int, asked: Asked, before: str = "") -> Sequence[WrongInput]:
+        """Return everything that is wrong with a route, each by its field.
+
+        `before` is the recipient that it has: where that stays, nobody asks again whose domain it is.
+        """
+        return self._checked(workspace_id, asked, before).problems
 
     # Changing
 
@@ -118,7 +121,8 @@ class Routes:
         route_id = self._ids.next()
         secret = new_secret() if asked.action is RouteAction.WEBHOOK else ""
         sealed = self._seal(route_id, secret) if secret else None
-        row = self._row(asked, workspace_id, route_id, sealed, self._clock.now_ms())
+        checked = self._checked(workspace_id, asked, "")
+        row = _row(asked, checked, workspace_id, route_id, sealed, self._clock.now_ms())
 
         def write(tx: Tx) -> RouteRow:
             count, last = routes.count_routes(tx, workspace_id)
@@ -146,7 +150,8 @@ class Routes:
             if sealed is None:
                 secret = new_secret()
                 sealed = self._seal(row.id, secret)
-        after = self._row(asked, row.workspace_id, row.id, sealed, row.created_ms)
+        checked = self._checked(row.workspace_id, asked, row.recipient)
+        after = _row(asked, checked, row.workspace_id, row.id, sealed, row.created_ms)
         is_new_way = (after.action, after.target, after.is_enabled) != (row.action, row.target, row.is_enabled)
         now_ms = self._clock.now_ms()
 
@@ -204,29 +209,11 @@ class Routes:
                 break
         return True
 
-    def _row(self, asked: Asked, workspace_id: int, route_id: int, secret: bytes | None, created_ms: int) -> RouteRow:
-        checked = self._checked(workspace_id, asked)
-        if checked.problems:
-            raise checked.problems[0]
-        return RouteRow(
-            id=route_id,
-            workspace_id=workspace_id,
-            position=0,
-            recipient=str(checked.recipient),
-            sender=str(checked.sender),
-            kinds=_encode([kind.value for kind in asked.kinds]).decode(),
-            action=asked.action.value,
-            target=checked.target,
-            secret=secret,
-            is_enabled=int(asked.is_enabled),
-            description=asked.description,
-            created_ms=created_ms,
-        )
-
-    def _checked(self, workspace_id: int, asked: Asked) -> _Checked:
+    def _checked(self, workspace_id: int, asked: Asked, before: str) -> _Checked:
         problems: list[WrongInput] = []
         recipient = _pattern(asked.recipient, "recipient", problems)
-        if recipient and not recipient.is_any and self._domains.owners().get(recipient.domain) != workspace_id:
+        is_new = recipient is not None and not recipient.is_any and str(recipient) != before
+        if recipient and is_new and self._domains.owners().get(recipient.domain) != workspace_id:
             problems.append(WrongInput("recipient", not_owned(recipient.domain), code="not_owned"))
         sender, target = _pattern(asked.sender, "sender", problems), asked.target.strip()
         match asked.action:
@@ -259,6 +246,27 @@ def asked_of(row: RouteRow) -> Asked:
         kinds=tuple(kind for kind in MailKind if kind.value in words),
         is_enabled=bool(row.is_enabled),
         description=row.description,
+    )
+
+
+def _row(
+    asked: Asked, checked: _Checked, workspace_id: int, route_id: int, secret: bytes | None, created_ms: int
+) -> RouteRow:
+    if checked.problems:
+        raise checked.problems[0]
+    return RouteRow(
+        id=route_id,
+        workspace_id=workspace_id,
+        position=0,
+        recipient=str(checked.recipient),
+        sender=str(checked.sender),
+        kinds=_encode([kind.value for kind in asked.kinds]).decode(),
+        action=asked.action.value,
+        target=checked.target,
+        secret=secret,
+        is_enabled=int(asked.is_enabled),
+        description=asked.description,
+        created_ms=created_ms,
     )
 
 

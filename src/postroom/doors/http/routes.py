@@ -199,7 +199,7 @@ def _check(request: ApiRequest, given: RouteIn | RoutePatch, before: Asked, erro
         is_enabled=said("enabled", given.enabled, before.is_enabled),
         description=said("description", given.description, before.description),
     )
-    for problem in services_of(request).routes.problems(request.user.id, asked):
+    for problem in services_of(request).routes.problems(request.user.id, asked, before.recipient):
         # What a target must be follows from the action.
         if problem.field not in errors and not (problem.field == "target" and "action" in errors):
             errors.add(problem.field, problem.code, str(problem))
