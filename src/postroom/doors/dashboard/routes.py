@@ -187,7 +187,7 @@ async def change_route(request: PageRequest) -> Response[bytes]:
     workspace = await workspace_of(request)
     services, form = services_of(request), await read_form(request)
     row = await _existing(request, workspace)
-    asked = _read(services, workspace, form, is_enabled=bool(row.is_enabled))
+    asked = _read(services, workspace, form, row)
     if asked is not None:
         try:
             note = _note(request, workspace, "route.update", asked.recipient)
@@ -317,8 +317,8 @@ async def _test(services: Services, workspace: WorkspaceRow, form: Form) -> Test
     return await services.routes.test(workspace.id, recipient, sender, kind)
 
 
-def _read(services: Services, workspace: WorkspaceRow, form: Form, *, is_enabled: bool = True) -> Asked | None:
-    """Return what a form asks for; None, and the errors beside their fields, where something is wrong."""
+def _read(services: Services, workspace: WorkspaceRow, form: Form, row: RouteRow | None = None) -> Asked | None:
+    """Return what a form asks for, of a route that is there already as `row`; None, and the errors beside their fields, where something is wrong."""
     action = next((one for one in RouteAction if one.value == form.get("action")), None)
     if action is None:
         form.errors["action"] = "Choose what becomes of the mail."
@@ -331,10 +331,10 @@ def _read(services: Services, workspace: WorkspaceRow, form: Form, *, is_enabled
         target=form.text("target", most=2000) if has_target else "",
         sender=form.text("sender") or "*",
         kinds=tuple(kind for kind in MailKind if kind.value in form.all("kinds")),
-        is_enabled=is_enabled,
+        is_enabled=row is None or bool(row.is_enabled),
         description=form.text("description", most=200),
     )
-    for problem in services.routes.problems(workspace.id, asked):
+    for problem in services.routes.problems(workspace.id, asked, "" if row is None else row.recipient):
         form.wrong(problem, known=_FIELDS)
     return asked if form.ok else None
 
