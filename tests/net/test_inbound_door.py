@@ -35,7 +35,7 @@ from postroom.inbound.recipients import NO_SUCH_ADDRESS, REFUSED_BY_ROUTE, Addre
 from postroom.ledger.inbound_rows import Destination
 from postroom.mail.envelope import Envelope, EnvelopeRecipient
 from postroom.mail.smtp_reply import SmtpReply
-from postroom.net.smtp.connection import Connection
+from postroom.net.smtp.connection import Connection, peer_of
 from postroom.net.smtp.door import Client, Peer
 from postroom.net.smtp.events import Event, MailGiven, RecipientGiven
 from postroom.net.smtp.server import ServerOptions, SmtpServer
@@ -491,3 +491,18 @@ def test_one_address_has_so_many_sessions_at_most() -> None:
     for one in (first, third):
         server.ended(one)
     assert server.opened(connection("2001:db8::9")) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "address", "local"),
+    [
+        (("::ffff:192.0.2.7", 5, 0, 0), "192.0.2.7", False),
+        (("::ffff:127.0.0.1", 5, 0, 0), "127.0.0.1", True),
+        (("2001:db8::7", 5, 0, 0), "2001:db8::7", False),
+        (("::1", 5, 0, 0), "::1", True),
+    ],
+)
+def test_a_client_of_a_listener_for_both_families_has_its_own_address(
+    name: tuple[str, int, int, int], address: str, local: bool
+) -> None:
+    assert peer_of(name) == Peer(address, 5, local=local)

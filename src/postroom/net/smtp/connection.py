@@ -96,7 +96,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        self._peer = _peer(transport.get_extra_info("peername"))
+        self._peer = peer_of(transport.get_extra_info("peername"))
         self._deadline = self._host.clock.monotonic() + COMMAND_SECONDS
         refusal = self._host.opened(self)
         if refusal is not None:
@@ -388,9 +388,12 @@ class Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, upgraded)
 
 
-def _peer(name: Any) -> Peer:
+def peer_of(name: Any) -> Peer:
+    """Return whom a socket's `peername` means; it is no tuple for a UNIX socket."""
     if not isinstance(name, tuple) or len(name) < 2:
         return Peer("", 0, local=True)
     address = str(name[0])
-    mapped = address.removeprefix("::ffff:")
-    return Peer(address, int(name[1]), local=mapped.startswith("127.") or address == "::1")
+    if "." in address:
+        # A listener for both families shows IPv4 as mapped addresses (RFC 4291 2.5.5.2).
+        address = address.removeprefix("::ffff:")
+    return Peer(address, int(name[1]), local=address.startswith("127.") or address == "::1")
