@@ -318,7 +318,10 @@ async def _test(services: Services, workspace: WorkspaceRow, form: Form) -> Test
 
 
 def _read(services: Services, workspace: WorkspaceRow, form: Form, row: RouteRow | None = None) -> Asked | None:
-    """Return what a form asks for, of a route that is there already as `row`; None, and the errors beside their fields, where something is wrong."""
+    """Return what a form asks for; None, and the errors beside their fields, where something is wrong.
+
+    `row` is the route that is there already.
+    """
     action = next((one for one in RouteAction if one.value == form.get("action")), None)
     if action is None:
         form.errors["action"] = "Choose what becomes of the mail."
