@@ -327,3 +327,16 @@ async def test_a_webhook_is_told_a_reply_parsed_and_raw(either: Inbound, says: A
     assert [base64.b64decode(body["raw"]["base64"] or "") for body in bodies] == [REPLY, long, b""]
     assert bodies[0]["raw"]["path"] == f"/api/v1/inbound/{bodies[0]['detail']['inbound_id']}/raw"
     assert [len(body["detail"]["written"]) for body in bodies] == [12, 2599, 2599]
+
+
+async def test_texts_that_no_engine_stores_are_stored_as_far_as_they_can_be(either: Inbound, says: Any) -> None:
+    _, recipient = await either.sent()
+    reported = Reported("a\0\udc80@b.example", Reason.NO_SUCH_USER, True, "5.1.\0", 550, "\0 \ud800 unknown", "rule")
+    says(MailKind.BOUNCE, reported, answers=("<\0@\udc80>",))
+    for about in (recipient, None):
+        await either.came(b"x", about, Destination.ROLE, recipient="abuse@example.com")
+
+    await either.work()
+
+    assert await either.ask("SELECT state, count(*) FROM inbound GROUP BY state") == [("done", 2)]
+    assert (await either.row(recipient.id)).state == "failed"

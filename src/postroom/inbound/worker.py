@@ -26,6 +26,7 @@ from postroom.inbound.bounces import may_fail, reply_of
 from postroom.inbound.consequences import FOR_ROUTES, IDS_A_COPY, follow, given_up, kind_of
 from postroom.inbound.origin import find_origin
 from postroom.inbound.replies import BY_PEOPLE
+from postroom.inbound.storable import storable_verdict
 from postroom.inbound.work import Work
 from postroom.inbound.written import Written, read_written
 from postroom.ledger.inbound_rows import InboundRow
@@ -246,7 +247,7 @@ class Worker:
 
 def _understood(row: InboundRow, raw: bytes) -> tuple[Verdict, Written | None]:
     """Return what a mail is and, where it is for people, what somebody wrote in it. For the slow threads."""
-    verdict = classify(raw)
+    verdict = storable_verdict(classify(raw))
     kind = kind_of(row, verdict.kind)
     if kind is not verdict.kind:
         verdict = replace(verdict, kind=kind, is_doubtful=False)

@@ -6,6 +6,7 @@ Pure; for the slow threads.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from postroom.inbound.storable import storable
 from postroom.mail.quoted_text import read_reply
 from postroom.mail.reading import read_mail
 from postroom.mail.received import Received
@@ -36,19 +37,14 @@ class Written:
 def read_written(raw: bytes) -> Written:
     """Return what somebody wrote in a mail. Any bytes are allowed."""
     mail = Received(raw)
-    text = _storable(read_reply(mail).written)
+    text = storable(read_reply(mail).written)
     files = tuple(
         {
             "number": file.number,
-            "name": _storable(file.name)[:_MOST_NAME],
-            "media_type": file.media_type,
+            "name": storable(file.name)[:_MOST_NAME],
+            "media_type": storable(file.media_type),
             "size_bytes": file.size_bytes,
         }
         for file in read_mail(mail.raw).files[:_MOST_FILES]
     )
     return Written(text[:MOST_CHARACTERS], len(text) > MOST_CHARACTERS, files)
-
-
-def _storable(text: str) -> str:
-    # Neither engine takes half a surrogate pair.
-    return text.encode("utf-8", "replace").decode()
