@@ -70,3 +70,13 @@ class ManualClock:
         for future in due:
             if not future.done():
                 future.set_result(None)
+
+
+async def set_or_after(event: asyncio.Event, clock: Clock, seconds: float) -> None:
+    """Return when `event` is set, or when `seconds` have passed."""
+    waits = [asyncio.ensure_future(event.wait()), asyncio.ensure_future(clock.sleep(seconds))]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()

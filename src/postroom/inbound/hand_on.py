@@ -17,7 +17,7 @@ from typing import TypeVar
 
 import structlog
 
-from postroom.base.clock import HOUR_MS, Clock
+from postroom.base.clock import HOUR_MS, Clock, set_or_after
 from postroom.base.errors import TryLater, WrongInput
 from postroom.base.ids import IdSource, show_id
 from postroom.base.nursery import Nursery
@@ -141,7 +141,8 @@ class HandOn:
         while not self._stopping:
             self._awake.clear()
             await self._went_well(self._look())
-            await self._rest()
+            pause = _LOOK_SECONDS * (0.75 + 0.5 * self._chance())
+            await set_or_after(self._awake, self._clock, pause)
 
     async def stop(self, seconds: float) -> None:
         """Begin nothing more, and let tries that are under way end for `seconds`; the rest is tried again later."""
@@ -174,15 +175,6 @@ class HandOn:
         for row in claimed:
             self._under_way[route_id] += 1
             self._nursery.start(self._work(row), str(row.inbound_id))
-
-    async def _rest(self) -> None:
-        pause = _LOOK_SECONDS * (0.75 + 0.5 * self._chance())
-        waits = [asyncio.ensure_future(self._awake.wait()), asyncio.ensure_future(self._clock.sleep(pause))]
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
 
     # One try
 

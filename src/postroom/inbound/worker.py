@@ -15,7 +15,7 @@ from typing import Protocol, TypeVar
 
 import structlog
 
-from postroom.base.clock import Clock
+from postroom.base.clock import Clock, set_or_after
 from postroom.base.errors import TryLater
 from postroom.base.ids import IdSource
 from postroom.base.metrics import Metrics
@@ -227,12 +227,7 @@ class Worker:
         due_ms = await self._went_well(self._database.read(inbound.next_due_ms))
         if due_ms is not None and len(self._nursery) < AT_ONCE:
             pause = min(pause, max(0.05, (due_ms - self._clock.now_ms()) / 1000))
-        waits = [asyncio.ensure_future(self._awake.wait()), asyncio.ensure_future(self._clock.sleep(pause))]
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
+        await set_or_after(self._awake, self._clock, pause)
 
     async def _went_well(self, work: Awaitable[_T]) -> _T | None:
         try:

@@ -14,7 +14,7 @@ from functools import partial
 
 import structlog
 
-from postroom.base.clock import Clock
+from postroom.base.clock import Clock, set_or_after
 from postroom.base.errors import TryLater
 from postroom.base.ids import IdSource
 from postroom.base.nursery import Nursery
@@ -105,15 +105,7 @@ class Worker:
             self._awake.clear()
             await self._went_well("look for webhooks", self._look())
             pause = _LOOK_SECONDS * (0.75 + 0.5 * self._tools.chance())
-            waits = [
-                asyncio.ensure_future(self._awake.wait()),
-                asyncio.ensure_future(self._tools.clock.sleep(pause)),
-            ]
-            try:
-                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for wait in waits:
-                    wait.cancel()
+            await set_or_after(self._awake, self._tools.clock, pause)
 
     async def _look(self) -> None:
         tools = self._tools
