@@ -237,7 +237,7 @@ async def test_a_claim_that_ended_is_anothers_and_the_late_one_settles_nothing(
 
     late_key, key = Key(1, route.id, late.epoch), Key(1, route.id, row.epoch)
     assert not await database.write(lambda tx: route_outbox.settle(tx, late_key))
-    assert not await database.write(lambda tx: route_outbox.retry_later(tx, late_key, due_ms=5, now_ms=5))
+    assert not await database.write(lambda tx: route_outbox.retry_later(tx, late_key, 5))
     assert await database.write(lambda tx: route_outbox.settle(tx, key))
     assert await database.read(lambda conn: route_outbox.waiting_of(conn, 1)) == []
 

@@ -76,9 +76,9 @@ class Forwarder:
 
     async def _domain_of(self, row: InboundRow) -> str:
         """Return the domain of ours that answers for a mail: of a reply, that of the message which it answers."""
-        if row.answers_message_id is not None:
-            message_id = row.answers_message_id
+        message_id = row.answers_message_id
+        if row.route_id is None and message_id is not None:
             message = await self._database.read(lambda conn: messages.message_by_id(conn, row.workspace_id, message_id))
-            if message is not None and row.route_id is None:
+            if message is not None:
                 return message.author_domain
         return domain_for(row)

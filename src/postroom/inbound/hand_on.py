@@ -293,10 +293,7 @@ class HandOn:
         why = _why(tried, tries, pause)
 
         def write(tx: Tx) -> None:
-            if pause:
-                holds = route_outbox.retry_later(tx, job.key, due_ms=now_ms + pause, now_ms=tried.at_ms)
-            else:
-                holds = route_outbox.settle(tx, job.key)
+            holds = route_outbox.retry_later(tx, job.key, now_ms + pause) if pause else route_outbox.settle(tx, job.key)
             told = why if holds or tried.succeeded else f"{tried.error}; another node hands it on by now"
             tx.add(_attempt(attempt_id, job, tried, told, None))
 

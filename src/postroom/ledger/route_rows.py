@@ -58,7 +58,6 @@ class RouteOutboxRow(NamedTuple):
     epoch: int = 0
     """Grows with each claim; who settles must name it."""
     tries: int = 0
-    first_tried_ms: int | None = None
 
 
 class RouteAttemptRow(NamedTuple):

@@ -37,10 +37,7 @@ _CLAIM_ROWS = statement(
     postgresql=f"{_CLAIM} = ANY(ARRAY({_CHOICE} FOR UPDATE SKIP LOCKED)) RETURNING {_COLUMNS}",
 )
 _DONE = statement(f"DELETE FROM route_outbox WHERE {_KEY} RETURNING inbound_id")
-_LATER = statement(
-    f"UPDATE route_outbox SET due_ms = ?, first_tried_ms = COALESCE(first_tried_ms, ?) WHERE {_KEY} "
-    "RETURNING inbound_id"
-)
+_LATER = statement(f"UPDATE route_outbox SET due_ms = ? WHERE {_KEY} RETURNING inbound_id")
 _GIVE_BACK = statement(f"UPDATE route_outbox SET due_ms = ?, tries = tries - 1 WHERE {_KEY}")
 _HOLD = statement("UPDATE route_outbox SET due_ms = ?, epoch = epoch + 1")
 _WAITING = statement(f"SELECT {_COLUMNS} FROM route_outbox WHERE inbound_id = ?")
@@ -85,9 +82,9 @@ def settle(tx: Tx, key: Key) -> bool:
     return bool(tx.run(_DONE, key))
 
 
-def retry_later(tx: Tx, key: Key, *, due_ms: int, now_ms: int) -> bool:
+def retry_later(tx: Tx, key: Key, due_ms: int) -> bool:
     """Have a mail tried again at `due_ms`; tell whether the claim still held."""
-    return bool(tx.run(_LATER, (due_ms, now_ms, *key)))
+    return bool(tx.run(_LATER, (due_ms, *key)))
 
 
 def give_back(tx: Tx, keys: Sequence[Key], due_ms: int) -> None:

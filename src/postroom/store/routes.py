@@ -14,7 +14,6 @@ _ATTEMPT_COLUMNS = ", ".join(RouteAttemptRow._fields)
 _ALL = statement(f"SELECT {_COLUMNS} FROM route ORDER BY workspace_id, position, id")
 _OF_WORKSPACE = statement(f"SELECT {_COLUMNS} FROM route WHERE workspace_id = ? ORDER BY position, id")
 _BY_ID = statement(f"SELECT {_COLUMNS} FROM route WHERE workspace_id = ? AND id = ?")
-_NOW = statement(f"SELECT {_COLUMNS} FROM route WHERE id = ?")
 _COUNT = statement("SELECT count(*), COALESCE(max(position), 0) FROM route WHERE workspace_id = ?")
 _UPDATE = statement(
     "UPDATE route SET recipient = ?, sender = ?, kinds = ?, action = ?, target = ?, secret = ?, is_enabled = ?, "
@@ -54,12 +53,6 @@ def routes_of(reader: Conn | Tx, workspace_id: int) -> list[RouteRow]:
 def route_by_id(conn: Conn, workspace_id: int, route_id: int) -> RouteRow | None:
     """Return a route of a workspace, or None."""
     row = conn.one(_BY_ID, (workspace_id, route_id))
-    return None if row is None else _route(row)
-
-
-def route_now(conn: Conn, route_id: int) -> RouteRow | None:
-    """Return a route of whatever workspace, for the worker, which was given its id by the outbox."""
-    row = conn.one(_NOW, (route_id,))
     return None if row is None else _route(row)
 
 

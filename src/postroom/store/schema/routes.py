@@ -41,7 +41,6 @@ route_outbox = Table(
     big("due_ms"),
     big("epoch", default=0),
     small("tries", default=0),
-    big_or_null("first_tried_ms"),
     PrimaryKeyConstraint("inbound_id", "route_id"),
     # What is due of a route, without a look at the rows.
     Index(None, "route_id", "due_ms", "inbound_id"),

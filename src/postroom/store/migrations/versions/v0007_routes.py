@@ -49,7 +49,6 @@ def _create_outbox() -> None:
         sa.Column("due_ms", BIG, nullable=False),
         sa.Column("epoch", BIG, server_default=sa.text("0"), nullable=False),
         sa.Column("tries", sa.Integer(), server_default=sa.text("0"), nullable=False),
-        sa.Column("first_tried_ms", BIG, nullable=True),
         sa.PrimaryKeyConstraint("inbound_id", "route_id", name="route_outbox_pkey"),
         sqlite_with_rowid=False,
     )
