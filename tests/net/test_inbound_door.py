@@ -260,6 +260,15 @@ async def test_a_report_is_for_one_unless_all_are_bounces(world: InboundWorld) -
     assert [reply.code for reply in rcpt("support@shop.test", "SUPPORT@shop.test")] == [250, 250]
 
 
+async def test_strangers_do_not_get_the_last_of_the_disk(world: InboundWorld) -> None:
+    room = [False]
+    world.door.has_room = lambda: room[0]
+    assert world.visit().mail(Envelope("ann@peer.test", ())).code == 452
+
+    room[0] = True
+    assert (await hand_in(world, MAIL)).code == 250
+
+
 @pytest.mark.parametrize("reverse_path", ["ann", "a b@c.test", "ann@", "ann@-.test"])
 async def test_a_reverse_path_that_is_no_address_is_refused(world: InboundWorld, reverse_path: str) -> None:
     assert world.visit().mail(Envelope(reverse_path, ())).code == 553

@@ -45,6 +45,8 @@ _log = structlog.get_logger(__name__)
 
 _INBOUND_RECIPIENTS = 100
 """RFC 5321 4.5.3.1.8: at least so many; a client sends the rest in another transaction."""
+_ROOM_BYTES = 256 << 20
+"""Below this, mail from outside waits with its senders: what is left is for those who log in."""
 _SESSIONS_OF_ADDRESS = 50
 """At the inbound door. Large providers open some ten."""
 
@@ -173,7 +175,14 @@ class Doors:
             max_sessions_of_address=_SESSIONS_OF_ADDRESS,
         )
         self._inbound = SmtpServer(
-            InboundDoor(make_recipients(services), make_receiver(services), services.uploads, services.clock, guessers),
+            InboundDoor(
+                make_recipients(services),
+                make_receiver(services),
+                services.uploads,
+                services.clock,
+                guessers,
+                has_room=lambda: free_bytes(settings.data) >= _ROOM_BYTES,
+            ),
             options,
             clock=services.clock,
             tls_context=self._tls().current,

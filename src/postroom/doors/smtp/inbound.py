@@ -6,7 +6,7 @@ after the commit.
 """
 
 import contextlib
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Protocol
 
@@ -29,6 +29,7 @@ from postroom.net.smtp.door import Answer, Client, Peer
 _log = structlog.get_logger(__name__)
 
 SOURCE = "smtp"
+NO_ROOM = SmtpReply(452, "4.3.1", "no room left, try again later")
 CUT_OFF = SmtpReply(421, "4.7.0", "too many wrong addresses, come back later")
 WRONG_REVERSE_PATH = SmtpReply(553, "5.1.7", "the reverse-path is no address")
 ONE_AT_A_TIME = SmtpReply(452, "4.5.3", "a report goes to one recipient at a time")
@@ -74,13 +75,21 @@ class InboundDoor:
     """What stands behind the inbound listener."""
 
     def __init__(
-        self, recipients: Recipients, receiver: Receiver, uploads: Uploads, clock: Clock, guessers: Guessers
+        self,
+        recipients: Recipients,
+        receiver: Receiver,
+        uploads: Uploads,
+        clock: Clock,
+        guessers: Guessers,
+        has_room: Callable[[], bool] = lambda: True,
     ) -> None:
+        """`has_room` False: strangers must not take the last of the disk, which the other doors need."""
         self.recipients = recipients
         self.receiver = receiver
         self.uploads = uploads
         self.clock = clock
         self.guessers = guessers
+        self.has_room = has_room
 
     def open(self, peer: Peer) -> "InboundVisit":
         """Return the visit of a new session."""
@@ -107,6 +116,8 @@ class InboundVisit:
         self._taken = {}
         if self._door.guessers.is_shut_out(self._network, self._door.clock.monotonic()):
             return CUT_OFF
+        if not self._door.has_room():
+            return NO_ROOM
         return WRONG_REVERSE_PATH if _is_wrong(envelope.reverse_path) else replies.SENDER_OK
 
     def rcpt(self, envelope: Envelope, recipient: EnvelopeRecipient) -> Answer:
