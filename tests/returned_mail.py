@@ -129,6 +129,7 @@ class Inbound(Queue):
             "workspace_id": 1, "source": "smtp", "peer": "192.0.2.1", "helo": "mx.example.net", "tls": "",
             "reverse_path": "", "author": "", "author_name": "", "subject": "", "message_id": "", "verdicts": "",
             "own_recipient_id": about.id if about is not None else None,
+            "author_key": fields.get("author", "").lower(),
         }  # fmt: skip
         row = InboundRow(
             id=row_id, content_id=content_id, received_ms=now, recipient=recipient, recipient_key=recipient.lower(),

@@ -36,7 +36,10 @@ SWEPT = (
     Swept("webhook_attempt", ("why", "request_header", "response_header", "response_body")),
     Swept("webhook_progress", ("last_error",), "endpoint_id", ""),
     Swept("audit", ("subject", "detail")),
-    Swept("inbound", ("reverse_path", "recipient", "author", "author_name", "subject", "message_id", "detail", "helo")),
+    Swept(
+        "inbound",
+        ("reverse_path", "recipient", "author", "author_key", "author_name", "subject", "message_id", "detail", "helo"),
+    ),
     Swept("route_attempt", ("target", "why", "response_body")),
 )
 """Where an address is cut out of the text; messages are swept apart, because a waiting one still needs its columns."""

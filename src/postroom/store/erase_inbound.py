@@ -33,7 +33,7 @@ _DROP_CONTENT = statement(
     f"DELETE FROM inbound_content WHERE workspace_id = ? AND id = ? AND NOT EXISTS ({_WAITS}) RETURNING id"
 )
 _DROP_OUTBOX = statement("DELETE FROM route_outbox WHERE inbound_id IN (SELECT id FROM inbound WHERE content_id = ?) ")
-_BLANK = "reverse_path = '', author = '', author_name = '', subject = '', message_id = '', detail = ''"
+_BLANK = "reverse_path = '', author = '', author_key = '', author_name = '', subject = '', message_id = '', detail = ''"
 _ERASE = statement(
     sqlite=f"UPDATE inbound SET {_BLANK} WHERE id IN (SELECT value FROM json_each(?)) RETURNING id",
     postgresql=f"UPDATE inbound SET {_BLANK} WHERE id = ANY(?) RETURNING id",
