@@ -75,7 +75,7 @@ async def test_mail_is_found_by_kind_addresses_answers_state_and_time(api: Api, 
         is_counted=1,
     )
     api.clock.advance(seconds=10)
-    await mails.put(1, kind="bounce", state="failed")
+    await mails.put(1, kind="bounce", state="failed", author="mailer-daemon@example.net")
     rcp, msg = show_id("rcp", 5), show_id("msg", 6)
 
     for asked in (
