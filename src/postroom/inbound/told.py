@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from postroom.base.ids import show_id
 from postroom.base.spans import rfc3339
+from postroom.inbound.storable import storable
 from postroom.ledger.inbound_rows import InboundRow
 from postroom.mail.address_list import parse_address_list
 from postroom.mail.authentication import Verdicts
@@ -212,18 +213,19 @@ def parse_mail(raw: bytes) -> ParsedMail:
     reply = read_reply(mail)
     text = reading.plain.text if reading.plain is not None else mail.body
     html = reading.html.text if reading.html is not None else ""
-    texts = [text, html, reply.written, reply.quoted, reply.signature]
+    # Some charsets decode to half characters, which JSON cannot say.
+    texts = [storable(one) for one in (text, html, reply.written, reply.quoted, reply.signature)]
     text, html, written, quoted, signature = (one[:MOST_TEXT] for one in texts)
     return ParsedMail(
         from_=_people(reading, b"from"),
         to=_people(reading, b"to"),
         cc=_people(reading, b"cc"),
         reply_to=_people(reading, b"reply-to"),
-        subject=reading.value("subject"),
-        date=reading.value("date"),
-        message_id=reading.value("message-id"),
-        in_reply_to=reading.value("in-reply-to"),
-        references=reading.value("references"),
+        subject=storable(reading.value("subject")),
+        date=storable(reading.value("date")),
+        message_id=storable(reading.value("message-id")),
+        in_reply_to=storable(reading.value("in-reply-to")),
+        references=storable(reading.value("references")),
         text=text,
         html=html,
         written=written,
@@ -232,11 +234,16 @@ def parse_mail(raw: bytes) -> ParsedMail:
         is_cut=any(len(one) > MOST_TEXT for one in texts),
         attachments=[
             Attachment(
-                file.number, file.name, file.media_type, file.size_bytes, file.content_id, not file.is_attachment
+                file.number,
+                storable(file.name),
+                storable(file.media_type),
+                file.size_bytes,
+                storable(file.content_id),
+                not file.is_attachment,
             )
             for file in reading.files
         ],
-        header=[HeaderField(name, value) for name, value in reading.fields],
+        header=[HeaderField(storable(name), storable(value)) for name, value in reading.fields],
     )
 
 
@@ -279,4 +286,4 @@ def _id_or_none(kind: str, row_id: int | None) -> str | None:
 
 def _people(reading: Reading, name: bytes) -> list[Mailbox]:
     found = [one for field in reading.all_raw(name) for one in parse_address_list(field)]
-    return [Mailbox(one.address, one.name) for one in found[:_MOST_ADDRESSES]]
+    return [Mailbox(storable(one.address), storable(one.name)) for one in found[:_MOST_ADDRESSES]]

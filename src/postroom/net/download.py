@@ -7,4 +7,4 @@ def disposition(name: str) -> str:
     """Return the value of Content-Disposition for a file of this name."""
     plain = "".join(letter if letter.isascii() and letter not in '"\\%' else "_" for letter in name)
     # RFC 6266 4.1 and 5: both forms, for programs that know only one.
-    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='', errors='replace')}"
