@@ -70,7 +70,9 @@ def test_a_real_postfix_hands_mail_over_by_smtp_and_by_a_pipe() -> None:
             wait_until(lambda told=told: told_in(postfix, told), told, 30)  # type: ignore[misc]
         wait_until(lambda: len(server.rows("SELECT 1 FROM inbound")) == 3, "three mails are in the store", 30)
 
-        found = server.rows("SELECT source, recipient, reverse_path, subject FROM inbound ORDER BY source DESC, reverse_path DESC")
+        found = server.rows(
+            "SELECT source, recipient, reverse_path, subject FROM inbound ORDER BY source DESC, reverse_path DESC"
+        )
         assert found == [
             ("smtp", "postmaster@shop.test", AUTHOR, "grüße"),
             ("pipe", "abuse@shop.test", AUTHOR, "grüße"),
