@@ -19,6 +19,7 @@ from postroom.mail.message_id import make_message_id
 from postroom.mail.reasons import Reason
 from postroom.mail.verdict import MailKind, Mark, Reported, Verdict
 from postroom.outbound.submission import Track
+from postroom.store import restorations, route_outbox
 from postroom.store.database import Database, open_database
 from postroom.store.webhook_facts import told_events
 from postroom.webhooks.payload import event_body
@@ -219,6 +220,26 @@ async def test_a_reply_is_told_as_what_was_written_counts_and_goes_to_the_author
     ]
     assert (await either.mail(mail_id)).is_counted == 1
     assert await either.differences() == []
+
+
+async def test_after_a_restore_a_reply_that_waited_in_the_backup_is_told_and_goes_to_nobody_by_itself(
+    either: Inbound, says: Any
+) -> None:
+    _, recipient = await either.sent(track=Track.REPLIES.value)
+    says(MailKind.REPLY)
+    await either.came(REPLY, recipient, Destination.REPLY, author="ann@example.org")
+    backup_ms = either.clock.now_ms()
+    either.clock.advance(hours=1)
+    await either.database.write(lambda tx: restorations.mark(tx, 7, backup_ms))
+    await either.database.write(lambda tx: restorations.finish(tx, either.clock.now_ms(), 0, 0))
+
+    await either.work()
+
+    assert [kind for kind, _ in await either.told()] == ["replied"]
+    assert await either.ask("SELECT due_ms FROM route_outbox") == [(route_outbox.HELD_MS,)]
+    await either.came(REPLY, recipient, Destination.REPLY, author="ann@example.org")
+    await either.work()
+    assert await either.ask("SELECT count(*) FROM route_outbox WHERE due_ms < ?", route_outbox.HELD_MS) == [(1,)]
 
 
 async def test_a_reply_is_found_by_what_it_answers(either: Inbound, says: Any) -> None:

@@ -36,7 +36,7 @@ from postroom.mail.classify import classify
 from postroom.mail.smtp_reply import SmtpReply
 from postroom.mail.verdict import MailKind, Verdict
 from postroom.outbound.prepared import Prepared
-from postroom.store import inbound
+from postroom.store import inbound, restorations
 from postroom.store.database import Database
 
 _log = structlog.get_logger(__name__)
@@ -199,6 +199,9 @@ class Worker:
         """Return what authors are told about the recipients that the mail may move to failed."""
         prepared: dict[int, Prepared] = {}
         if work.verdict.kind is not MailKind.BOUNCE:
+            return prepared
+        if await self._database.read(partial(restorations.was_in_backup, at_ms=work.row.received_ms)):
+            # The author may have been told between the backup and its return.
             return prepared
         for one in work.origin.about:
             if may_fail(one):

@@ -33,6 +33,7 @@ _PAUSE = statement(
     "UPDATE webhook_endpoint SET state = 'paused', why = ?, state_ms = ? WHERE state = 'active' RETURNING id"
 )
 _NODES_OUT = statement("UPDATE node SET seen_ms = 0")
+_CAME_BEFORE = statement("SELECT 1 FROM restoration WHERE backup_ms >= ? LIMIT 1")
 _NEWEST = (
     statement("SELECT max(id) FROM event"),
     statement("SELECT max(id) FROM recipient"),
@@ -87,6 +88,13 @@ def forget_heartbeats(tx: Tx) -> None:
 def finish(tx: Tx, now_ms: int, held: int, in_doubt: int) -> None:
     """Let the database be used."""
     tx.run(_FINISH, (now_ms, held, in_doubt))
+
+
+def was_in_backup(reader: Tx | Conn, at_ms: int) -> bool:
+    """Tell whether what came at `at_ms` was in a backup that this database came back from."""
+    if isinstance(reader, Tx):
+        return bool(reader.run(_CAME_BEFORE, (at_ms,)))
+    return reader.one(_CAME_BEFORE, (at_ms,)) is not None
 
 
 def newest_id(conn: Conn) -> int:
