@@ -2,6 +2,8 @@
 .PHONY: help run test soak peers bench lint types format docs screenshots lock upgrade setup
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
+# Where this is set every process of the tests would compile the program anew: a second each time.
+unexport PYTHONDONTWRITEBYTECODE
 # Further words for pytest or bench: make test ARGS="-k smuggling"
 ARGS ?=
 

@@ -37,9 +37,13 @@ def interpreter() -> str:
 @contextmanager
 def postfix_before(server: RunningServer) -> Iterator[Postfix]:
     """Give a Postfix that hands `abuse@` and `gone@` over by a pipe, and everything else by SMTP."""
-    command = (
-        f"/usr/bin/env PYTHONPATH={ROOT / 'src'} POSTROOM_DATA={server.folder / 'data'} {interpreter()} -m postroom"
+    command = server.folder / "postroom"
+    # A script, since the words of a line of master.cf cannot hold the spaces that a path may.
+    command.write_text(
+        f"#!/bin/sh\nPYTHONPATH='{ROOT / 'src'}' POSTROOM_DATA='{server.folder / 'data'}' "
+        f"exec '{interpreter()}' -m postroom \"$@\"\n"
     )
+    command.chmod(0o755)
     arguments = "receive --from ${sender} --to ${original_recipient}"
     settings = {
         "transport_maps": "inline:{{abuse@shop.test = postroom:}, {gone@shop.test = postroom:}}",
