@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from postroom.mail.content_type import NO_PARAMETERS, split_value
+from postroom.mail.line_ends import has_bare_line_end
 
 MAX_DEPTH = 16
 """Multiparts within multiparts; real mail has at most 5. Each level is searched once more for its boundary."""
@@ -149,7 +150,7 @@ def slices(raw: bytes, start: int, end: int, size: int = _SLICE) -> Iterator[tup
 
 def _is_clean(raw: bytes) -> bool:
     if len(raw) <= _SLICE:
-        return raw.count(b"\n") == raw.count(b"\r") == raw.count(b"\r\n")
+        return not has_bare_line_end(raw)
     return all(_is_clean_span(raw, start, end) for start, end in slices(raw, 0, len(raw)))
 
 

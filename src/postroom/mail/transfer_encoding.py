@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from postroom.mail.line_ends import has_bare_line_end
 from postroom.mail.parse import slices
 
 MAX_LINE = 76
@@ -128,8 +129,7 @@ def break_lines(text: bytes, line_length: int = MAX_LINE) -> bytes:
 
 def write_quoted_printable(content: bytes) -> bytes:
     """Encode a text: its CRLF stay lines, bare CR and LF are escaped; lines of at most 76."""
-    lines = content.count(b"\r\n")
-    if content.count(b"\n") != lines or content.count(b"\r") != lines:
+    if has_bare_line_end(content):
         return b"\r\n".join([_soft(binascii.b2a_qp(line, istext=False)) for line in content.split(b"\r\n")])
     return b"".join([_soft(binascii.b2a_qp(content[a:b])) for a, b in slices(content, 0, len(content))])
 

@@ -9,13 +9,13 @@ that none ever leaves us.
 
 import re
 
+from postroom.mail.line_ends import has_bare_line_end
+
 _END = b"\r\n.\r\n"
 _UNDECIDED = (b"\r\n.\r", b"\r\n.", b"\r\n", b"\r")
 # The search of a pattern with a literal start is about twice as fast as bytes.find here.
 _WHOLE_END = re.compile(rb"\r\n\.\r\n")
 _DOT_LINE = re.compile(rb"\r\n\.")
-_BARE_CR = re.compile(rb"\r(?!\n)")
-_BARE_LF = re.compile(rb"\n(?<!\r\n)")
 _ANY_LINE_END = re.compile(rb"\r\n|\r|\n")
 
 
@@ -73,7 +73,7 @@ class LineEnds:
         self._cr = data.endswith(b"\r")
         if self._cr:
             data = data[:-1]
-        if _BARE_CR.search(data) is None and _BARE_LF.search(data) is None:
+        if not has_bare_line_end(data):
             return data
         self.found_bare = True
         return _ANY_LINE_END.sub(b"\r\n", data)
