@@ -175,17 +175,17 @@ def measure_pure(parts: Parts, works: list[Work], count: int) -> dict[str, float
     found["signature field around RSA"] = max(
         0.0, least(lambda _: sign(copy.header, copy.body_sha256, [parts.key], 1), few) - found["RSA"]
     )
-    give, do = frame(frames.GiveContent(1, parts.raw, parts.plan)), frame(frames.DoWork(1, work))
-    ended = frame(frames.Ended(1, Attempted(_DELIVERED)))
+    (_, give), (_, do) = frame(frames.GiveContent(1, parts.raw, parts.plan)), frame(frames.DoWork(1, work))
+    _, ended = frame(frames.Ended(1, Attempted(_DELIVERED)))
 
     def owner_frames(_: int) -> None:
         frame(frames.GiveContent(1, parts.raw, parts.plan))
         frame(frames.DoWork(1, work))
-        frames.READS_UPWARD.decode(ended[4:])
+        frames.READS_UPWARD.decode(ended)
 
     def helper_frames(_: int) -> None:
-        frames.READS_DOWNWARD.decode(give[4:])
-        frames.READS_DOWNWARD.decode(do[4:])
+        frames.READS_DOWNWARD.decode(give)
+        frames.READS_DOWNWARD.decode(do)
         frame(frames.Ended(1, Attempted(_DELIVERED)))
 
     found["frames, owner"] = least(owner_frames, count)

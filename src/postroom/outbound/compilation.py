@@ -57,11 +57,5 @@ def columns_of(compilation: Compilation) -> Columns:
 def content_key(raw: bytes, options: CompileOptions) -> bytes:
     """Return the key under which a content is stored once a workspace."""
     digest = hashlib.sha256(options.to_bytes())
-    if len(raw) > BIG_BYTES:
-        digest.update(raw)
-    else:
-        # From 2,048 bytes on hashlib lets the interpreter go, and getting it back takes longer than the hash.
-        view = memoryview(raw)
-        for start in range(0, len(raw), 2047):
-            digest.update(view[start : start + 2047])
+    digest.update(raw)
     return digest.digest()[:16]

@@ -17,10 +17,10 @@ _encode = msgspec.msgpack.Encoder().encode
 _T = TypeVar("_T")
 
 
-def frame(value: msgspec.Struct) -> bytes:
+def frame(value: msgspec.Struct) -> tuple[bytes, bytes]:
     """Return a value as it goes over the socketpair: four bytes of length, big endian, and msgpack."""
     body = _encode(value)
-    return len(body).to_bytes(_LENGTH_BYTES, "big") + body
+    return len(body).to_bytes(_LENGTH_BYTES, "big"), body
 
 
 class FramePipe(asyncio.Protocol, Generic[_T]):
@@ -40,7 +40,7 @@ class FramePipe(asyncio.Protocol, Generic[_T]):
         # What is in flight is bounded by the sites' slots and the doors' sessions, and so is what stands in the buffer.
         if not self._said:
             self._loop.call_soon(self._flush)
-        self._said.append(frame(value))
+        self._said += frame(value)
 
     def close(self) -> None:
         """Send what was said, and close."""
@@ -91,4 +91,4 @@ class FramePipe(asyncio.Protocol, Generic[_T]):
     def _flush(self) -> None:
         said, self._said = self._said, []
         if said and self._transport is not None and not self._transport.is_closing():
-            self._transport.write(b"".join(said) if len(said) > 1 else said[0])
+            self._transport.write(b"".join(said))

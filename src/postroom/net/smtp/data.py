@@ -13,9 +13,7 @@ from postroom.mail.line_ends import has_bare_line_end
 
 _END = b"\r\n.\r\n"
 _UNDECIDED = (b"\r\n.\r", b"\r\n.", b"\r\n", b"\r")
-# The search of a pattern with a literal start is about twice as fast as bytes.find here.
-_WHOLE_END = re.compile(rb"\r\n\.\r\n")
-_DOT_LINE = re.compile(rb"\r\n\.")
+_DOT_LINE = b"\r\n."
 _ANY_LINE_END = re.compile(rb"\r\n|\r|\n")
 
 
@@ -35,8 +33,8 @@ class DotContent:
         """
         kept = self._kept
         joined = kept + data if kept else data
-        dot_line = _DOT_LINE.search(joined)
-        end = joined.find(_END, dot_line.start()) if dot_line is not None else -1
+        dot_line = joined.find(_DOT_LINE)
+        end = joined.find(_END, dot_line) if dot_line >= 0 else -1
         if end >= 0:
             stop = end + 2
             self._kept = b""
@@ -46,16 +44,16 @@ class DotContent:
         skip = min(self._skip, stop)
         self._skip -= skip
         content = joined[skip:stop]
-        if dot_line is not None and dot_line.start() != end:
+        if dot_line >= 0 and dot_line != end:
             # `joined` before `skip` is the assumed CRLF, which a dot may follow.
-            content = joined[:stop].replace(b"\r\n.", b"\r\n")[skip:]
+            content = joined[:stop].replace(_DOT_LINE, b"\r\n")[skip:]
         return content, -1 if end < 0 else end + len(_END) - len(kept)
 
 
 def may_end(piece: bytes) -> bool:
     """Tell whether the end of DATA may come to pass in this piece, whatever came before it."""
     # The end is in it whole, or the piece begins with what completes it.
-    return piece[:1] in (b"\r", b"\n", b".") or _WHOLE_END.search(piece) is not None
+    return piece[:1] in (b"\r", b"\n", b".") or _END in piece
 
 
 class LineEnds:
