@@ -30,7 +30,7 @@ _FIRST = statement(
 )
 _LOCK = statement(
     sqlite=f"SELECT {_RECIPIENT} FROM recipient r "
-    "WHERE r.id IN (SELECT value FROM json_each(?)) AND r.workspace_id = ?",
+    "WHERE r.id IN (SELECT value FROM json_each(?)) AND r.workspace_id + 0 = ?",
     postgresql=f"SELECT {_RECIPIENT} FROM recipient r WHERE r.id = ANY(?) AND r.workspace_id = ? "
     "ORDER BY r.id FOR UPDATE OF r",
 )

@@ -34,11 +34,12 @@ _FINISH = statement(
     "WHERE workspace_id = ? AND key = ? AND status = 0 AND created_ms = ? RETURNING key"
 )
 _FREE = statement("DELETE FROM idempotency WHERE workspace_id = ? AND key = ? AND status = 0 AND created_ms = ?")
+# By the row's number: SQLite would go through a workspace's keys for each pair.
 _DELETE_EXPIRED = statement(
-    """
-    DELETE FROM idempotency WHERE (workspace_id, key) IN
-    (SELECT workspace_id, key FROM idempotency WHERE expires_ms <= ? LIMIT ?) RETURNING key
-    """
+    sqlite="DELETE FROM idempotency WHERE rowid IN "
+    "(SELECT rowid FROM idempotency WHERE expires_ms <= ? LIMIT ?) RETURNING key",
+    postgresql="DELETE FROM idempotency WHERE (workspace_id, key) IN "
+    "(SELECT workspace_id, key FROM idempotency WHERE expires_ms <= ? LIMIT ?) RETURNING key",
 )
 
 

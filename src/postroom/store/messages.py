@@ -23,7 +23,7 @@ _BY_ID = statement(f"SELECT {_COLUMNS} FROM message WHERE workspace_id = ? AND i
 # How many recipients of each message are in which state.
 _STATES = statement(
     sqlite="SELECT message_id, state, COUNT(*) FROM recipient "
-    "WHERE message_id IN (SELECT value FROM json_each(?)) AND workspace_id = ? GROUP BY message_id, state",
+    "WHERE message_id IN (SELECT value FROM json_each(?)) AND workspace_id + 0 = ? GROUP BY message_id, state",
     postgresql="SELECT message_id, state, COUNT(*) FROM recipient "
     "WHERE message_id = ANY(?) AND workspace_id = ? GROUP BY message_id, state",
 )

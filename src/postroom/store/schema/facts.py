@@ -40,6 +40,8 @@ suppression = Table(
     big_or_null("expires_ms"),
     big("created_ms"),
     UniqueConstraint("workspace_id", "address_key", "scope"),
+    # The list, newest first.
+    Index(None, "workspace_id", "id"),
 )
 
 hit = Table(

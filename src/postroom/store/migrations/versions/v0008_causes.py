@@ -1,4 +1,4 @@
-"""Why recipients failed, and failures for causes that may pass, counted over days."""
+"""Why recipients failed, failures for causes that may pass, counted over days, and an index of the suppression list."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,7 +12,7 @@ BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
-    """Add the column and make the table."""
+    """Add the column, make the table and the index."""
     op.add_column("recipient", sa.Column("cause", sa.Text(), server_default=sa.text("''"), nullable=False))
     op.create_table(
         "soft_failure",
@@ -24,3 +24,4 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("workspace_id", "address_key", "day", name="soft_failure_pkey"),
         sqlite_with_rowid=False,
     )
+    op.create_index("suppression_workspace_id_id", "suppression", ["workspace_id", "id"], unique=False)
