@@ -16,9 +16,10 @@ from postroom.events.record import counted_under
 from postroom.ledger.rows import DomainRow, SuppressionRow, WorkspaceRow
 from postroom.ledger.states import RecipientState, Stream
 from postroom.mail.envelope import Envelope, EnvelopeRecipient
-from postroom.outbound import accept
+from postroom.outbound import accept, compilation
 from postroom.outbound.accept import Acceptance
 from postroom.outbound.contents import Contents
+from postroom.outbound.links import pack_targets, unpack_targets
 from postroom.outbound.messages import Messages
 from postroom.outbound.own_names import Names
 from postroom.outbound.submission import Accepted, Refused, StagedContent, Submission
@@ -258,3 +259,23 @@ async def test_large_mails_wait_in_a_line_that_has_an_end(world: World, monkeypa
     await accept_large(6)
     assert await world.rows("SELECT count(*) FROM message") == [(7,)]
     assert world.acceptance.waiting_bytes == 0
+
+
+async def test_a_large_content_is_not_compressed_in_the_transaction_that_links_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed: list[bytes] = []
+    pack = compilation.pack
+
+    def noted(raw: bytes) -> bytes:
+        packed.append(raw)
+        return pack(raw)
+
+    monkeypatch.setattr(compilation, "pack", noted)
+    mail = MAIL
+    upload_id = await content.store_upload(world.database, world.ids.next(), mail, world.clock)
+
+    await world.acceptance.accept(submission(content=StagedContent(upload_id, len(mail))))  # type: ignore[arg-type]
+
+    (only,) = packed
+    assert only == pack_targets(unpack_targets(only))

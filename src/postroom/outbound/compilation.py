@@ -50,8 +50,13 @@ def compilation_of(raw: bytes, options: CompileOptions) -> tuple[Compilation, Co
 
 
 def columns_of(compilation: Compilation) -> Columns:
-    """Return the columns of a content, compressed now where they are not yet."""
-    return compilation.columns or Columns(pack(compilation.packed.raw), pack(pack_targets(compilation.findings.links)))
+    """Return the columns of a content that lies in its own row, compressed now where they are not yet."""
+    return compilation.columns or Columns(pack(compilation.packed.raw), packed_links(compilation))
+
+
+def packed_links(compilation: Compilation) -> bytes:
+    """Return the link table of a content as its column holds it."""
+    return pack(pack_targets(compilation.findings.links))
 
 
 def content_key(raw: bytes, options: CompileOptions) -> bytes:

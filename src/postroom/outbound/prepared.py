@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from postroom.events import record
 from postroom.ledger.rows import ContentRow, LaneRow, MessageRow, RecipientRow
 from postroom.ledger.states import RecipientState
-from postroom.outbound.compilation import Compilation, columns_of
+from postroom.outbound.compilation import Compilation, columns_of, packed_links
 from postroom.outbound.submission import Accepted, AcceptedRecipient
 from postroom.store import messages as store_messages
 from postroom.store.database import Tx
@@ -70,8 +70,10 @@ class Prepared:
         # What no helper has compressed is compressed here, on the store's thread: each call lets the
         # interpreter go, and on the loop's thread that means waiting for it in the middle of every mail.
         row = self.content
+        if row.upload_id is not None:
+            return row._replace(links=packed_links(self.compilation))
         columns = columns_of(self.compilation)
-        return row._replace(body=columns.body if row.upload_id is None else None, links=columns.links)
+        return row._replace(body=columns.body, links=columns.links)
 
 
 def _suppressed(row: RecipientRow, why: tuple[str, str], now_ms: int) -> RecipientRow:
