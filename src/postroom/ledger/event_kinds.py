@@ -1,20 +1,10 @@
 """The facts that events tell. Each value is the word of the API and of webhooks."""
 
-from enum import StrEnum
+from postroom.base.meaning import WordWithMeaning
 
 
-class EventKind(StrEnum):
+class EventKind(WordWithMeaning):
     """What happened. An event is written in the transaction of the state that it tells."""
-
-    meaning: str
-    """One sentence, for the docs and for pages that offer kinds to choose from."""
-
-    def __new__(cls, word: str, meaning: str) -> "EventKind":
-        """Make a kind that is its word."""
-        kind = str.__new__(cls, word)
-        kind._value_ = word
-        kind.meaning = meaning
-        return kind
 
     ACCEPTED = "accepted", "A message was stored; one event a message, its recipients follow from it."
     SUPPRESSED = "suppressed", "A recipient was not tried because its address is suppressed."

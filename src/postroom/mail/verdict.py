@@ -1,24 +1,14 @@
 """What `mail.classify` says about a mail that came in: its kind, whom it reports, which marks of ours it carries."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 
+from postroom.base.meaning import WordWithMeaning
 from postroom.base.tokens import TokenKind
 from postroom.mail.reasons import Reason
 
 
-class MailKind(StrEnum):
+class MailKind(WordWithMeaning):
     """What a mail is. Exactly one; the word is that of the API."""
-
-    meaning: str
-    """One sentence, for the docs and for pages."""
-
-    def __new__(cls, word: str, meaning: str) -> "MailKind":
-        """Make a kind that is its word."""
-        kind = str.__new__(cls, word)
-        kind._value_ = word
-        kind.meaning = meaning
-        return kind
 
     BOUNCE = "bounce", "A report that mail was not delivered."
     DELAY = "delay", "A report that mail is late and is still being tried."

@@ -1,6 +1,6 @@
 """`/w/NAME/routes`: which mail goes where, in which order routes are asked, and which one takes an address."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from litestar import Response, get, post
 
@@ -210,7 +210,7 @@ async def switch_route(request: PageRequest) -> Response[bytes]:
     asked = asked_of(row)
     note = _note(request, workspace, "route.update", row.recipient, detail="on" if on else "off")
     try:
-        found, _ = await services_of(request).routes.update(row, _switched(asked, on), in_transaction=note)
+        found, _ = await services_of(request).routes.update(row, replace(asked, is_enabled=on), in_transaction=note)
     except WrongInput as error:
         return done(request, _address(workspace, row), sentence(str(error)), problem=True)
     if not found:
@@ -340,10 +340,6 @@ def _read(services: Services, workspace: WorkspaceRow, form: Form, row: RouteRow
     for problem in services.routes.problems(workspace.id, asked, "" if row is None else row.recipient):
         form.wrong(problem, known=_FIELDS)
     return asked if form.ok else None
-
-
-def _switched(asked: Asked, on: bool) -> Asked:
-    return Asked(asked.recipient, asked.action, asked.target, asked.sender, asked.kinds, on, asked.description)
 
 
 def _form_page(
