@@ -349,6 +349,10 @@ def test_a_deferred_recipient_says_what_the_peer_said_and_when_it_is_tried_next(
         state="deferred", tries=1, reason="450 4.2.0 greylisted", next_hop="mx.b.example", due_ms=now + 10 * 3_600_000
     )
     assert why(row, now) == "deferred by the peer: 450 4.2.0 greylisted; next try in 10 hours (10:00:00 UTC)"
+    failed = row._replace(state="failed", next_hop="mx.example.net", reason="550 5.1.1 no such user")
+    assert why(failed, now) == "refused by mx.example.net: 550 5.1.1 no such user"
+    # The next hop took this one, and it came back later.
+    assert why(failed._replace(reason="bounced: 550 5.1.1 no such user"), now) == "bounced: 550 5.1.1 no such user"
 
 
 @pytest.mark.parametrize(

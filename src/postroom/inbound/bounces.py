@@ -17,6 +17,7 @@ from postroom.events.record import record_bounced, tell
 from postroom.inbound.origin import About
 from postroom.inbound.work import Step
 from postroom.ledger.event_kinds import EventKind
+from postroom.ledger.outcomes import BOUNCED
 from postroom.ledger.rows import RecipientRow
 from postroom.ledger.states import RecipientState, may_move
 from postroom.mail.address import address_key, domain_of
@@ -65,7 +66,7 @@ def bounced(tx: Tx, step: Step) -> bool:
     has_failed = moves(state, judged)
     if has_failed:
         reply = reply_of(step.about)
-        why, code = f"bounced: {reply.text}"[:_WHY_CHARACTERS], _told_code(step.about)
+        why, code = f"{BOUNCED}{reply.text}"[:_WHY_CHARACTERS], _told_code(step.about)
         cause = judged.reason.value
         answers.fail(tx, now.id, why=why, code=code, status=reply.enhanced, cause=cause, at_ms=at_ms)
     if has_failed or (judged.is_hard and state is _S.HELD):

@@ -5,6 +5,9 @@ from enum import StrEnum
 
 from postroom.mail.smtp_reply import SmtpReply
 
+BOUNCED = "bounced: "
+"""How the reason of a recipient begins whose copy was accepted by the next hop and came back."""
+
 
 class OutcomeKind(StrEnum):
     """The three ends of an attempt, and the one that tells that there was none."""

@@ -6,6 +6,7 @@ the state adds: who holds it, which suppression stands, what is in doubt.
 
 from dataclasses import dataclass
 
+from postroom.ledger.outcomes import BOUNCED
 from postroom.ledger.rows import RecipientRow
 from postroom.ledger.states import RecipientState
 from postroom.mail.explain import Cause, Explanation, explain, reply_of
@@ -25,7 +26,6 @@ _PROVIDER_NAMES = {
     "godaddy": "GoDaddy",
 }
 _SANDBOX = "sandbox"
-_BOUNCED = "bounced: "
 """What the reason of a recipient begins with that a bounce moved to failed (`inbound.bounces`)."""
 _providers = Providers()
 
@@ -85,8 +85,8 @@ def reason_of(row: RecipientRow) -> Reason:
                 "Ask for another try where arriving twice is better than not arriving.",
                 row.reason,
             )
-        case RecipientState.FAILED if row.reason.startswith(_BOUNCED):
-            said = row.reason.removeprefix(_BOUNCED)
+        case RecipientState.FAILED if row.reason.startswith(BOUNCED):
+            said = row.reason.removeprefix(BOUNCED)
             told = explain(reply_of(said), provider_name(row.provider), ours=False)
             meaning = next((one.meaning for one in WhyNot if one.value == row.cause), "").removesuffix(".")
             return Reason(

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from postroom.base.ids import parse_id
 from postroom.base.spans import rfc3339
 from postroom.doors.http.problems import Problem, not_found
+from postroom.ledger.outcomes import BOUNCED
 from postroom.ledger.rows import RecipientRow
 from postroom.ledger.states import RecipientState
 
@@ -67,6 +68,9 @@ def why(row: RecipientRow, now_ms: int) -> str:
             told = "is being tried now"
         case RecipientState.DELIVERED:
             told = f"accepted by {row.next_hop or 'the transport'}: {row.reason}"
+        case RecipientState.FAILED if row.reason.startswith(BOUNCED):
+            # It came back from behind the next hop, which had accepted the copy.
+            told = row.reason
         case RecipientState.FAILED:
             told = f"refused by {row.next_hop}: {row.reason}" if row.next_hop else f"failed: {row.reason}"
         case RecipientState.IN_DOUBT:
