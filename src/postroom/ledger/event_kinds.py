@@ -28,3 +28,21 @@ class EventKind(WordWithMeaning):
     UNSUBSCRIBED = "unsubscribed", "The recipient unsubscribed, by page, one-click, mail or the API."
     SUPPRESSION_ADDED = "suppression_added", "An address was put on the suppression list."
     SUPPRESSION_REMOVED = "suppression_removed", "An address was taken off the suppression list."
+    MAIL_ARRIVED = "mail_arrived", "A mail arrived in a watched mailbox."
+    MAILBOX_RESET = "mailbox_reset", "A watched mailbox has new UIDs: watching begins anew, and no mail is told twice."
+    ACCOUNT_CONNECTED = "account_connected", "Somebody connected an account."
+    ACCOUNT_DISCONNECTED = "account_disconnected", "Somebody disconnected an account."
+    ACCOUNT_AUTH_FAILED = "account_auth_failed", "An account's server does not take its credentials any more."
+    TRACER_LOST = "tracer_lost", "A tracer did not arrive in time."
+
+
+NUMBERED = frozenset(
+    {
+        EventKind.MAIL_ARRIVED,
+        EventKind.MAILBOX_RESET,
+        EventKind.ACCOUNT_CONNECTED,
+        EventKind.ACCOUNT_DISCONNECTED,
+        EventKind.ACCOUNT_AUTH_FAILED,
+    }
+)
+"""Events of an account that have a number in it, without a gap."""

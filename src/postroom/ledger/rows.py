@@ -249,6 +249,8 @@ class EventRow(NamedTuple):
     at_ms: int
     detail: str
     """JSON object; what it holds is told at each kind in docs/events.md."""
+    account_id: int | None = None
+    """The watched account that it tells of."""
 
 
 class SuppressionRow(NamedTuple):

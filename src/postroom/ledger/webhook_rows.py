@@ -18,6 +18,15 @@ class EndpointState(StrEnum):
     """They are not kept for it: the receiver answered 410, or it was paused for too long."""
 
 
+class EndpointForm(StrEnum):
+    """What requests look like."""
+
+    STANDARD = "standard"
+    """Our own JSON; tried for days."""
+    SUPERIMAP = "superimap"
+    """SuperIMAP's JSON with its signature inside; each event is tried `partner.retries` times."""
+
+
 class WebhookEndpointRow(NamedTuple):
     """An address that a workspace's events are told to. It changes only when somebody or something changes it."""
 
@@ -44,6 +53,8 @@ class WebhookEndpointRow(NamedTuple):
     old_secret_until_ms: int | None
     """Until when requests are signed with the old one too."""
     created_ms: int
+    form: str = "standard"
+    """A word of EndpointForm."""
 
 
 class WebhookProgressRow(NamedTuple):
@@ -76,7 +87,7 @@ class WebhookOutboxRow(NamedTuple):
     endpoint_id: int
     event_id: int
     recipient_id: int
-    """Whose events keep their order; 0: an event without a recipient, which waits for none."""
+    """Whose events keep their order: a recipient or an account; 0: an event of neither, which waits for none."""
     due_ms: int
     tries: int = 0
     first_tried_ms: int | None = None

@@ -7,5 +7,5 @@ refused. On PostgreSQL a row lock lets one of several starting nodes do the
 work while the others wait.
 """
 
-HEAD = "0008"
+HEAD = "0009"
 """The newest version, known without loading Alembic; a test holds that it is."""

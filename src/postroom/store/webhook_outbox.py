@@ -66,8 +66,13 @@ def schedule(tx: Tx, event: EventRow, stream: str) -> None:
         listeners = known[event.workspace_id] = _listeners(tx.run(_LISTENERS_OF, (event.workspace_id,)))
     for listener in listeners:
         if listener.hears(event.kind, stream):
-            tx.add(WebhookOutboxRow(listener.endpoint_id, event.id, event.recipient_id or 0, event.at_ms))
+            tx.add(WebhookOutboxRow(listener.endpoint_id, event.id, in_line_with(event), event.at_ms))
             tx.wake(WAKE, listener.endpoint_id)
+
+
+def in_line_with(event: EventRow) -> int:
+    """Return whose events keep their order with this one: its recipient's or its account's; 0: nobody's."""
+    return event.recipient_id or event.account_id or 0
 
 
 def listener_of(row: WebhookEndpointRow) -> Listener:
@@ -301,11 +306,11 @@ def hasten(tx: Tx, endpoint_id: int, now_ms: int, limit: int) -> int:
 # Replay and upkeep
 
 _SPAN = statement(
-    "SELECT e.id, COALESCE(e.recipient_id, 0), e.kind, COALESCE(m.stream, '') FROM event e "
+    "SELECT e.id, COALESCE(e.recipient_id, e.account_id, 0), e.kind, COALESCE(m.stream, '') FROM event e "
     "LEFT JOIN message m ON m.id = e.message_id WHERE e.workspace_id = ? AND e.id > ? AND e.id < ? "
     "ORDER BY e.id LIMIT ?"
 )
-_AMONG = "SELECT id, COALESCE(recipient_id, 0) FROM event WHERE workspace_id = ? AND id"
+_AMONG = "SELECT id, COALESCE(recipient_id, account_id, 0) FROM event WHERE workspace_id = ? AND id"
 _EVENTS = statement(
     sqlite=f"{_AMONG} IN (SELECT value FROM json_each(?)) ORDER BY id",
     postgresql=f"{_AMONG} = ANY(?) ORDER BY id",

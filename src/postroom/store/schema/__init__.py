@@ -11,12 +11,22 @@ from typing import NamedTuple
 
 from sqlalchemy import Table
 
-from postroom.ledger import cause_rows, inbound_rows, keeping_rows, operator_rows, route_rows, rows, webhook_rows
-from postroom.store.schema import causes, facts, inbound, keeping, mail, operators, routes, tenants, webhooks
+from postroom.ledger import (
+    account_rows,
+    cause_rows,
+    inbound_rows,
+    keeping_rows,
+    operator_rows,
+    route_rows,
+    rows,
+    webhook_rows,
+)
+from postroom.store.schema import accounts, causes, facts, inbound, keeping, mail, operators, routes, tenants, webhooks
 from postroom.store.schema.columns import metadata
 
 __all__ = [
     "ROWS",
+    "accounts",
     "causes",
     "facts",
     "inbound",
@@ -67,5 +77,17 @@ ROWS: dict[type[NamedTuple], Table] = {
     route_rows.RouteOutboxRow: routes.route_outbox,
     route_rows.RouteAttemptRow: routes.route_attempt,
     cause_rows.SoftFailureRow: causes.soft_failure,
+    account_rows.PartnerRow: accounts.partner,
+    account_rows.PartnerKeyRow: accounts.partner_key,
+    account_rows.ConnectionRow: accounts.connection,
+    account_rows.AccountRow: accounts.account,
+    account_rows.AccountOwnerRow: accounts.account_owner,
+    account_rows.AccountStatusRow: accounts.account_status,
+    account_rows.MailboxRow: accounts.mailbox,
+    account_rows.AccountMailRow: accounts.account_mail,
+    account_rows.AccountEventRow: accounts.account_event,
+    account_rows.AccountContentRow: accounts.account_content,
+    account_rows.ConnectDanceRow: accounts.connect_dance,
+    account_rows.TracerRow: accounts.tracer,
 }
 """Which table holds which row type, in the order in which a group is written."""

@@ -15,6 +15,7 @@ event = Table(
     text_column("kind"),
     big("at_ms"),
     text_column("detail"),
+    big_or_null("account_id"),
     Index(None, "workspace_id", "id"),
     Index(None, "message_id", "id"),
 )

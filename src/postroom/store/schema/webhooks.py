@@ -31,6 +31,7 @@ webhook_endpoint = Table(
     blob_or_null("old_secret"),
     big_or_null("old_secret_until_ms"),
     big("created_ms"),
+    text_column("form", default="standard"),
     Index(None, "workspace_id", "id"),
 )
 
