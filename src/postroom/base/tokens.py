@@ -34,6 +34,8 @@ class TokenKind(Enum):
     UNSUBSCRIBE_MAIL = b"m"  # List-Unsubscribe mailto u-TOKEN@rp.DOMAIN
     FEEDBACK = b"f"  # CFBL-Address f-TOKEN@rp.DOMAIN and X-Postroom-Id
     PART = b"p"  # a part of a copy in the sandbox: an image that the copy shows; the position is the part's number
+    CONNECT = b"a"  # connects an account: its id for the recipient's, the second it ends for the position
+    DISCONNECT = b"d"  # disconnects one, in the same form
 
 
 @dataclass(frozen=True, slots=True)

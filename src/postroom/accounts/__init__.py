@@ -1,0 +1,1 @@
+"""Watched mailboxes: connecting them, keeping them connected, and telling of every mail that comes."""
