@@ -1,0 +1,23 @@
+"""The mark of a tracer: a mail of ours to a watched account, sent to see how long it takes."""
+
+import re
+
+CODE_BYTES = 10
+"""Of chance; the code is their hexadecimal digits."""
+
+# Servers may fold the field or put a word such as [EXTERNAL] in front.
+_MARK = re.compile(r"\bTRACER:\s*([0-9a-f]{20})\b")
+
+
+def subject_of(code: str) -> str:
+    """Return the subject of the tracer with this code."""
+    return f"TRACER: {code}"
+
+
+def code_in(subject: str) -> str | None:
+    """Return the code that a subject carries, or None: then the mail is no tracer of anybody's.
+
+    Whoever writes such a subject makes no tracer: `store.tracers.arrived` knows those that were sent.
+    """
+    found = _MARK.search(subject)
+    return None if found is None else found[1]
