@@ -15,6 +15,7 @@ MAX_NODE = 1023
 _COUNT_BITS = 12
 _NODE_BITS = 10
 _MAX_ID = (1 << 63) - 1
+_MOST_AHEAD_MS = 60_000
 _LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
 _PAIRS = [first + second for first in _LETTERS for second in _LETTERS]
 
@@ -36,9 +37,16 @@ class IdSource:
         self._last_ms = last_id >> (_NODE_BITS + _COUNT_BITS)
         self._count = (1 << _COUNT_BITS) - 1 if last_id else -1
 
-    def next(self) -> int:
-        """Return a new id, greater than all before it."""
+    def next(self, *, after: int = 0) -> int:
+        """Return a new id, greater than all before it.
+
+        Also greater than `after`, the id of another node: its clock may be ahead of this one. What lies more than
+        a minute ahead is not followed, lest one wrong clock take the others along.
+        """
         now = self._clock.now_ms() - ID_EPOCH_MS
+        ahead = (after >> (_NODE_BITS + _COUNT_BITS)) + 1
+        if now < ahead <= now + _MOST_AHEAD_MS:
+            now = ahead
         with self._lock:
             if now > self._last_ms:
                 self._last_ms, self._count = now, 0
