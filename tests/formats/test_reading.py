@@ -9,7 +9,8 @@ from copies import html_mail, lines_of, mail, multipart, newsletters, part, soft
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postroom.mail.reading import Reading, content_id_of, decode_text, part_bytes, read_mail
+from postroom.mail.parse import read_header, walk
+from postroom.mail.reading import Reading, content_id_of, decode_text, decoded, decoded_size, part_bytes, read_mail
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(200))
 
@@ -194,4 +195,17 @@ def test_any_bytes_are_read(raw: bytes) -> None:
         reading = read_mail(text)
         for file in reading.files:
             assert file.name
-            assert part_bytes(text, file.number) is not None
+            found = part_bytes(text, file.number)
+            assert found is not None
+            assert file.size_bytes == len(found[1])
+
+
+@given(
+    st.sampled_from([b"base64", b"quoted-printable", b"8bit"]),
+    st.lists(st.sampled_from([b"QUJD", b"QQ==", b"=", b"=3D", b"=\r\n", b" ", b"\r\n", b"x" * 70, b"\xff", b"=4"])),
+)
+def test_the_size_of_a_file_is_told_without_decoding_it_as_a_whole(encoding: bytes, pieces: list[bytes]) -> None:
+    head = b"Content-Type: application/pdf\r\nContent-Transfer-Encoding: " + encoding + b"\r\n\r\n"
+    raw = head + b"".join(pieces)
+    parts = walk(raw, read_header(raw, 0, len(raw)))
+    assert decoded_size(raw, parts[0]) == len(decoded(raw, parts[0]))

@@ -47,4 +47,5 @@ def make_receiver(services: Services) -> Receiver:
         hostname,
         ask,
         services.metrics.received,
+        services.large_inbound,
     )

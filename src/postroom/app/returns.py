@@ -25,6 +25,7 @@ def make_inbound_worker(services: Services, outbound: Outbound) -> Worker:
         reports=outbound.notifications,
         chance=random.random,
         metrics=services.metrics,
+        one_large=services.large_inbound,
     )
 
 

@@ -4,6 +4,7 @@ Both the server and a command that finds no server running open these; on
 SQLite the lock of the data folder keeps them apart.
 """
 
+import asyncio
 import os
 import secrets
 from collections.abc import AsyncIterator
@@ -90,6 +91,8 @@ class Services:
     names: Names
     default_transport: TransportSetting
     metrics: Metrics = field(default_factory=Metrics)
+    large_inbound: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
+    """One large mail that came in is in memory at a time, whoever looks at it."""
 
     def transport_of(self, workspace_id: int) -> TransportSetting:
         """Return the transport of a workspace: its own, else that of the installation."""

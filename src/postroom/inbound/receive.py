@@ -105,8 +105,12 @@ class Receiver:
         hostname: str,
         authenticate: Authenticate | None = None,
         received: MutableMapping[str, int] | None = None,
+        one_large: asyncio.Semaphore | None = None,
     ) -> None:
-        """`hostname` is our name in trace fields, and the authserv-id; `received` counts mails by their source."""
+        """`hostname` is our name in trace fields, and the authserv-id; `received` counts mails by their source.
+
+        `one_large` is held while a large mail is in memory as a whole.
+        """
         self._database = database
         self._ids = ids
         self._clock = clock
@@ -115,7 +119,7 @@ class Receiver:
         self._hostname = hostname
         self._authenticate = authenticate
         self._received = received if received is not None else defaultdict(int)
-        self._one_large = asyncio.Semaphore(1)
+        self._one_large = one_large or asyncio.Semaphore(1)
 
     async def receive(self, mail: Incoming, *, in_transaction: Callable[[Tx], None] | None = None) -> list[int]:
         """Store a mail and return the ids of its rows, after the commit; `in_transaction` runs before it.
@@ -165,7 +169,6 @@ class Receiver:
             return NOT_ASKED
         if mail.rest is None:
             return await self._authenticate(mail, mail.content)
-        # One at a time: each is in memory as a whole here.
         async with self._one_large:
             whole = io.BytesIO()
             whole.write(mail.content)

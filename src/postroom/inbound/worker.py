@@ -93,8 +93,9 @@ class Worker:
         reports: Reports,
         chance: Callable[[], float],
         metrics: Metrics | None = None,
+        one_large: asyncio.Semaphore | None = None,
     ) -> None:
-        """`chance` gives 0.0 to 1.0."""
+        """`chance` gives 0.0 to 1.0; `one_large` is held while a large mail is in memory as a whole."""
         self._database = database
         self._clock = clock
         self._ids = ids
@@ -105,7 +106,7 @@ class Worker:
         self._chance = chance
         self._metrics = metrics if metrics is not None else Metrics()
         self._nursery = Nursery("inbound mail")
-        self._one_large = asyncio.Semaphore(1)
+        self._one_large = one_large or asyncio.Semaphore(1)
         self._awake = asyncio.Event()
         self._stopping = False
         database.on_commit(inbound.WAKE, lambda _: self._awake.set())
@@ -167,7 +168,6 @@ class Worker:
         if row.size_bytes <= SMALL_BYTES:
             await self._understand(row)
             return
-        # One at a time is in memory as a whole.
         async with self._one_large:
             await self._understand(row)
 

@@ -16,7 +16,7 @@ from postroom.mail.charset import charset
 from postroom.mail.content_type import split_value
 from postroom.mail.encoded_words import decode_words, text_of
 from postroom.mail.header import field_body, field_name
-from postroom.mail.parse import Field, Part, read_header, walk
+from postroom.mail.parse import Field, Part, read_header, slices, walk
 from postroom.mail.transfer_encoding import read_base64, read_quoted_printable
 
 MOST_FIELDS = 500
@@ -24,6 +24,8 @@ MOST_FIELDS = 500
 
 _META_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:-]{1,40})", re.IGNORECASE)
 _META_WITHIN = 2048
+_NO_LETTERS = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"))
+"""Octets that stand for nothing in base64."""
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]")
 # RFC 2231 4: charset, language, percent-encoded octets.
 _EXTENDED = re.compile(rb"([A-Za-z0-9!#$&+^_`{}~.-]{1,40})'[^']{0,40}'(.*)", re.DOTALL)
@@ -148,6 +150,19 @@ def decoded(raw: bytes, part: Part) -> bytes:
     return body
 
 
+def decoded_size(raw: bytes, part: Part) -> int:
+    """Return how many octets `decoded` gives of a leaf, without holding them."""
+    if part.encoding == b"base64":
+        letters = sum(
+            len(raw[start:end].translate(None, _NO_LETTERS)) for start, end in slices(raw, part.start, part.end)
+        )
+        return letters * 3 // 4
+    if part.encoding == b"quoted-printable":
+        lines = slices(raw, part.start, part.end)
+        return sum(len(read_quoted_printable(raw[start:end]).content) for start, end in lines)
+    return part.end - part.start
+
+
 def _is_utf8(content: bytes) -> bool:
     try:
         content.decode("utf-8")
@@ -204,7 +219,7 @@ def _file(raw: bytes, parts: Sequence[Part], number: int) -> File:
     header = read_header(raw, part.header_start, part.header_end)
     disposition = _first(raw, header.fields, b"content-disposition")
     media_type = text_of(part.media_type)
-    size_bytes = len(decoded(raw, part))
+    size_bytes = decoded_size(raw, part)
     content_id = decode_words(_first(raw, header.fields, b"content-id")).strip().strip("<>")
     word, parameters = split_value(disposition)
     name = _file_name(parameters.get(b"filename") or part.parameters.get(b"name", b""))
