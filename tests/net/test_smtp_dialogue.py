@@ -1,5 +1,6 @@
 """Sessions and transactions of the client, with the test as server and no socket."""
 
+from base64 import b64encode
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -178,6 +179,44 @@ def test_a_login_uses_plain_before_login(offer: str, answers: list[str], lines: 
     server = Server("220 hi", f"250 mx\n{offer}", *answers)
     assert isinstance(opened(server, implicit_tls=True, credentials=LOGIN), Abilities)
     assert server.lines[1:] == lines
+
+
+TOKEN = Credentials("ann@example.com", "to.ken", is_token=True)
+
+
+@pytest.mark.parametrize(
+    ("offer", "line"),
+    [
+        (
+            "OAUTHBEARER XOAUTH2 PLAIN",
+            b"AUTH XOAUTH2 " + b64encode(b"user=ann@example.com\x01auth=Bearer to.ken\x01\x01"),
+        ),
+        ("OAUTHBEARER", b"AUTH OAUTHBEARER " + b64encode(b"n,a=ann@example.com,\x01auth=Bearer to.ken\x01\x01")),
+    ],
+)
+def test_an_access_token_goes_by_xoauth2_or_oauthbearer(offer: str, line: bytes) -> None:
+    server = Server("220 hi", f"250 mx\nAUTH {offer}", "235 ok")
+    assert isinstance(opened(server, implicit_tls=True, credentials=TOKEN), Abilities)
+    assert server.lines[1:] == [line.decode()]
+
+
+@pytest.mark.parametrize(("offer", "answer"), [("XOAUTH2", ""), ("OAUTHBEARER", "AQ==")])
+def test_a_refused_access_token_is_heard_to_the_end(offer: str, answer: str) -> None:
+    server = Server("220 hi", f"250 mx\nAUTH {offer}", "334 eyJzdGF0dXMiOiI0MDEifQ==", "535 5.7.8 no")
+    refused = opened(server, implicit_tls=True, credentials=TOKEN)
+    assert isinstance(refused, Refused)
+    assert refused.reply is not None
+    assert refused.reply.code == 535
+    assert server.lines[2:] == [answer]
+    assert "to.ken" not in refused.transcript
+    assert b64encode(b"to.ken").decode()[:6] not in refused.transcript
+
+
+def test_an_access_token_is_not_sent_as_a_password() -> None:
+    refused = opened(Server("220 hi", "250 mx\nAUTH PLAIN LOGIN"), implicit_tls=True, credentials=TOKEN)
+    assert isinstance(refused, Refused)
+    assert refused.trouble is not None
+    assert "XOAUTH2" in refused.trouble.text
 
 
 def test_a_refused_login_ends_the_session_and_its_transcript_hides_the_password() -> None:

@@ -81,10 +81,12 @@ class TlsPolicy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A login at a smarthost."""
+    """A login at a smarthost or at the server of a person's account."""
 
     username: str
     password: str
+    is_token: bool = False
+    """`password` is an OAuth access token: XOAUTH2, or OAUTHBEARER (RFC 7628)."""
 
     def __repr__(self) -> str:
         return f"Credentials({self.username!r}, …)"
@@ -211,6 +213,16 @@ class Talk:
         self.lines.append("< " + str(answers.replies[0]))
         return answers.replies[0]
 
+    def answer(self, response: bytes, timeout: float) -> Procedure[SmtpReply | None]:
+        """Send the answer to a challenge, which may be an empty line, and return the reply to it."""
+        answers = yield Exchange(response + b"\r\n", 1, timeout)
+        self.lines.append("> ***" if response else ">")
+        self.trouble = answers.trouble
+        if not answers.replies:
+            return None
+        self.lines.append("< " + str(answers.replies[0]))
+        return answers.replies[0]
+
     def refused(self, phase: Phase, reply: SmtpReply | None, trouble: Trouble | None = None) -> Refused:
         """Return the refusal with what was said so far."""
         trouble = None if reply is not None and trouble is None else trouble or self.trouble
@@ -265,6 +277,8 @@ def _log_in(talk: Talk, settings: SessionSettings, abilities: Abilities, secure:
     if not secure and not settings.clear_password:
         text = "no TLS: the password is not sent in clear (add ?tls=none to the transport to allow it)"
         return talk.refused(Phase.AUTH, None, Trouble(TroubleKind.POLICY, text))
+    if credentials.is_token:
+        return (yield from _log_in_with_token(talk, credentials, abilities, settings.timeouts.command))
     username, password = credentials.username.encode(), credentials.password.encode()
     limit = settings.timeouts.command
     if "PLAIN" in abilities.auth:
@@ -279,4 +293,27 @@ def _log_in(talk: Talk, settings: SessionSettings, abilities: Abilities, secure:
     else:
         text = "the server offers neither AUTH PLAIN nor AUTH LOGIN"
         return talk.refused(Phase.AUTH, None, Trouble(TroubleKind.POLICY, text))
+    return None if reply is not None and reply.code // 100 == 2 else talk.refused(Phase.AUTH, reply)
+
+
+def _log_in_with_token(
+    talk: Talk, credentials: Credentials, abilities: Abilities, limit: float
+) -> Procedure[Refused | None]:
+    username, token = credentials.username.encode(), credentials.password.encode()
+    if "XOAUTH2" in abilities.auth:
+        mechanism, after_error = b"XOAUTH2", b""
+        response = b"user=" + username + b"\x01auth=Bearer " + token + b"\x01\x01"
+    elif "OAUTHBEARER" in abilities.auth:
+        # RFC 7628 3.1; in a name of RFC 5801 4 `=` and `,` are written otherwise.
+        mechanism, after_error = b"OAUTHBEARER", base64.b64encode(b"\x01")
+        name = username.replace(b"=", b"=3D").replace(b",", b"=2C")
+        response = b"n,a=" + name + b",\x01auth=Bearer " + token + b"\x01\x01"
+    else:
+        text = "the server offers neither AUTH XOAUTH2 nor AUTH OAUTHBEARER"
+        return talk.refused(Phase.AUTH, None, Trouble(TroubleKind.POLICY, text))
+    shown = f"AUTH {mechanism.decode()} ***"
+    reply = yield from talk.ask(b"AUTH " + mechanism + b" " + base64.b64encode(response), limit, shown)
+    if reply is not None and reply.code == 334:
+        # RFC 7628 3.2.3: the error stands in the challenge, and the refusal follows an answer to it.
+        reply = yield from talk.answer(after_error, limit)
     return None if reply is not None and reply.code // 100 == 2 else talk.refused(Phase.AUTH, reply)
