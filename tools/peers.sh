@@ -5,7 +5,7 @@
 set -eu
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd -P)
 packages="postfix opendkim opendkim-tools postgresql-15 swaks libnet-ssleay-perl strace iproute2 procps util-linux
-    libsasl2-modules libsasl2-modules-db sasl2-bin wrk nginx-light chromium curl systemd"
+    libsasl2-modules libsasl2-modules-db sasl2-bin wrk nginx-light chromium curl systemd dovecot-imapd"
 nodemailer=10.6.0
 policy=/usr/sbin/policy-rc.d
 

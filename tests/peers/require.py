@@ -23,6 +23,7 @@ _PROGRAMS = {
     "chromium": ("chromium",),
     "node": ("node",),
     "systemd-analyze": ("systemd-analyze",),
+    "dovecot": ("/usr/sbin/dovecot", "/usr/bin/doveadm", "/usr/lib/dovecot/imap"),
 }
 _NEEDS_ROOT = {"postfix"}
 
@@ -38,7 +39,7 @@ def require_peer(name: str) -> None:
     """Skip the calling test, with the reason, when this machine cannot run the peer `name`.
 
     Names: postgresql, postfix, opendkim, swaks, swaks-tls, strace, ip, ss, curl, wrk, nginx,
-    saslpasswd2, chromium, node, nodemailer, systemd-analyze, suites, fuzzer. Under POSTROOM_REQUIRE_PEERS=1 every
+    saslpasswd2, chromium, node, nodemailer, systemd-analyze, dovecot, suites, fuzzer. Under POSTROOM_REQUIRE_PEERS=1 every
     skip is a failure (tests/conftest.py).
     """
     if reason := missing(name):
