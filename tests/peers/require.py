@@ -39,8 +39,8 @@ def require_peer(name: str) -> None:
     """Skip the calling test, with the reason, when this machine cannot run the peer `name`.
 
     Names: postgresql, postfix, opendkim, swaks, swaks-tls, strace, ip, ss, curl, wrk, nginx,
-    saslpasswd2, chromium, node, nodemailer, systemd-analyze, dovecot, suites, fuzzer. Under POSTROOM_REQUIRE_PEERS=1 every
-    skip is a failure (tests/conftest.py).
+    saslpasswd2, chromium, node, nodemailer, systemd-analyze, dovecot, suites, fuzzer.
+    Under POSTROOM_REQUIRE_PEERS=1 every skip is a failure (tests/conftest.py).
     """
     if reason := missing(name):
         pytest.skip(reason)
