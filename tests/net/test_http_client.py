@@ -338,3 +338,15 @@ def test_any_text_is_an_address_or_is_refused(text: str) -> None:
     for candidate in (text, "http://" + text, "https://h/" + text):
         with contextlib.suppress(ValueError):
             assert read_url(candidate).scheme in ("http", "https")
+
+
+async def test_a_get_asks_without_a_body(client: HttpClient, receiver: HttpReceiver, dns_server: DnsServer) -> None:
+    dns_server.put("ask.test", "A", "127.0.0.1")
+    receiver.behave("/what?x=1", answer(200, b"this"))
+
+    got = await client.get(receiver.url("/what?x=1", "ask.test"), [("Authorization", "Bearer t")])
+
+    assert (got.status, got.body) == (200, b"this")
+    (request,) = receiver.requests
+    assert (request.body, request.header["authorization"]) == (b"", "Bearer t")
+    assert "content-length" not in request.header

@@ -1,4 +1,4 @@
-"""HTTP requests to addresses that others wrote: webhook receivers. RFC 9110, RFC 9112.
+"""HTTP requests to addresses that others wrote: webhook receivers, token endpoints. RFC 9110, RFC 9112.
 
 The name is looked up by our resolver, its addresses are checked by
 `net.address_guard`, and the connection goes to one of those very addresses:
@@ -218,11 +218,18 @@ class HttpClient:
 
     async def post(self, url: str, header: Sequence[tuple[str, str]], body: bytes) -> HttpAnswer:
         """Post a body and return the answer. Raises NoAnswer, and ValueError for what is no URL."""
+        return await self._request(b"POST", url, [*header, ("Content-Length", str(len(body)))], body)
+
+    async def get(self, url: str, header: Sequence[tuple[str, str]] = ()) -> HttpAnswer:
+        """Ask for what is at an address and return the answer. Raises NoAnswer, and ValueError for what is no URL."""
+        return await self._request(b"GET", url, header, b"")
+
+    async def _request(self, method: bytes, url: str, header: Sequence[tuple[str, str]], body: bytes) -> HttpAnswer:
         parsed = read_url(url)
-        fields = [("Host", parsed.netloc.decode("ascii")), *header, ("Content-Length", str(len(body)))]
+        fields = [("Host", parsed.netloc.decode("ascii")), *header]
         seconds = self._limits.connect_seconds
         request = httpcore2.Request(
-            b"POST",
+            method,
             httpcore2.URL(
                 scheme=parsed.raw_scheme, host=parsed.raw_host, port=parsed.port, target=parsed.raw_path or b"/"
             ),
