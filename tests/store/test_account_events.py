@@ -8,9 +8,12 @@ from postroom.base.clock import ManualClock
 from postroom.base.ids import IdSource
 from postroom.base.packing import pack
 from postroom.events.accounts import AccountFacts, Found, LostEpoch, NewEvent, append_events, append_mails
-from postroom.ledger.account_rows import AccountMailRow, AccountOwnerRow, Outcome
+from postroom.ledger.account_rows import AccountMailRow, AccountOwnerRow, AccountRow, MailboxRow, Outcome
 from postroom.ledger.event_kinds import EventKind
-from postroom.store import events
+from postroom.ledger.rows import WorkspaceRow
+from postroom.ledger.webhook_rows import WebhookEndpointRow
+from postroom.store import account_events as store
+from postroom.store import events, webhooks
 from postroom.store.database import Database, Tx, statement
 
 ACCOUNT = AccountFacts(40, 1, "ann", "GMAIL_OAUTH2", "ann@example.com")
@@ -90,3 +93,109 @@ async def test_the_id_of_an_event_is_above_that_of_the_number_before_whatever_no
     await database.write(lambda tx: append_mails(tx, ACCOUNT, [mail(1), mail(2)], here, epoch=3))
     feed = await database.read(lambda conn: events.feed(conn, 1, 0, 10))
     assert [json.loads(row.detail)["number"] for row in feed] == [1, 2, 3]
+
+
+def endpoint(endpoint_id: int, kind: EventKind) -> WebhookEndpointRow:
+    return WebhookEndpointRow(
+        endpoint_id,
+        1,
+        "https://h.example/",
+        "",
+        f'["{kind}"]',
+        "",
+        1,
+        "active",
+        "",
+        0,
+        b"s",
+        None,
+        None,
+        0,
+        "superimap",
+    )
+
+
+async def _hears(database: Database) -> None:
+    def write(tx: Tx) -> None:
+        tx.add(WorkspaceRow(1, "one", 0))
+        webhooks.create(tx, endpoint(60, EventKind.MAIL_ARRIVED))
+        webhooks.create(tx, endpoint(61, EventKind.ACCOUNT_CONNECTED))
+
+    await database.write(write)
+
+
+async def waiting(database: Database) -> list[tuple[int, ...]]:
+    return await database.read(
+        lambda c: c.all(
+            statement(
+                "SELECT o.endpoint_id, a.number FROM webhook_outbox o JOIN account_event a ON a.event_id = o.event_id "
+                "ORDER BY o.endpoint_id, a.number"
+            )
+        )
+    )
+
+
+async def test_events_are_read_by_number_with_what_became_of_telling_them(database: Database, ids: IdSource) -> None:
+    await _hears(database)
+    await database.write(lambda tx: append_events(tx, ACCOUNT, [change()], ids, epoch=None))
+    await database.write(lambda tx: append_mails(tx, ACCOUNT, [mail(4), mail(5), mail(6)], ids, epoch=3))
+    assert await waiting(database) == [(60, 2), (60, 3), (60, 4), (61, 1)]
+    await database.write(lambda tx: store.set_told(tx, 40, 2, 70))
+    await database.write(lambda tx: store.set_told(tx, 40, 2, 90))
+    await database.write(lambda tx: store.set_given_up(tx, 40, 3, 80))
+    await database.write(lambda tx: store.set_given_up(tx, 40, 2, 80))
+    page = await database.read(lambda conn: store.events_after(conn, 1, 40, 1, 2))
+    assert [(one.number, one.told_ms, one.given_up_ms, one.is_waiting, one.has_content) for one in page] == [
+        (2, 70, None, True, True),
+        (3, None, 80, True, True),
+    ]
+    assert await database.read(lambda conn: store.events_after(conn, 2, 40, 0, 9)) == []
+    one = await database.read(lambda conn: store.event_of(conn, 1, 40, 1))
+    assert one is not None
+    assert (one.kind, one.has_content) == ("account_connected", False)
+    assert await database.read(lambda conn: store.event_of(conn, 1, 40, 5)) is None
+    assert await database.read(lambda conn: store.last_number(conn, 1, 40)) == 4
+    assert await database.read(lambda conn: store.raw_of(conn, 1, 40, 3)) == b"mail 5"
+    assert await database.read(lambda conn: store.raw_of(conn, 2, 40, 3)) is None
+    assert await database.read(lambda conn: store.given_up_after(conn, 1, 40, 0, 9)) == [3]
+    assert await database.read(lambda conn: store.count_told(conn, 1, 40)) == (4, 1, 1)
+
+
+async def test_the_audit_counts_every_outcome_by_mailbox_and_epoch(database: Database, ids: IdSource) -> None:
+    found = [mail(4), mail(5, Outcome.TRACER), mail(6), mail(9, Outcome.VANISHED)]
+    await database.write(lambda tx: tx.add(MailboxRow(7, 40, 1, "INBOX", 99, 4, 10, 0, None, 0, 0, 0)))
+    await database.write(lambda tx: append_mails(tx, ACCOUNT, found, ids, epoch=3))
+    assert await database.read(lambda conn: store.count_outcomes(conn, 1, 40)) == [
+        (7, 99, "delivered", 2, 4, 6),
+        (7, 99, "tracer", 1, 5, 5),
+        (7, 99, "vanished", 1, 9, 9),
+    ]
+    assert await database.read(lambda conn: store.count_outcomes(conn, 2, 40)) == []
+
+
+async def test_what_was_given_up_is_told_again_when_somebody_asks(database: Database, ids: IdSource) -> None:
+    await _hears(database)
+    await database.write(lambda tx: append_mails(tx, ACCOUNT, [mail(4), mail(5)], ids, epoch=3))
+    assert await database.write(lambda tx: store.drop_queue(tx, 1, 40, 80, 1)) == 1
+    assert await database.write(lambda tx: store.drop_queue(tx, 1, 40, 80, 9)) == 1
+    assert await waiting(database) == []
+    assert await database.read(lambda conn: store.given_up_after(conn, 1, 40, 0, 9)) == [1, 2]
+    assert await database.write(lambda tx: store.tell_again(tx, 1, 40, [2, 77], 90)) == 1
+    assert await waiting(database) == [(60, 2)]
+    assert await database.read(lambda conn: store.given_up_after(conn, 1, 40, 0, 9)) == [1]
+    assert await database.write(lambda tx: store.tell_again(tx, 2, 40, [1], 90)) == 0
+
+
+@pytest.mark.parametrize(("is_tracer", "archived"), [(0, 1), (1, 0)])
+async def test_a_refused_account_is_archived_unless_it_takes_tracers(
+    database: Database, is_tracer: int, archived: int
+) -> None:
+    def write(tx: Tx) -> None:
+        tx.add(WorkspaceRow(1, "one", 0))
+        tx.add(AccountRow(40, 1, 50, "ann", "ann", "a@b", "", None, None, "", "", is_tracer, 0, 1, 1, 1))
+
+    await database.write(write)
+    assert await database.write(lambda tx: store.archive_refused(tx, 2, 40, 99)) is False
+    assert await database.write(lambda tx: store.archive_refused(tx, 1, 40, 99)) is bool(archived)
+    row = await database.read(lambda c: c.one(statement("SELECT is_archived, changed_ms FROM account WHERE id = 40")))
+    assert row == (archived, 99 if archived else 1)
