@@ -2,6 +2,9 @@
 
 import re
 
+from postroom.mail.address_list import parse_mailbox
+from postroom.mail.compose import Draft, compose
+
 CODE_BYTES = 10
 """Of chance; the code is their hexadecimal digits."""
 
@@ -21,3 +24,13 @@ def code_in(subject: str) -> str | None:
     """
     found = _MARK.search(subject)
     return None if found is None else found[1]
+
+
+def tracer_mail(address: str, code: str, message_id: str, date_ms: int) -> bytes:
+    """Return the tracer that an account sends to itself. Raises WrongInput for what is no mail address."""
+    box = parse_mailbox(address, field="email")
+    text = f"{subject_of(code)}\n\nPostroom measures how long mail takes to this mailbox. Nobody needs to read this.\n"
+    # RFC 3834 5: no machine answers this one.
+    fields = (("Auto-Submitted", "auto-generated"),)
+    draft = Draft(box, (box,), subject=subject_of(code), text=text, fields=fields)
+    return compose(draft, message_id=message_id, date_ms=date_ms).content

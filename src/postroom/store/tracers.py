@@ -17,6 +17,10 @@ BEING_SENT = "It is being sent."
 """`why` of a tracer whose server has not taken it yet. Should the process die now, it is not counted as lost."""
 
 _COLUMNS = ", ".join(TracerRow._fields)
+_OWN = statement(
+    "SELECT a.id FROM account_owner o JOIN account a ON a.id = o.account_id WHERE o.node = ? "
+    "AND a.is_tracer = 1 AND a.is_archived = 0 AND a.connected_ms IS NOT NULL ORDER BY a.id LIMIT ?"
+)
 _FIND = statement(f"SELECT {_COLUMNS} FROM tracer WHERE account_id = ? AND code = ?")
 _ARRIVE = statement("UPDATE tracer SET arrived_ms = ?, stages = ?, why = '' WHERE id = ?")
 _TELL = statement("UPDATE tracer SET why = ? WHERE id = ? AND arrived_ms IS NULL")
@@ -45,6 +49,11 @@ class Times(NamedTuple):
     noticed_ms: int
     fetched_ms: int
     recorded_ms: int
+
+
+def tracer_accounts(conn: Conn, node: int, limit: int) -> list[int]:
+    """Return the ids of up to `limit` connected accounts that a node watches and that tracers are sent to."""
+    return [row[0] for row in conn.all(_OWN, (node, limit))]
 
 
 def add_tracer(tx: Tx, row: TracerRow) -> None:
