@@ -172,6 +172,13 @@ class Settings:
     site_connections: int = _setting(_whole(1, 1000), "20", "Connections to one site at a time, over all nodes.")
     message_size_mb: int = _setting(_whole(1, 1024), "60", "Largest mail that the doors take, in MiB.")
     give_up_days: timedelta = _setting(_days, "5", "Days after the first try when a deferred recipient has failed.")
+    tracer_seconds: int = _setting(
+        _whole(0, 86_400), "600", "Each node that watches sends tracers to one of its accounts so often; 0 sends none."
+    )
+    tracers: int = _setting(_whole(1, 20), "3", "How many tracers are sent each time.")
+    tracer_lost_seconds: int = _setting(
+        _whole(30, 86_400), "600", "A tracer that has not arrived after so long is told as lost."
+    )
     metrics_from: tuple[Network, ...] = _setting(
         _networks, "127.0.0.0/8,::1/128", "Networks that may read /metrics; others get 404."
     )
