@@ -102,7 +102,7 @@ _DELETE_BESIDE = tuple(
     statement(f"DELETE FROM {table} WHERE account_id = ?")
     for table in ("account_owner", "account_status", "mailbox", "connect_dance", "tracer")
 )
-_ACCOUNT_IDS_OF = statement("SELECT id FROM account WHERE workspace_id = ? AND connection_id = ?")
+_ACCOUNT_IDS_OF = statement("SELECT id FROM account WHERE workspace_id = ? AND connection_id = ? ORDER BY id LIMIT ?")
 
 
 # Partners
@@ -187,9 +187,9 @@ def accounts_of(conn: Conn, workspace_id: int, connection_id: int) -> list[Accou
     return [_account(row) for row in conn.all(_ACCOUNTS_OF, (workspace_id, connection_id))]
 
 
-def account_ids_of(tx: Tx, workspace_id: int, connection_id: int) -> list[int]:
-    """Return the ids of a connection's accounts."""
-    return [row[0] for row in tx.run(_ACCOUNT_IDS_OF, (workspace_id, connection_id))]
+def account_ids_of(tx: Tx, workspace_id: int, connection_id: int, limit: int) -> list[int]:
+    """Return up to `limit` ids of a connection's accounts, oldest first."""
+    return [row[0] for row in tx.run(_ACCOUNT_IDS_OF, (workspace_id, connection_id, limit))]
 
 
 def account_by_tag(reader: Conn | Tx, workspace_id: int, connection_id: int, tag_key: str) -> AccountRow | None:

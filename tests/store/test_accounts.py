@@ -1,0 +1,193 @@
+"""Accounts and connections: what is made, changed and connected, and what watchers and receivers hear of it."""
+
+import json
+
+import pytest
+
+from postroom.accounts.changes import SECRET_TEXT, AccountChange, AccountRules, ConnectionChange
+from postroom.accounts.providers import Providers
+from postroom.accounts.registry import Accounts, TagTaken
+from postroom.base.clock import ManualClock
+from postroom.base.errors import WrongInput
+from postroom.base.ids import IdSource
+from postroom.base.secrets import Sealer
+from postroom.ledger.account_rows import AccountRow, AccountState, ConnectionRow, MailboxRow
+from postroom.ledger.rows import WorkspaceRow
+from postroom.store import accounts as store
+from postroom.store import events
+from postroom.store.database import Database, statement
+
+SEALER = Sealer(bytes(32))
+LOGIN = AccountChange(username="ann@example.com", password="hunter2")
+
+
+@pytest.fixture
+async def registry(database: Database, clock: ManualClock) -> Accounts:
+    await database.write(lambda tx: tx.add(WorkspaceRow(1, "shop", 1)))
+    return Accounts(database, IdSource(1, clock), clock, SEALER, Providers())
+
+
+@pytest.fixture
+async def connection(registry: Accounts) -> ConnectionRow:
+    provider = registry.providers.get("FASTMAIL")
+    assert provider is not None
+    return await registry.create_connection(1, provider, ConnectionChange())
+
+
+async def state_of(database: Database, account: AccountRow) -> tuple[str, int | None, int]:
+    view = await database.read(lambda conn: store.account_view(conn, 1, account.id))
+    assert view is not None
+    return view.status.state, view.status.auth_failed_ms, view.owner.epoch
+
+
+async def told(database: Database) -> list[tuple[str, object]]:
+    rows = await database.read(lambda conn: events.feed(conn, 1, 0, 100))
+    return [(row.kind, json.loads(row.detail)["email"]) for row in rows]
+
+
+async def test_an_account_with_credentials_is_connected_at_once_and_told_of(
+    registry: Accounts, connection: ConnectionRow, database: Database, clock: ManualClock
+) -> None:
+    woken: list[set[int]] = []
+    database.on_commit(store.WAKE, woken.append)
+    bare = await registry.create(connection, AccountChange(tag="bare"))
+    ready = await registry.create(connection, AccountChange(tag="Ann", username="ann@example.com", password="hunter2"))
+    assert (bare.connected_ms, ready.connected_ms) == (None, clock.now_ms())
+    assert ready.email == "ann@example.com"
+    assert (await state_of(database, bare))[0] == AccountState.UNCONNECTED
+    assert (await state_of(database, ready))[0] == AccountState.CONNECTING
+    assert await told(database) == [("account_connected", "ann@example.com")]
+    assert set().union(*woken) == {bare.id, ready.id}
+
+
+async def test_secrets_rest_sealed_and_bound_to_their_row(
+    registry: Accounts, connection: ConnectionRow, database: Database
+) -> None:
+    account = await registry.create(connection, AccountChange(tag="ann", username="a", password="hunter2"))
+    assert account.password is not None
+    assert b"hunter2" not in account.password
+    assert SEALER.open(account.password, f"account/{account.id}/password") == b"hunter2"
+    gmail = registry.providers.get("GMAIL_OAUTH2")
+    assert gmail is not None
+    row = await registry.create_connection(1, gmail, ConnectionChange("client", "s3cret"))
+    assert row.client_secret is not None
+    assert SEALER.open(row.client_secret, f"connection/{row.id}/client_secret") == b"s3cret"
+    again = await registry.update_connection(row, ConnectionChange("client2", SECRET_TEXT))
+    assert (again.client_id, again.client_secret) == ("client2", row.client_secret)
+
+
+async def test_tags_are_unique_whatever_their_case(registry: Accounts, connection: ConnectionRow) -> None:
+    first = await registry.create(connection, AccountChange(tag="Straße"))
+    with pytest.raises(TagTaken):
+        await registry.create(connection, AccountChange(tag="STRASSE"))
+    other = await registry.create(connection, AccountChange(tag="other"))
+    with pytest.raises(TagTaken):
+        await registry.update(other, connection, AccountChange(tag="strasse"))
+    assert await registry.tagged(connection, "sTRASSE") == first
+    kept = await registry.update(first, connection, AccountChange(tag="STRASSE"))
+    assert kept.tag == "STRASSE"
+
+
+async def test_new_credentials_clear_the_failure_and_the_same_ones_change_nothing(
+    registry: Accounts, connection: ConnectionRow, database: Database, clock: ManualClock
+) -> None:
+    account = await registry.create(connection, AccountChange(tag="ann", username="ann@example.com", password="old"))
+    refused = statement("UPDATE account_status SET state = 'refused', auth_failed_ms = 7 WHERE account_id = ?")
+    await database.write(lambda tx: tx.run(refused, (account.id,)))
+    clock.advance(ms=5)
+    same = await registry.update(account, connection, AccountChange(password="old", username="ann@example.com"))
+    assert same.connected_ms == account.connected_ms
+    assert await state_of(database, account) == ("refused", 7, 0)
+    shown = await registry.update(account, connection, AccountChange(password=SECRET_TEXT))
+    assert shown.password == account.password
+    new = await registry.update(account, connection, AccountChange(password="new"))
+    assert new.connected_ms == clock.now_ms()
+    assert new.changed_ms > account.changed_ms
+    assert await state_of(database, account) == ("connecting", None, 0)
+    assert [kind for kind, _ in await told(database)] == ["account_connected"] * 2
+
+
+async def test_another_mailbox_begins_anew_and_whoever_watched_the_old_one_lets_go(
+    registry: Accounts, connection: ConnectionRow, database: Database
+) -> None:
+    account = await registry.create(connection, AccountChange(tag="ann", username="ann@example.com", password="p"))
+    mailbox = MailboxRow(5, account.id, 1, "INBOX", 9, 1, 1, 0, None, 0, 0, 0)
+    await database.write(lambda tx: tx.add(mailbox))
+    await registry.update(account, connection, AccountChange(password="other"))
+    left = statement("SELECT count(*) FROM mailbox WHERE account_id = ?")
+    assert await database.read(lambda conn: conn.one(left, (account.id,))) == (1,)
+    await registry.update(account, connection, AccountChange(username="bob@example.com"))
+    assert await database.read(lambda conn: conn.one(left, (account.id,))) == (0,)
+    assert (await state_of(database, account))[2] == 1
+
+
+async def test_a_disconnected_account_forgets_its_credentials_and_its_address_is_told_once_more(
+    registry: Accounts, connection: ConnectionRow, database: Database
+) -> None:
+    account = await registry.create(connection, AccountChange(tag="ann", username="ann@example.com", password="p"))
+    gone = await registry.disconnect(account, connection)
+    assert (gone.password, gone.email, gone.username, gone.connected_ms) == (None, "", "", None)
+    assert await told(database) == [
+        ("account_connected", "ann@example.com"),
+        ("account_disconnected", "ann@example.com"),
+    ]
+
+
+async def test_an_archived_account_is_restored_where_it_was_and_made_again_without_its_credentials(
+    registry: Accounts, connection: ConnectionRow, database: Database
+) -> None:
+    account = await registry.create(connection, AccountChange(tag="ann", username="ann@example.com", password="p"))
+    assert await registry.archive(account)
+    assert not await registry.archive(account)
+    assert (await state_of(database, account))[0] == AccountState.ARCHIVED
+    back = await registry.restore(account, connection)
+    assert (back.is_archived, back.connected_ms) == (0, account.connected_ms)
+    assert (await state_of(database, account))[0] == AccountState.CONNECTING
+    await registry.archive(account)
+    again = await registry.create(connection, AccountChange(tag="ANN"))
+    assert (again.id, again.tag, again.is_archived) == (account.id, "ANN", 0)
+    assert (again.password, again.email, again.connected_ms) == (None, "", None)
+
+
+async def test_a_deleted_connection_takes_its_accounts_along(
+    registry: Accounts, connection: ConnectionRow, database: Database
+) -> None:
+    for number in range(103):
+        await registry.create(connection, AccountChange(tag=f"user {number}"))
+    assert await registry.delete_connection(connection)
+    assert not await registry.delete_connection(connection)
+    for table in ("connection", "account", "account_owner", "account_status"):
+        left = await database.read(lambda conn, table=table: conn.one(statement(f"SELECT count(*) FROM {table}")))
+        assert left == (0,), table
+
+
+async def test_a_provider_without_a_server_needs_one_named_unless_a_person_connects(registry: Accounts) -> None:
+    plain = registry.providers.get("plain")
+    assert plain is not None
+    connection = await registry.create_connection(1, plain, ConnectionChange())
+    await registry.create(connection, AccountChange(tag="dance"))
+    with pytest.raises(WrongInput, match="imap_host is missing"):
+        await registry.create(connection, AccountChange(tag="ann", username="ann", password="p"))
+    named = AccountChange(tag="ann", username="ann", password="p", server={"imap_host": "imap.example.com"})
+    assert (await registry.create(connection, named)).connected_ms is not None
+
+
+@pytest.mark.parametrize(
+    ("server", "field"),
+    [
+        ({"imap_host": "127.0.0.1"}, "imap_host"),
+        ({"smtp_host": "[::1]"}, "smtp_host"),
+        ({"imap_host": "10.1.2.3"}, "imap_host"),
+        ({"imap_host": "user@imap.example.com"}, "imap_host"),
+        ({"imap_port": 70_000}, "imap_port"),
+        ({"imap_security": "plain"}, "imap_security"),
+        ({"imap_security": "none"}, "imap_security"),
+        ({"token_url": "http://169.254.169.254/token"}, "oauth2_token_url"),
+    ],
+)
+def test_a_server_that_may_not_be_dialled_is_refused_when_it_is_written(server: dict[str, object], field: str) -> None:
+    rules = AccountRules(SEALER, ())
+    with pytest.raises(WrongInput) as refused:
+        rules.connection(ConnectionRow(1, 1, "PLAIN", "", None, "", 1), ConnectionChange(server=server))
+    assert refused.value.field == field
+    assert field.removeprefix("oauth2_") in str(refused.value)
