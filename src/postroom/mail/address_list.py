@@ -35,7 +35,7 @@ class Mailbox:
 def parse_address_list(value: bytes | str) -> list[Mailbox]:
     """Return the mailboxes of an address list field in their order. Any bytes are allowed."""
     reader = _Reader()
-    for lexeme in _lexemes(text_of(value) if isinstance(value, bytes) else value):
+    for lexeme in lexemes(text_of(value) if isinstance(value, bytes) else value):
         reader.take(lexeme)
     reader.end_mailbox()
     return reader.found
@@ -84,6 +84,33 @@ def header_address(address: str) -> str:
     if domain.startswith("["):
         return address
     return f"{local_part}@{domain_to_a_labels(domain) if local_part.isascii() else domain_to_u_labels(domain)}"
+
+
+def lexemes(text: str) -> Iterator[str]:
+    """Yield the lexical tokens of an address list (RFC 5322 3.2); a whole comment is one that begins with `(`."""
+    at = 0
+    while at < len(text):
+        match = _LEXEME.match(text, at)
+        if match is None:
+            return
+        at = match.end()
+        if match[0] != "(":
+            yield match[0]
+            continue
+        depth, start = 1, at
+        while depth and at < len(text):
+            piece = _COMMENT.match(text, at)
+            if piece is None:
+                break
+            at = piece.end()
+            depth += {"(": 1, ")": -1}.get(piece[0], 0)
+        yield "(" + text[start : at - (depth == 0)]
+
+
+def unquoted(token: str) -> str:
+    """Return what a quoted string says (RFC 5322 3.2.4); its end may be missing."""
+    inside = token[1:-1] if len(token) > 1 and token.endswith('"') else token[1:]
+    return _QUOTED_PAIR.sub(r"\1", inside)
 
 
 class _Reader:
@@ -140,41 +167,15 @@ class _Reader:
         self._words, self._inside, self._address, self._comment = [], None, None, ""
 
 
-def _lexemes(text: str) -> Iterator[str]:
-    """Yield lexical tokens (RFC 5322 3.2); a whole comment is one that begins with `(`."""
-    at = 0
-    while at < len(text):
-        match = _LEXEME.match(text, at)
-        if match is None:
-            return
-        at = match.end()
-        if match[0] != "(":
-            yield match[0]
-            continue
-        depth, start = 1, at
-        while depth and at < len(text):
-            piece = _COMMENT.match(text, at)
-            if piece is None:
-                break
-            at = piece.end()
-            depth += {"(": 1, ")": -1}.get(piece[0], 0)
-        yield "(" + text[start : at - (depth == 0)]
-
-
 def _phrase(words: list[str]) -> str:
-    unquoted = (_unquoted(word) if word.startswith('"') else word for word in words)
-    return " ".join(decode_words("".join(unquoted)).split())
+    plain = (unquoted(word) if word.startswith('"') else word for word in words)
+    return " ".join(decode_words("".join(plain)).split())
 
 
 def _addr_spec(tokens: list[str]) -> str:
     """Join the tokens of an address; quotes that say nothing go."""
     joined = []
     for token in tokens:
-        plain = _unquoted(token) if token.startswith('"') else token
+        plain = unquoted(token) if token.startswith('"') else token
         joined.append(plain if plain and is_dot_atom(plain) else token)
     return "".join(joined)
-
-
-def _unquoted(token: str) -> str:
-    inside = token[1:-1] if len(token) > 1 and token.endswith('"') else token[1:]
-    return _QUOTED_PAIR.sub(r"\1", inside)
