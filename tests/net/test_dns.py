@@ -13,7 +13,7 @@ from peers.dns_server import DnsServer, Trouble
 
 from postroom.base.clock import ManualClock
 from postroom.base.errors import SettingsError
-from postroom.net.dns import MxRecord, Resolver, Status, by_preference, is_null_mx
+from postroom.net.dns import MxRecord, Resolver, SrvRecord, Status, by_preference, is_null_mx
 
 
 @pytest.fixture
@@ -247,3 +247,13 @@ def test_one_mx_record_with_the_root_says_that_there_is_no_mail(records: list[Mx
 def test_every_host_is_tried_once(records: list[MxRecord], seed: int) -> None:
     hosts = [host for group in by_preference(records, random.Random(seed)) for host in group]
     assert sorted(hosts) == sorted({record.host for record in records} - {"."})
+
+
+async def test_services_are_found_with_priority_weight_and_port(resolver: Resolver, dns_server: DnsServer) -> None:
+    dns_server.put("_imaps._tcp.example.test", "SRV", "10 5 993 IMAP.Example.test.")
+    dns_server.put("_imap._tcp.example.test", "SRV", "0 0 0 .")
+
+    there, not_there = await resolver.srv("_imaps._tcp.example.test"), await resolver.srv("_imap._tcp.example.test")
+
+    assert there.records == (SrvRecord(10, 5, 993, "imap.example.test"),)
+    assert not_there.records == (SrvRecord(0, 0, 0, "."),)

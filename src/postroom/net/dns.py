@@ -26,6 +26,7 @@ import dns.resolver
 import idna
 from dns.rdtypes.ANY.MX import MX
 from dns.rdtypes.ANY.TXT import TXT
+from dns.rdtypes.IN.SRV import SRV
 
 from postroom.base.clock import Clock
 from postroom.base.errors import SettingsError
@@ -75,6 +76,17 @@ class MxRecord:
     """Lower case without the final dot; `.` for the root."""
 
 
+@dataclass(frozen=True, slots=True)
+class SrvRecord:
+    """One SRV record (RFC 2782)."""
+
+    priority: int
+    weight: int
+    port: int
+    host: str
+    """Lower case without the final dot; `.`: the service is decidedly not there."""
+
+
 class Resolver:
     """Asks one resolver, or those of the system. One per process and event loop; `close` at the end."""
 
@@ -108,6 +120,15 @@ class Resolver:
         for text in answer.records:
             preference, host = text.split(" ", 1)
             records.append(MxRecord(int(preference), host))
+        return Answer(answer.status, tuple(records), answer.seconds, answer.reason)
+
+    async def srv(self, name: str) -> Answer[SrvRecord]:
+        """Return the SRV records of a name such as `_imaps._tcp.example.com`, unordered."""
+        answer = await self._ask(name, "SRV")
+        records = []
+        for text in answer.records:
+            priority, weight, port, host = text.split(" ", 3)
+            records.append(SrvRecord(int(priority), int(weight), int(port), host))
         return Answer(answer.status, tuple(records), answer.seconds, answer.reason)
 
     async def a(self, name: str) -> Answer[str]:
@@ -152,7 +173,7 @@ class Resolver:
     def forget(self, name: str) -> None:
         """Ask about a name anew: somebody has just changed its records and wants to see that."""
         ascii_name = _ascii(name)
-        for kind in ("A", "AAAA", "CNAME", "MX", "PTR", "TXT"):
+        for kind in ("A", "AAAA", "CNAME", "MX", "PTR", "SRV", "TXT"):
             self._cache.pop((ascii_name or "", kind), None)
 
     async def close(self) -> None:
@@ -270,6 +291,8 @@ def _texts(records: Sequence[object]) -> tuple[str, ...]:
     for record in records:
         if isinstance(record, MX):
             texts.append(f"{record.preference} {_name_text(record.exchange)}")
+        elif isinstance(record, SRV):
+            texts.append(f"{record.priority} {record.weight} {record.port} {_name_text(record.target)}")
         elif isinstance(record, TXT):
             texts.append(b"".join(record.strings).decode("utf-8", "replace"))
         else:
