@@ -182,6 +182,9 @@ class Settings:
     metrics_from: tuple[Network, ...] = _setting(
         _networks, "127.0.0.0/8,::1/128", "Networks that may read /metrics; others get 404."
     )
+    imap_providers: str = _setting(
+        _text, "", "TOML file of more IMAP providers, by code; empty: those that are shipped (docs/mailboxes.md)."
+    )
     log_level: str = _setting(_level, "info", "Least level that is logged: debug, info, warning or error.")
     log_format: Form = _setting(
         _log_form, "auto", "Form of the log: json, console (to be read), or auto: console where it is a terminal."

@@ -28,7 +28,7 @@ _HINT_LETTERS = 8
 _Row = TypeVar("_Row")
 
 
-class _Remembered(OrderedDict[bytes, tuple[float, _Row]]):
+class Remembered(OrderedDict[bytes, tuple[float, _Row]]):
     """Rows by the hash of what was presented, for some seconds."""
 
     def __init__(self, clock: Clock) -> None:
@@ -64,7 +64,7 @@ class ApiKeys:
         self._workspaces = workspaces
         self._ids = ids
         self._clock = clock
-        self._known: _Remembered[ApiKeyRow] = _Remembered(clock)
+        self._known: Remembered[ApiKeyRow] = Remembered(clock)
 
     async def check(self, key: str) -> WorkspaceRow | None:
         """Return the workspace that an API key opens, or None. Raises TryLater where the store cannot say."""
@@ -127,7 +127,7 @@ class SmtpLogins:
         self._workspaces = workspaces
         self._ids = ids
         self._clock = clock
-        self._known: _Remembered[SmtpLoginRow] = _Remembered(clock)
+        self._known: Remembered[SmtpLoginRow] = Remembered(clock)
 
     async def check(self, username: str, password: str) -> CheckedLogin | None:
         """Return what the login opens, or None. Raises TryLater where the store cannot say."""

@@ -15,9 +15,13 @@ from postroom.access.authenticators import Authenticators
 from postroom.access.keys import ApiKeys, SmtpLogins
 from postroom.access.login import Logins
 from postroom.access.operators import Operators
+from postroom.access.partner_keys import PartnerKeys
 from postroom.access.passwords import Passwords
 from postroom.access.sessions import Sessions
 from postroom.access.workspaces import Workspaces
+from postroom.accounts.partners import Partners
+from postroom.accounts.providers import read_providers
+from postroom.accounts.registry import Accounts
 from postroom.app.dns import ResolverDns
 from postroom.app.keys import installation, master_key, public_url, return_path_host
 from postroom.base.clock import Clock
@@ -75,6 +79,7 @@ class Services:
     token_keys: TokenRing
     workspaces: Workspaces
     api_keys: ApiKeys
+    partner_keys: PartnerKeys
     logins: SmtpLogins
     operators: Operators
     sessions: Sessions
@@ -85,6 +90,9 @@ class Services:
     """For addresses that others wrote."""
     webhooks: Webhooks
     routes: Routes
+    partners: Partners
+    accounts: Accounts
+    """Connections to providers and the accounts of each: which mailboxes are watched."""
     uploads: Uploads
     contents: Contents
     messages: Messages
@@ -126,6 +134,7 @@ async def open_services(settings: Settings, clock: Clock) -> AsyncIterator[Servi
     async with AsyncExitStack() as stack:
         stack.callback(lock_data_folder(settings.data).release)
         default_transport = _default_transport(settings)
+        providers = read_providers(settings.imap_providers)
         sealer = Sealer(master_key(settings))
         database = await open_database(settings.database, clock=clock)
         stack.push_async_callback(database.close)
@@ -163,6 +172,7 @@ async def open_services(settings: Settings, clock: Clock) -> AsyncIterator[Servi
             token_keys=TokenRing(ring),
             workspaces=workspaces,
             api_keys=ApiKeys(database, workspaces, ids, clock),
+            partner_keys=PartnerKeys(database, workspaces, ids, clock, sealer),
             logins=SmtpLogins(database, workspaces, ids, clock),
             operators=Operators(database, ids, clock, passwords),
             sessions=sessions,
@@ -172,6 +182,8 @@ async def open_services(settings: Settings, clock: Clock) -> AsyncIterator[Servi
             http_client=http_client,
             webhooks=Webhooks(database, ids, clock, sealer, http_client, settings.allow_private),
             routes=routes,
+            partners=Partners(database, clock),
+            accounts=Accounts(database, ids, clock, sealer, providers, settings.allow_private),
             uploads=Uploads(database, ids, clock),
             contents=Contents(database),
             messages=Messages(database),
