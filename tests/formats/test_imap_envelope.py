@@ -1,10 +1,16 @@
 """The envelope of a mail's bytes, as an IMAP server tells it and SuperIMAP's webhooks carry it."""
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
+from copies import newsletters
 from hypothesis import given
 from hypothesis import strategies as st
+from imapclient import IMAPClient  # type: ignore[import-untyped]
+from peers.dovecot import Dovecot
+from peers.require import require_peer
 
 from postroom.mail.imap_envelope import MOST_ADDRESSES, envelope_of, imap_addresses
 
@@ -111,3 +117,48 @@ def test_any_marks_are_read_as_addresses(text: str) -> None:
     for found in imap_addresses(text):
         assert list(found) == ["name", "route", "mailbox", "host"]
         assert (found["host"] is None) or (found["mailbox"] is not None)
+
+
+_BY_DOVECOT = {"subject": "subject", "in_reply_to": "in_reply_to", "message_id": "message_id"}
+_LISTS_BY_DOVECOT = {"from": "from_", "sender": "sender", "reply_to": "reply_to", "to": "to", "cc": "cc", "bcc": "bcc"}
+_NOT_THE_STANDARD = {("099.eml", "to")}
+"""`"Undisclosed-Recipient:"@<...>`: each reader makes something else of it."""
+
+
+def test_dovecot_reads_real_mails_as_we_do(corpora: Path) -> None:
+    require_peer("dovecot")
+    mails = list(newsletters(corpora))
+    with Dovecot({"ann": "secret"}) as dovecot:
+        for _, raw in mails:
+            dovecot.deliver("ann", raw)
+        client = IMAPClient("127.0.0.1", dovecot.imap_port, ssl=False)
+        client.login("ann", "secret")
+        client.select_folder("INBOX", readonly=True)
+        found = client.fetch(client.search(), ["ENVELOPE", "BODY.PEEK[]"])
+        client.logout()
+    theirs = {data[b"BODY[]"]: data[b"ENVELOPE"] for data in found.values()}
+    assert len(theirs) > 90
+    differing = {
+        (name, field)
+        for name, raw in mails
+        for field, mine in envelope_of(raw).items()
+        if field != "date" and _spaced(mine) != _of_dovecot(theirs[raw], field)
+    }
+    assert differing <= _NOT_THE_STANDARD
+
+
+def _spaced(mine: object) -> object:
+    # Dovecot shows one space where several stand.
+    return " ".join(mine.split()) if isinstance(mine, str) else mine
+
+
+def _of_dovecot(envelope: Any, field: str) -> object:
+    if field in _BY_DOVECOT:
+        return _text(getattr(envelope, _BY_DOVECOT[field]))
+    found = getattr(envelope, _LISTS_BY_DOVECOT[field])
+    return found and [address(_text(a.name), _text(a.mailbox), _text(a.host), _text(a.route)) for a in found]
+
+
+def _text(value: bytes | None) -> str | None:
+    # Dovecot's words for what is missing.
+    return None if value is None else value.decode().replace("MISSING_MAILBOX", "").replace("MISSING_DOMAIN", "")

@@ -163,13 +163,14 @@ class Dovecot:
 
     def start(self) -> None:
         """Start with the same ports and mails as before."""
-        process = subprocess.Popen(
-            ["/usr/sbin/dovecot", "-F", "-c", self.folder / "dovecot.conf"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=(self.folder / "log").open("ab"),
-            start_new_session=True,
-        )
+        with (self.folder / "log").open("ab") as log:
+            process = subprocess.Popen(
+                ["/usr/sbin/dovecot", "-F", "-c", self.folder / "dovecot.conf"],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                start_new_session=True,
+            )
         wait_until(lambda: process.poll() is not None or listens(self.imaps_port), "Dovecot listens", 20)
         self._process = process if process.poll() is None else None
 

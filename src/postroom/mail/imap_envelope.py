@@ -6,11 +6,12 @@ what is missing is null; a group is an address without host that names it, its
 members, and an address that has nothing. Nothing here fails on any bytes.
 """
 
+import re
 from collections.abc import Iterable
 
 from postroom.mail.address_list import lexemes, unquoted
 from postroom.mail.encoded_words import text_of
-from postroom.mail.header import field_body, field_name, split_header
+from postroom.mail.header import field_name, split_header
 
 MAX_HEADER = 256 << 10
 """Octets of the header that are read: what stands behind them is not told."""
@@ -20,6 +21,9 @@ MOST_ADDRESSES = 1_000
 _TEXTS = (b"date", b"subject", b"in-reply-to", b"message-id")
 _LISTS = (b"from", b"sender", b"reply-to", b"to", b"cc", b"bcc")
 _NAMES = ("date", "subject", "from", "sender", "reply_to", "to", "cc", "bcc", "in_reply_to", "message_id")
+
+_FOLD = re.compile(rb"[ \t]*[\r\n]+[ \t]*")
+"""As IMAP servers give it: a fold and what stands around it is one space."""
 
 Address = dict[str, str | None]
 """name, route, mailbox, host."""
@@ -42,9 +46,9 @@ def envelope_of_fields(header: Iterable[bytes]) -> Envelope:
     for field in header:
         name = field_name(field)
         if name in _TEXTS:
-            texts.setdefault(name, _shown(field_body(field)))
+            texts.setdefault(name, _shown(field))
         elif name in _LISTS:
-            lists.setdefault(name, []).append(_shown(field_body(field)))
+            lists.setdefault(name, []).append(_shown(field))
     found: Envelope = dict.fromkeys(_NAMES)
     for name, text in texts.items():
         found[_shown_name(name)] = text
@@ -168,8 +172,9 @@ def _plain(token: str) -> str:
     return unquoted(token) if token.startswith('"') else token
 
 
-def _shown(value: bytes) -> str:
-    # What no database keeps in a text.
+def _shown(field: bytes) -> str:
+    value = _FOLD.sub(b" ", field.partition(b":")[2]).strip(b" \t\r\n")
+    # NUL is what no database keeps in a text.
     return text_of(value).replace("\0", "\ufffd")
 
 
