@@ -19,7 +19,7 @@ from postroom.net.imap.mailstore import Change, MailStore, NoSuchMailbox, Stored
 from postroom.net.imap.server_search import Argument
 from postroom.net.imap.server_view import View
 from postroom.net.imap.server_words import Words, read_words
-from postroom.net.imap.steps import Close, Exchange, GoodManners, Manners, Send, Step
+from postroom.net.imap.steps import Close, Cut, Exchange, GoodManners, Manners, Send, Step
 from postroom.net.imap.wire import COMMAND_LIMITS, Broken, Framer, LiteralAsked
 
 CAPABILITIES = (
@@ -126,7 +126,7 @@ class ServerSession:
 
     def _perform(self, tag: str, verb: str, answer: Callable[[], list[Step]]) -> list[Step]:
         steps = list(self.rules.manners.perform(Exchange(tag, verb, self, answer)))
-        if any(isinstance(one, Close) for one in steps):
+        if any(isinstance(one, Close | Cut) for one in steps):
             self.is_over = True
         return steps
 

@@ -1,0 +1,1 @@
+"""`postroom stress`: a misbehaving IMAP server, running nodes, and a verdict on what they told."""
