@@ -18,7 +18,7 @@ from postroom.ledger.outcomes import Outcome, OutcomeKind
 from postroom.mail.smtp_reply import SmtpReply
 from postroom.outbound import helper_frames as frames
 from postroom.outbound.attempt import Attempted, ContentGone, Tools, Work
-from postroom.outbound.compilation import PackedContent, columns_of, compilation_of
+from postroom.outbound.compilation import BIG_BYTES, PackedContent, columns_of, compilation_of
 from postroom.outbound.compile import CompileOptions
 from postroom.outbound.frame_pipe import FramePipe
 from postroom.outbound.helpers import HelperAttempts, HelperLink
@@ -450,6 +450,20 @@ async def test_leases_and_settlements_are_told_to_the_helper_that_tries(owner: O
     await owner.outcome(1)
     owner.attempts.settled([(1, 1), (8, 1)])
     assert (await owner.helpers[0].hear(4))[2:] == [frames.Renewed([(1, 1)], 99), frames.Settled([(1, 1)])]
+
+
+async def test_a_content_is_not_compiled_behind_a_large_one(owner: Owner) -> None:
+    owner.at_hand[b"large"] = PackedContent(b"x" * (BIG_BYTES + 1), b"plan")
+    owner.start(1, content_key=b"large")
+    assert owner.attempts.compile(1, mail(b"Hello\r\n"), OPTIONS) is None
+    await owner.helpers[0].hear(2)
+    owner.helpers[0].end(1)
+    await owner.outcome(1)
+    compiling = owner.attempts.compile(1, mail(b"Hello\r\n"), OPTIONS)
+    assert compiling is not None
+    await owner.helpers[0].hear(3)
+    await owner.helpers[0].compile()
+    await compiling
 
 
 async def test_what_a_helper_compiled_is_the_same_as_compiled_here_and_is_not_given_to_it_again(owner: Owner) -> None:

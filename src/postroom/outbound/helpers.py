@@ -24,7 +24,7 @@ from postroom.ledger.outcomes import Outcome, OutcomeKind
 from postroom.mail.smtp_reply import SmtpReply
 from postroom.outbound import helper_frames as frames
 from postroom.outbound.attempt import Attempted, ContentGone, Work
-from postroom.outbound.compilation import Compilation, PackedContent
+from postroom.outbound.compilation import BIG_BYTES, Compilation, PackedContent
 from postroom.outbound.compile import CompileOptions
 from postroom.outbound.contents import Contents
 from postroom.outbound.frame_pipe import FramePipe
@@ -73,6 +73,8 @@ class _Helper:
     domains: set[int] = field(default_factory=set)
     running: dict[int, tuple[Work, Callable[[Attempted], None]]] = field(default_factory=dict)
     compiling: dict[int, "_Compiling"] = field(default_factory=dict)
+    large: set[int] = field(default_factory=set)
+    """Recipients that it tries and whose content is large."""
     idle: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -130,11 +132,13 @@ class HelperAttempts:
             task.add_done_callback(lambda task: _not_handed(task, handed, done))
 
     def compile(self, workspace_id: int, raw: bytes, options: CompileOptions) -> Awaitable[Compilation] | None:
-        """Compile a content in a helper, which then has it for its attempts; None: there is no helper now.
+        """Compile a content in a helper, which then has it for its attempts; None: there is no helper for it now.
+
+        A client waits for this: it does not stand in line behind a large content.
 
         Raises TryLater where the helper dies meanwhile: compiling it here instead could end the owner too.
         """
-        helper = min(self._helpers, key=_load, default=None)
+        helper = min((one for one in self._helpers if not one.large), key=_load, default=None)
         if helper is None or self._stopping:
             return None
         self._numbers += 1
@@ -231,6 +235,8 @@ class HelperAttempts:
             return
         number = self._give_content(helper, work, content)
         helper.running[work.claimed.id] = (work, done)
+        if len(content.raw) > BIG_BYTES:
+            helper.large.add(work.claimed.id)
         helper.idle.clear()
         self._journals[(work.claimed.id, work.claimed.epoch)] = helper
         helper.link.pipe.say(frames.DoWork(number, work))
@@ -298,6 +304,7 @@ class HelperAttempts:
 
     def _ended(self, helper: _Helper, ended: frames.Ended) -> None:
         running = helper.running.pop(ended.recipient_id, None)
+        helper.large.discard(ended.recipient_id)
         if not helper.running:
             helper.idle.set()
         if running is not None:
