@@ -42,8 +42,8 @@ BUSY_FUNCTIONS = 3
 """A group of this size means that several wait side by side, and so the next one gathers."""
 LARGE_BYTES = 64 << 10
 """A function that writes more lets smaller ones go first: pieces of content must not delay an accept."""
-GROUP_BYTES = 1 << 20
-"""A group takes large functions up to this, and at least one where any wait."""
+GROUP_BYTES = 512 << 10
+"""A group of large functions takes them up to this; one with small ones takes a single large one where any wait."""
 IN_DOUBT_SECONDS = 5.0
 """How long a group whose connection broke waits to learn whether it was committed."""
 
@@ -230,7 +230,9 @@ class Writer:
                 taken.append(job)
                 yield job
         size_bytes = taken[0].size_bytes
-        while self._large and size_bytes < GROUP_BYTES:
+        # Beside small ones a single large one: they wait for the whole group, and so do those that come meanwhile.
+        most = GROUP_BYTES if size_bytes > LARGE_BYTES else size_bytes + 1
+        while self._large and size_bytes < most:
             job = self._large.popleft()
             size_bytes += job.size_bytes
             taken.append(job)
