@@ -8,7 +8,10 @@ from postroom.net.imap.sequence_sets import SequenceSet, read_set
 from postroom.net.imap.values import MAX_NUMBER, Malformed, read_values, words_of
 from postroom.net.imap.wire import Frame
 
-_CODE = re.compile(rb"\[([^\s\]\[()]+)(?:[ ]+(\([^()]*\)|[^\]]*))?[ ]*\][ ]?")
+# A list may hold brackets: flags may.
+_CODE = re.compile(rb"\[([^\s\]\[()]++)(?: ++(?:(\([^()]*+\)) *+|([^\]]*+)))?\] ?")
+_LONGEST_SHARED = 2_000
+"""Longer ones are not kept: a hostile server would have us keep what it likes."""
 _NUMBER = re.compile(rb"[0-9]{1,19}")
 
 
@@ -76,13 +79,19 @@ def split_code(text: bytes) -> tuple[ResponseCode | None, bytes]:
     match = _CODE.match(text) if text.startswith(b"[") else None
     if match is None:
         return None, text
-    return _typed(match[1].decode("latin-1").upper(), match[2] or b""), text[match.end() :]
+    return _typed(match[1].decode("latin-1").upper(), match[2] or (match[3] or b"").strip()), text[match.end() :]
 
 
-@lru_cache(maxsize=64)
 def capabilities_in(text: bytes) -> frozenset[str]:
     """Return the words of a CAPABILITY. Servers of one kind say the same to everybody: it is shared."""
+    return _shared_capabilities(text) if len(text) <= _LONGEST_SHARED else _capabilities(text)
+
+
+def _capabilities(text: bytes) -> frozenset[str]:
     return frozenset(text.decode("latin-1").upper().split())
+
+
+_shared_capabilities = lru_cache(maxsize=64)(_capabilities)
 
 
 def _typed(name: str, argument: bytes) -> ResponseCode:

@@ -102,6 +102,8 @@ _OLD_SECTIONS = {"RFC822": "", "RFC822.HEADER": "HEADER", "RFC822.TEXT": "TEXT"}
 
 _ITEM = rb'(?:UID [0-9]{1,19}|FLAGS \([^()"]*\)|MODSEQ \([0-9]{1,19}\)|RFC822\.SIZE [0-9]{1,19}|INTERNALDATE "[^"\\]*")'
 _PLAIN = re.compile(rb"\* ([0-9]{1,10}) FETCH \((" + _ITEM + rb"(?: " + _ITEM + rb")*+)\)")
+_LONGEST_FLAGS = 500
+"""Longer lists are not kept for the next mail."""
 _PLAIN_ITEM = re.compile(rb'([A-Z0-9.]+) (?:([0-9]+)|\(([^()"]*)\)|("[^"]*"))')
 
 
@@ -118,7 +120,7 @@ def read_plain_fetch(line: bytes) -> Fetch | None:
         if name == b"UID" and number:
             uid = int(number)
         elif name == b"FLAGS":
-            flags = _flags(listed)
+            flags = _flags(listed) if len(listed) <= _LONGEST_FLAGS else None
             if flags is None:
                 return None
         elif name == b"MODSEQ" and listed.isdigit() and len(listed) < 20:

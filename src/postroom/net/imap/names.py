@@ -7,7 +7,7 @@ rules is shown as it is, so no mailbox is lost to a wrong letter.
 import binascii
 import re
 
-_SHIFTED = re.compile(r"&([^-]*)-")
+_SHIFTED = re.compile(r"&([^&-]*)-")
 _OTHERS = re.compile(r"&|[^ -~]+")
 
 

@@ -23,6 +23,7 @@ from postroom.net.imap.values import Malformed, read_values
 from postroom.net.imap.wire import RESPONSE_LIMITS, Broken, Frame, Framer, Item, Limits, LiteralAsked, SinkFor
 
 _SHOWN_BYTES = 1_000
+"""Of a line that cannot be understood, and of words for people."""
 
 _COUNT = re.compile(rb"\* ([0-9]{1,10}) (EXISTS|EXPUNGE|RECENT)[ ]*", re.IGNORECASE)
 _STATUS = re.compile(
@@ -80,7 +81,7 @@ def read_response(item: Item, *, depth: int = RESPONSE_LIMITS.depth) -> Response
         if (plain := read_plain_fetch(line)) is not None:
             return plain
         if line[:1] == b"+":
-            return responses.Continuation(_text(line[2:] if line[1:2] == b" " else line[1:]))
+            return responses.Continuation(line.removeprefix(b"+").removeprefix(b" ").decode("utf-8", "replace"))
         if (status := _STATUS.fullmatch(line)) is not None and (said := _status(status)) is not None:
             return said
     try:
@@ -131,4 +132,4 @@ def _search(rest: bytes) -> Response:
 
 
 def _text(octets: bytes) -> str:
-    return octets.decode("utf-8", "replace")
+    return octets[:_SHOWN_BYTES].decode("utf-8", "replace")

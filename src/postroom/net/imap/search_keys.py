@@ -1,8 +1,8 @@
 """Search keys: what SEARCH looks for, as parts of a command. RFC 3501 6.4.4, 7162 3.1.5; pure.
 
-    encode_command("A1", b"UID SEARCH", *uid(b"5:*"), *unless(deleted()))
+    encode_command("A1", b"UID SEARCH", *uid(b"5:*"), *unless(flag("DELETED")))
 
-Keys beside one another must all hold. Texts are sent as UTF-8: say `CHARSET UTF-8` first where one is not ASCII.
+Keys beside one another must all hold; `unless` and `either` take one key each, as made here. Texts are sent as UTF-8: say `CHARSET UTF-8` first where one is not ASCII.
 """
 
 from datetime import datetime
@@ -49,18 +49,9 @@ def changed_since(modseq: int) -> Key:
 
 def unless(key: Key) -> Key:
     """Mails for which the key does not hold."""
-    return (b"NOT", *_one(key))
+    return (b"NOT", *key)
 
 
 def either(first: Key, second: Key) -> Key:
     """Mails for which one of the keys holds, or both."""
-    return (b"OR", *_one(first), *_one(second))
-
-
-def both(*keys: Key) -> Key:
-    """Mails for which all keys hold."""
-    return tuple(part for key in keys for part in key)
-
-
-def _one(key: Key) -> Key:
-    return key
+    return (b"OR", *first, *second)

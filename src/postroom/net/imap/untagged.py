@@ -15,8 +15,8 @@ from postroom.net.imap.wire import Frame
 
 Reader = Callable[[str, Frame, int, int], Response]
 
-_BARE_LIST = re.compile(rb' *(\([^()"]*\)) +("\\?[^"]"|NIL) +([^"()][^"]*?) *', re.IGNORECASE)
-_BARE_STATUS = re.compile(rb" *([^\"()][^\"()]*?) *(\([^()\"]*\)) *")
+_BARE_LIST = re.compile(rb' *+(\([^()"]*+\)) ++(?:"\\?([^"])"|NIL) ++([^"()][^"]*+)', re.IGNORECASE)
+_BARE_STATUS = re.compile(rb" *+([^\"()]++)(\([^()\"]*+\)) *+")
 _STATUS_NUMBERS = frozenset(("MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "HIGHESTMODSEQ", "SIZE"))
 _ESEARCH_NUMBERS = frozenset(("MIN", "MAX", "COUNT", "MODSEQ"))
 
@@ -35,8 +35,9 @@ def _listed(name: str, frame: Frame, start: int, depth: int) -> Response:
     bare = None if frame.literals else _BARE_LIST.fullmatch(frame.texts[0], start)
     if bare is None:
         raise Malformed("a list of mailboxes without attributes, delimiter and name")
-    attributes, delimiter = read_values(Frame((bare[1] + b" " + bare[2],)))
-    return responses.Listed(name, names_of(attributes) or (), name_of(delimiter) or None, bare[3].decode("latin-1"))
+    words = names_of(read_values(Frame((bare[1],)))[0]) or ()
+    level = bare[2].decode("latin-1") if bare[2] else None
+    return responses.Listed(name, words, level, bare[3].decode("latin-1").rstrip(" "))
 
 
 def _mailbox_status(_name: str, frame: Frame, start: int, depth: int) -> Response:
@@ -48,7 +49,7 @@ def _mailbox_status(_name: str, frame: Frame, start: int, depth: int) -> Respons
     if len(values) != 2 and not frame.literals:
         bare = _BARE_STATUS.fullmatch(frame.texts[0], start)
     if bare is not None:
-        values = (bare[1].decode("latin-1"), *read_values(Frame((bare[2],))))
+        values = (bare[1].decode("latin-1").rstrip(" "), *read_values(Frame((bare[2],))))
     match values:
         case (mailbox, tuple() as items) if name_of(mailbox) is not None and len(items) % 2 == 0:
             numbers, others = _numbers(items, _STATUS_NUMBERS)
