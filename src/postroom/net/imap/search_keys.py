@@ -2,7 +2,8 @@
 
     encode_command("A1", b"UID SEARCH", *uid(b"5:*"), *unless(flag("DELETED")))
 
-Keys beside one another must all hold; `unless` and `either` take one key each, as made here. Texts are sent as UTF-8: say `CHARSET UTF-8` first where one is not ASCII.
+Keys beside one another must all hold; `unless` and `either` take one key each, as made here.
+Texts are sent as UTF-8: say `CHARSET UTF-8` first where one is not ASCII.
 """
 
 from datetime import datetime
