@@ -1,7 +1,9 @@
 """Several nodes on one PostgreSQL: they share the work, and one that is lost with its disk doubles nothing."""
 
+import re
 import shutil
 import signal
+import smtplib
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -13,6 +15,7 @@ from mass_mail import check_ledger, flowing, hand_in, settled
 from peers.counting_sink import CountingSink
 from peers.postgres import Databases
 from peers.process import wait_until
+from returned_mail import report
 
 QUARTER_MS = 15 * 60_000
 
@@ -86,3 +89,35 @@ def test_two_nodes_share_a_queue_without_a_double(url: str) -> None:
 @pytest.mark.soak
 def test_eight_nodes_share_a_queue_of_50_000_without_a_double(url: str) -> None:
     work_together(url, 8, 100, 900)
+
+
+def bounce(node: Node, reverse_path: str, address: str) -> None:
+    with smtplib.SMTP("127.0.0.1", node.inbound_port, timeout=30) as client:
+        client.sendmail("", [reverse_path], report(address))
+
+
+@pytest.mark.soak
+def test_each_bounce_is_understood_once_by_two_nodes_of_which_one_dies(url: str) -> None:
+    with ExitStack() as stack:
+        first = stack.enter_context(Node(url, initialised=True, vouched=["example.com"]))
+        second = stack.enter_context(Node(url))
+        hand_in(first, 1, 300, "bulk")
+        wait_until(lambda: settled(first), "all copies are in the sandbox", 60)
+        copies = first.rows(
+            "SELECT s.reverse_path, r.address FROM sandbox_copy s JOIN recipient r ON r.id = s.recipient_id"
+        )
+        assert len(copies) == 300
+        for number, copy in enumerate(copies[:200]):
+            bounce((first, second)[number % 2], *copy)
+        second.stop(signal.SIGKILL)
+        for copy in copies[200:]:
+            bounce(first, *copy)
+        # What the dead one had claimed is due again when its lease ends.
+        first.act("UPDATE inbound SET due_ms = due_ms - ? WHERE state = 'waiting'", QUARTER_MS)
+        waiting = "SELECT count(*) FROM inbound WHERE state <> 'done'"
+        wait_until(lambda: first.rows(waiting)[0][0] == 0, "every bounce is understood", 60)
+        told = first.rows("SELECT recipient_id, count(*) FROM event WHERE kind = 'bounced' GROUP BY recipient_id")
+        assert len(told) == 300
+        assert {count for _, count in told} == {1}
+        assert first.rows("SELECT DISTINCT state FROM recipient") == [("failed",)]
+        assert re.match(r"0 of \d+ counters differ", first.command("recount").splitlines()[-1])
