@@ -84,7 +84,7 @@ def _list_nothing(exchange: Exchange, random: Random) -> Sequence[Step]:
 def _renumber(exchange: Exchange, random: Random) -> Sequence[Step]:
     if exchange.session.account is not None:
         exchange.session.unselect()
-        exchange.session.account.inbox.renumber(random.randint(1, 1_000))
+        exchange.session.account.inbox.renumber(random.randint(1, 1_000), exchange.session.rules.now_ms())
     return exchange.answer()
 
 

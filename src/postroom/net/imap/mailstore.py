@@ -37,16 +37,22 @@ class NoSuchMailbox(PostroomError):
 class StoredMail:
     """One mail of a mailbox."""
 
-    __slots__ = ("body", "flags", "internal_ms", "modseq", "read_ms", "uid")
+    __slots__ = ("body", "ended_ms", "first_uid", "flags", "internal_ms", "modseq", "read_ms", "uid", "uid_validity")
 
-    def __init__(self, uid: int, body: bytes, internal_ms: int, flags: frozenset[str], modseq: int) -> None:
-        self.uid = uid
+    def __init__(
+        self, uid: int, uid_validity: int, body: bytes, internal_ms: int, flags: frozenset[str], modseq: int
+    ) -> None:
+        self.uid = self.first_uid = uid
+        """`first_uid` is the one it came under, in the epoch `uid_validity`."""
+        self.uid_validity = uid_validity
         self.body = body
         self.internal_ms = internal_ms
         self.flags = flags
         self.modseq = modseq
         self.read_ms: int | None = None
         """When a client first went on after it had been given the whole mail: it has it."""
+        self.ended_ms: int | None = None
+        """When the epoch ended in which it came; None: it lasts."""
 
 
 class StoredMailbox:
@@ -64,8 +70,8 @@ class StoredMailbox:
         self.uid_validity = uid_validity
         self.uid_next = 1
         self.modseq = 1
-        self.told_from: int | None = None
-        """The UIDNEXT that the first client of this epoch was told: what lies above it came before its eyes."""
+        self.told_from: dict[int, int] = {}
+        """By epoch the UIDNEXT that its first client was told: mails from there on came before its eyes."""
         self._listeners: set[Listener] = set()
 
     def append(
@@ -73,7 +79,7 @@ class StoredMailbox:
     ) -> StoredMail:
         """Add a mail and tell of it. `gap`: so many UIDs are skipped first. `silently`: nobody is told."""
         self.modseq += 1
-        mail = StoredMail(self.uid_next + gap, body, internal_ms, frozenset(flags), self.modseq)
+        mail = StoredMail(self.uid_next + gap, self.uid_validity, body, internal_ms, frozenset(flags), self.modseq)
         self.uid_next = mail.uid + 1
         self.mails.append(mail)
         if not silently:
@@ -107,19 +113,18 @@ class StoredMailbox:
             self._tell(Change.GONE, gone)
         return gone
 
-    def renumber(self, shift: int) -> None:
-        """End the epoch: UIDVALIDITY grows and every UID by `shift`, as after a restore of the server."""
+    def renumber(self, shift: int, at_ms: int) -> None:
+        """End the epoch: UIDVALIDITY and every UID grow by `shift`, as after a restore of the server."""
         self.uid_validity += max(1, shift)
         for mail in self.mails:
             mail.uid += shift
+            mail.ended_ms = at_ms if mail.ended_ms is None else mail.ended_ms
         self.uid_next += shift
-        self.told_from = None
         self._tell(Change.RENUMBERED, ())
 
     def was_opened(self, uid_validity: int, uid_next: int) -> None:
         """A client has learned these numbers by opening the mailbox, and went on."""
-        if self.told_from is None and uid_validity == self.uid_validity:
-            self.told_from = uid_next
+        self.told_from.setdefault(uid_validity, uid_next)
 
     def listen(self, listener: Listener) -> None:
         """Tell `listener` of each change from now on."""
