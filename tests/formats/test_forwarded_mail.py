@@ -1,6 +1,9 @@
 """A mail as it is passed on: what stays, what stands in front, and where it ends."""
 
+from pathlib import Path
+
 import pytest
+from copies import compiled, copy_of, newsletters
 
 from postroom.inbound.forwarded_mail import GoesInCircle, content_to_forward, domain_for, submission_of
 from postroom.ledger.inbound_rows import InboundRow
@@ -17,6 +20,8 @@ RAW = (
     b"\r\n"
     b"Hello\r\n.\r\n"
 )
+LEAVES = RAW.removeprefix(b"Return-Path: <ada@author.example>\r\n")
+"""The next server that delivers it writes a Return-Path of its own (RFC 5321 4.4)."""
 REFUSES = Verdicts(dmarc=DmarcVerdict(Result.PASS, "author.example", DmarcPolicy.REJECT, spf_aligned=True))
 
 
@@ -28,7 +33,7 @@ def row(recipient: str = "Support@example.com", reverse_path: str = "ada@author.
 
 
 def test_the_mail_is_passed_on_byte_for_byte_behind_its_delivered_to() -> None:
-    assert content_to_forward(row(), RAW, Verdicts()) == b"Delivered-To: Support@example.com\r\n" + RAW
+    assert content_to_forward(row(), RAW, Verdicts()) == b"Delivered-To: Support@example.com\r\n" + LEAVES
 
 
 def test_a_mail_that_came_to_this_address_before_is_not_passed_on_again() -> None:
@@ -64,7 +69,7 @@ def test_a_reply_to_of_the_authors_own_stays() -> None:
     ],
 )
 def test_an_author_who_is_still_believed_stays_in_from(dmarc: DmarcVerdict) -> None:
-    assert RAW in content_to_forward(row(), RAW, Verdicts(dmarc=dmarc))
+    assert LEAVES in content_to_forward(row(), RAW, Verdicts(dmarc=dmarc))
 
 
 def test_bounces_of_it_come_to_us_and_are_told_to_nobody_who_is_named_in_it() -> None:
@@ -88,3 +93,20 @@ def test_a_report_is_passed_on_from_the_null_reverse_path() -> None:
 
 def test_the_domain_of_a_machine_address_is_the_one_that_it_belongs_to() -> None:
     assert domain_for(row("r-x@rp.example.com")) == "example.com"
+
+
+def test_real_mail_leaves_as_it_was_sealed(corpora: Path) -> None:
+    changed = []
+    for name, raw in newsletters(corpora):
+        content = content_to_forward(row(), raw, Verdicts())
+        leaves = copy_of(compiled(content, Track.NOTHING)[0]).to_bytes()
+        if not leaves.endswith(content):
+            changed.append(name)
+    assert changed == []
+
+
+def test_a_long_line_is_folded_before_the_seal_and_not_behind_it() -> None:
+    raw = b"From: a@author.example\r\nSubject: long\r\n\r\n" + b"x" * 1_200 + b"\r\n"
+    content = content_to_forward(row(), raw, Verdicts())
+    assert b"quoted-printable" in content
+    assert max(map(len, content.split(b"\r\n"))) <= 998

@@ -19,9 +19,12 @@ from postroom.mail.authentication import DmarcPolicy, Verdicts
 from postroom.mail.encoded_words import fold_items, text_of
 from postroom.mail.envelope import Envelope, EnvelopeRecipient, Notify
 from postroom.mail.header import find, find_all, replaced, split_header
+from postroom.outbound.compile import CompileOptions, compile_content
+from postroom.outbound.segments import Variant
 from postroom.outbound.submission import PASSED_ON, StagedContent, Submission, Track
 
 _DELIVERED_TO = b"delivered-to"
+_WAY_OUT = CompileOptions("https://untracked.invalid", Track.NOTHING)
 
 
 class GoesInCircle(PostroomError):
@@ -38,7 +41,7 @@ def content_to_forward(row: InboundRow, raw: bytes, verdicts: Verdicts) -> bytes
         raise GoesInCircle(row.recipient)
     if not _may_stay(verdicts):
         header = _by_way_of(header, row)
-    return b"".join((_delivered_to(row.recipient), *header, b"\r\n", raw[body:]))
+    return _as_it_leaves(b"".join((_delivered_to(row.recipient), *header, b"\r\n", raw[body:])))
 
 
 def submission_of(
@@ -61,6 +64,15 @@ def submission_of(
 def domain_for(row: InboundRow) -> str:
     """Return the domain of ours that got a mail."""
     return domain_of(row.recipient).removeprefix("rp.")
+
+
+def _as_it_leaves(content: bytes) -> bytes:
+    """Return a mail with what the way out changes in it (long lines, bare line ends) changed: a seal covers that."""
+    compiled, findings = compile_content(content, _WAY_OUT)
+    if findings.refused is not None:
+        return content  # who accepts it says why not
+    segments = compiled.segments(Variant.EIGHT_BIT)
+    return b"".join((*segments.header, b"\r\n", *segments.pieces))
 
 
 def _may_stay(verdicts: Verdicts) -> bool:
