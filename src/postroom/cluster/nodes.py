@@ -13,6 +13,8 @@ from postroom.store import nodes as store
 from postroom.store.database import Database, StoreConflict
 
 BEAT_SECONDS = 10.0
+LET_GO_SECONDS = 25.0
+"""Before the others take this node for dead: what only one may do ends here first."""
 _LEASE_TRIES = 5
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -105,6 +107,22 @@ class Nodes:
     def is_out(self) -> bool:
         """True when the others may take this node for dead: what it owns may have another owner."""
         return self._clock.monotonic() - self._beat_at >= store.OUT_AFTER_MS / 1000
+
+    @property
+    def must_let_go(self) -> bool:
+        """True when this node has not renewed its heartbeat for 25 s: soon the others take what it owns."""
+        return self._clock.monotonic() - self._beat_at >= LET_GO_SECONDS
+
+    def numbers_with(self, role: str) -> tuple[int, ...]:
+        """Return the numbers of the live nodes that have a role, `all` being every role."""
+        return tuple(row.number for row in self.live if {role, "all"} & set(row.roles.split(",")))
+
+    async def withdraw(self, role: str) -> None:
+        """Tell the others that this node gives up a role and goes on living; until its next start. Raises TryLater."""
+        roles = ",".join(sorted(set(self._roles.split(",")) - {role}))
+        await self._database.write(lambda tx: store.set_roles(tx, self.number, self._data_id, self._boot_id, roles))
+        self._roles = roles
+        await self._look()
 
     @property
     def numbers(self) -> tuple[int, ...]:

@@ -30,6 +30,7 @@ _BY_DATA = statement(
 _REMOVE = statement("DELETE FROM node WHERE number = ?")
 _RENEW = statement("UPDATE node SET boot_id = ?, seen_ms = ?, roles = ? WHERE data_id = ?")
 _BEAT = statement("UPDATE node SET seen_ms = ? WHERE number = ? AND data_id = ? AND boot_id = ? RETURNING number")
+_SET_ROLES = statement("UPDATE node SET roles = ? WHERE number = ? AND data_id = ? AND boot_id = ?")
 _LEAVE = statement("UPDATE node SET seen_ms = 0 WHERE number = ? AND data_id = ? AND boot_id = ?")
 
 
@@ -69,6 +70,11 @@ def lease_number(tx: Tx, data_id: str, boot_id: str, roles: str, now_ms: int) ->
 def beat(tx: Tx, number: int, data_id: str, boot_id: str, now_ms: int) -> bool:
     """Mark a node as alive; False where its number has gone to somebody else."""
     return bool(tx.run(_BEAT, (database_now_ms(tx, now_ms), number, data_id, boot_id)))
+
+
+def set_roles(tx: Tx, number: int, data_id: str, boot_id: str, roles: str) -> None:
+    """Change what a node says that it does."""
+    tx.run(_SET_ROLES, (roles, number, data_id, boot_id))
 
 
 def leave(tx: Tx, number: int, data_id: str, boot_id: str) -> None:

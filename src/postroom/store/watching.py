@@ -59,7 +59,11 @@ _WATCHABLE_OF = statement(
 _TAKE = statement(
     "UPDATE account_owner SET node = ?, epoch = epoch + 1 WHERE account_id = ? AND epoch = ? RETURNING epoch"
 )
-_OF_NODE = statement("SELECT count(*) FROM account_owner WHERE node = ?")
+_OF_NODE = statement(
+    "SELECT count(*) FROM account_owner o JOIN account a ON a.id = o.account_id "
+    "WHERE o.node = ? AND a.connected_ms IS NOT NULL AND a.is_archived = 0"
+)
+_SWEEPING = statement("SELECT DISTINCT account_id FROM mailbox WHERE sweep_next IS NOT NULL")
 _OWNER_OF = statement(f"SELECT {_OWNER} FROM account_owner WHERE account_id = ?")
 _STATUS_OF = statement(f"SELECT {_STATUS} FROM account_status WHERE account_id = ?")
 _MAILBOXES_OF = statement(f"SELECT {_MAILBOX} FROM mailbox WHERE account_id = ? ORDER BY id")
@@ -85,9 +89,14 @@ def take(tx: Tx, account_id: int, node: int, epoch: int) -> int | None:
 
 
 def accounts_of_node(conn: Conn, node: int) -> int:
-    """Return how many accounts a node has taken and nobody else since."""
+    """Return how many accounts that are to be watched a node has taken, and nobody else since."""
     row = conn.one(_OF_NODE, (node,))
     return int(row[0]) if row else 0
+
+
+def sweeping(conn: Conn) -> set[int]:
+    """Return the accounts in which old mail is still to be swept."""
+    return {int(row[0]) for row in conn.all(_SWEEPING)}
 
 
 def load(conn: Conn, account_id: int) -> Loaded | None:
@@ -195,7 +204,7 @@ def note_last_mail(tx: Tx, account_id: int, at_ms: int) -> None:
 
 _SET_STATUS = statement(
     "UPDATE account_status SET state = ?, why = ?, since_ms = ?, failures = ?, retry_ms = ?, auth_failed_ms = ?, "
-    "token_expires_ms = ?, last_login_ms = ?, server = ? WHERE account_id = ? AND EXISTS "
+    "last_login_ms = ?, server = ? WHERE account_id = ? AND EXISTS "
     "(SELECT 1 FROM account_owner WHERE account_owner.account_id = account_status.account_id AND epoch = ?)"
 )
 _SAY_UNOWNED = statement(
@@ -205,9 +214,12 @@ _SAY_UNOWNED = statement(
 
 
 def set_status(tx: Tx, row: AccountStatusRow, epoch: int) -> None:
-    """Write how the watching of an account goes, all but `last_mail_ms`; nothing where the epoch is gone."""
+    """Write how the watching of an account goes; nothing where the epoch is gone.
+
+    All but `last_mail_ms` and `token_expires_ms`: those who find a mail or get a token write them.
+    """
     values = (row.state, row.why, row.since_ms, row.failures, row.retry_ms, row.auth_failed_ms)
-    tx.run(_SET_STATUS, (*values, row.token_expires_ms, row.last_login_ms, row.server, row.account_id, epoch))
+    tx.run(_SET_STATUS, (*values, row.last_login_ms, row.server, row.account_id, epoch))
 
 
 def say_unowned(tx: Tx, account_id: int, epoch: int, state: str, why: str, now_ms: int) -> None:

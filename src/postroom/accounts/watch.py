@@ -1,0 +1,243 @@
+"""What happens in one session, from the open mailbox to the end of the connection.
+
+The first mailbox is watched by IDLE, or by a poll where IDLE is missing or
+lies. The others are asked for in turn on the same connection, between two
+IDLEs: a server that counts connections is not asked for another. Old mail is
+swept and mailboxes are audited where nothing new waits.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+import msgspec
+import structlog
+
+from postroom.accounts.audit import audit, audit_due_ms
+from postroom.accounts.catch_up import check_seconds
+from postroom.accounts.mailbox import Mailbox
+from postroom.accounts.providers import Provider
+from postroom.accounts.tools import Holding, Session, Tools
+from postroom.base.clock import set_or_after
+from postroom.ledger.account_rows import AccountState, MailboxRow
+from postroom.net.imap.answers import ListedMailbox, MailboxStatus
+from postroom.net.imap.errors import ImapBad, ImapNo, NotOffered
+
+_log = structlog.get_logger(__name__)
+
+POLL_SECONDS = 55.0
+"""Below the minute after which some servers without IDLE end a silent session."""
+OTHERS_SECONDS = 120.0
+_OTHERS_CHECK_MS = 900_000
+"""So often another mailbox is searched whatever its STATUS says."""
+_PARKED_SECONDS = 21_600.0
+"""A mailbox that cannot be opened is tried again after six hours."""
+_SWEEPS_A_TURN = 20
+_LEAST_WAIT_SECONDS = 1.0
+
+_decode_names = msgspec.json.Decoder(list[str]).decode
+
+
+def wanted_names(mailboxes: str) -> list[str]:
+    """Return the names that the column `account.mailboxes` holds."""
+    return (_decode_names(mailboxes) if mailboxes else []) or ["INBOX"]
+
+
+def names_on_server(wanted: Sequence[str], listed: Sequence[ListedMailbox]) -> list[str]:
+    """Return names as the server writes them, INBOX first, each once.
+
+    A name is the server's own form, what people see, or a special use such as `\\All` (RFC 6154).
+    """
+    found: dict[str, None] = {}
+    for name in sorted(wanted, key=lambda one: one.upper() != "INBOX"):
+        if name.upper() == "INBOX":
+            found["INBOX"] = None
+            continue
+        ways: tuple[Callable[[ListedMailbox], bool], ...] = (
+            lambda one, name=name: one.name == name,  # type: ignore[misc]
+            lambda one, name=name: one.shown == name,  # type: ignore[misc]
+            lambda one, name=name: (one.special_use or "").lower() == name.lower(),  # type: ignore[misc]
+        )
+        for is_it in ways:
+            match = next((one.name for one in listed if one.is_selectable and is_it(one)), None)
+            if match is not None:
+                found[match] = None
+                break
+    return list(found) or ["INBOX"]
+
+
+class _Other:
+    """A mailbox that is not the first."""
+
+    __slots__ = ("box", "last", "parked_until")
+
+    def __init__(self, box: Mailbox) -> None:
+        self.box = box
+        self.last: MailboxStatus | None = None
+        self.parked_until = 0.0
+
+
+class Watch:
+    """Watches an account's mailboxes in one session. `run` until the session or the epoch is lost."""
+
+    def __init__(
+        self,
+        tools: Tools,
+        holding: Holding,
+        provider: Provider,
+        session: Session,
+        names: Sequence[str],
+        rows: Sequence[MailboxRow],
+        troubles: dict[tuple[str, int], int],
+    ) -> None:
+        by_name = {row.name: row for row in rows}
+        boxes = [Mailbox(tools, holding, name, by_name.get(name), troubles) for name in names]
+        self._tools = tools
+        self._session = session
+        self._provider = provider
+        self._first = boxes[0]
+        self._others = [_Other(box) for box in boxes[1:]]
+        self._idles = provider.has_idle and session.can("IDLE")
+        self._reopens = False
+        self._woken = asyncio.Event()
+        now = tools.clock.monotonic()
+        self._others_at = now
+        self._check_at = now
+        self._audit_ms = 0
+
+    async def run(self, told: Callable[[AccountState], Awaitable[None]]) -> None:
+        """Watch. `told` hears of the state once nothing waits any more, and when it changes.
+
+        Raises what ends a session: ImapLost and its kinds, Throttled, ImapNo and
+        ImapBad, LostEpoch, LostCursor, TryLater.
+        """
+        noticed_ms = self._tools.clock.now_ms()
+        await self._first.open(self._session)
+        state: AccountState | None = None
+        while True:
+            await self._find(self._first, noticed_ms)
+            now = AccountState.WATCHING if self._idles else AccountState.POLLING
+            if now is not state:
+                if state is None:
+                    self._plan()
+                state = now
+                await told(state)
+            await self._sweep(self._first)
+            if self._others and self._tools.clock.monotonic() >= self._others_at:
+                await self._look_at_others()
+            elif not self._session.is_dirty:
+                await self._wait()
+            noticed_ms = self._tools.clock.now_ms()
+
+    def wake(self, rows: Sequence[MailboxRow]) -> None:
+        """Look at the mailboxes now; `rows` are theirs as somebody may have changed them: a sweep was asked for."""
+        by_name = {row.name: row for row in rows}
+        for box in (self._first, *(other.box for other in self._others)):
+            row = by_name.get(box.name)
+            if row is not None and box.row is not None and row.uid_validity == box.row.uid_validity:
+                box.swept_anew(row.sweep_next)
+        self._others_at = self._tools.clock.monotonic()
+        self._woken.set()
+        self._session.wake()
+
+    # The first mailbox
+
+    async def _find(self, box: Mailbox, noticed_ms: int) -> int:
+        found = await box.find(self._session, noticed_ms)
+        while self._session.is_dirty:
+            # Whatever was told meanwhile: IDLE would not tell it again.
+            found += await box.find(self._session, self._tools.clock.now_ms())
+        return found
+
+    async def _sweep(self, box: Mailbox) -> None:
+        turns = 0
+        while await box.sweep_some(self._session):
+            turns += 1
+            if self._session.is_dirty or turns % _SWEEPS_A_TURN == 0:
+                await self._find(box, self._tools.clock.now_ms())
+
+    async def _wait(self) -> None:
+        clock = self._tools.clock
+        if self._tools.clock.now_ms() >= self._audit_ms:
+            await audit(self._tools, self._first, self._session)
+            self._plan_audit()
+            return
+        due = min(self._check_at, self._others_at) if self._others else self._check_at
+        seconds = max(_LEAST_WAIT_SECONDS, due - clock.monotonic())
+        if self._idles:
+            # Some sooner, so that thousands that began together do not go on together.
+            longest = self._provider.idle_seconds * (0.9 + 0.1 * self._tools.chance())
+            try:
+                await self._session.idle(min(seconds, longest))
+            except NotOffered:
+                self._idles = False
+        else:
+            pause = POLL_SECONDS * (0.8 + 0.2 * self._tools.chance())
+            await set_or_after(self._woken, clock, min(seconds, pause))
+            self._woken.clear()
+            if self._reopens:
+                await self._first.open(self._session)
+        if clock.monotonic() >= self._check_at:
+            await self._check()
+
+    async def _check(self) -> None:
+        """Compare the mailbox with the server, which may have forgotten to tell something."""
+        was_told = self._idles and self._session.is_dirty
+        if not self._idles:
+            # What a poll finds was not hidden.
+            await self._find(self._first, self._tools.clock.now_ms())
+        await self._first.open(self._session)
+        found = await self._find(self._first, self._tools.clock.now_ms())
+        unannounced = found > 0 and not was_told
+        if unannounced:
+            self._tools.counts.unannounced += found
+            # A search that shows less than a new EXAMINE: from now on each poll opens the mailbox again.
+            self._reopens = True
+        await self._first.note_checked(unannounced=unannounced)
+        self._plan_check()
+
+    def _plan(self) -> None:
+        self._plan_check()
+        self._plan_audit()
+
+    def _plan_check(self) -> None:
+        self._check_at = self._tools.clock.monotonic() + check_seconds(self._first.cursor.trust, self._tools.chance())
+
+    def _plan_audit(self) -> None:
+        self._audit_ms = audit_due_ms(self._first.cursor, self._tools.chance())
+
+    # The others
+
+    async def _look_at_others(self) -> None:
+        clock, opened = self._tools.clock, False
+        for other in self._others:
+            if clock.monotonic() < other.parked_until:
+                continue
+            try:
+                opened = await self._look_at(other) or opened
+            except (ImapNo, ImapBad) as error:
+                opened = True
+                other.parked_until = clock.monotonic() + _PARKED_SECONDS
+                _log.warning("a mailbox cannot be watched", mailbox=other.box.name, reason=str(error))
+        self._others_at = clock.monotonic() + OTHERS_SECONDS * (0.75 + 0.5 * self._tools.chance())
+        if opened:
+            await self._first.open(self._session)
+
+    async def _look_at(self, other: _Other) -> bool:
+        """Catch up with a mailbox where its STATUS has changed; tell whether it was opened."""
+        box, now_ms = other.box, self._tools.clock.now_ms()
+        status = await self._session.status(box.name)
+        row = box.row
+        is_due = row is None or now_ms - row.checked_ms > _OTHERS_CHECK_MS or row.sweep_next is not None
+        if status == other.last and not is_due:
+            return False
+        await box.open(self._session)
+        await self._find(box, now_ms)
+        # Not earlier: what comes while we search differs from it.
+        other.last = status
+        await box.note_checked(unannounced=False)
+        for _ in range(_SWEEPS_A_TURN):
+            if not await box.sweep_some(self._session):
+                break
+        if now_ms >= audit_due_ms(box.cursor, self._tools.chance()):
+            await audit(self._tools, box, self._session)
+        return True
