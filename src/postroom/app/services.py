@@ -6,6 +6,7 @@ SQLite the lock of the data folder keeps them apart.
 
 import asyncio
 import os
+import random
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -19,6 +20,9 @@ from postroom.access.partner_keys import PartnerKeys
 from postroom.access.passwords import Passwords
 from postroom.access.sessions import Sessions
 from postroom.access.workspaces import Workspaces
+from postroom.accounts.connect import Links
+from postroom.accounts.credentials import Credentials
+from postroom.accounts.oauth import AuthorizationServers
 from postroom.accounts.partners import Partners
 from postroom.accounts.providers import read_providers
 from postroom.accounts.registry import Accounts
@@ -93,6 +97,11 @@ class Services:
     partners: Partners
     accounts: Accounts
     """Connections to providers and the accounts of each: which mailboxes are watched."""
+    authorization_servers: AuthorizationServers
+    credentials: Credentials
+    """What accounts log in with; one for all who log in, so that a token is refreshed once."""
+    links: Links
+    """By which people connect and disconnect their accounts."""
     uploads: Uploads
     contents: Contents
     messages: Messages
@@ -159,6 +168,11 @@ async def open_services(settings: Settings, clock: Clock) -> AsyncIterator[Servi
         routes = Routes(database, ids, clock, sealer, domains, settings.allow_private)
         await routes.view.refresh()
         passwords, sessions = Passwords(slow), Sessions(database, ids, clock)
+        token_keys = TokenRing(ring)
+        authorization_servers = AuthorizationServers(http_client, clock)
+        # Chance spreads accounts that were connected together; nothing secret hangs on it.
+        credentials = Credentials(database, sealer, clock, authorization_servers, random.Random())  # noqa: S311
+        stack.push_async_callback(credentials.close)
         yield Services(
             settings=settings,
             clock=clock,
@@ -169,7 +183,7 @@ async def open_services(settings: Settings, clock: Clock) -> AsyncIterator[Servi
             slow=slow,
             signers=signers,
             resolver=resolver,
-            token_keys=TokenRing(ring),
+            token_keys=token_keys,
             workspaces=workspaces,
             api_keys=ApiKeys(database, workspaces, ids, clock),
             partner_keys=PartnerKeys(database, workspaces, ids, clock, sealer),
@@ -184,6 +198,9 @@ async def open_services(settings: Settings, clock: Clock) -> AsyncIterator[Servi
             routes=routes,
             partners=Partners(database, clock),
             accounts=Accounts(database, ids, clock, sealer, providers, settings.allow_private),
+            authorization_servers=authorization_servers,
+            credentials=credentials,
+            links=Links(public_url(settings), token_keys, clock),
             uploads=Uploads(database, ids, clock),
             contents=Contents(database),
             messages=Messages(database),

@@ -7,6 +7,7 @@ _COLUMNS = ", ".join(WorkspaceRow._fields)
 
 _ALL = statement(f"SELECT {_COLUMNS} FROM workspace ORDER BY id")
 _BY_NAME = statement(f"SELECT {_COLUMNS} FROM workspace WHERE name = ? ORDER BY id LIMIT 1")
+_BY_ID = statement(f"SELECT {_COLUMNS} FROM workspace WHERE id = ?")
 _TRANSPORT = statement("UPDATE workspace SET transport = ? WHERE id = ? RETURNING id")
 
 
@@ -18,6 +19,12 @@ def all_workspaces(conn: Conn) -> list[WorkspaceRow]:
 def workspace_named(conn: Conn, name: str) -> WorkspaceRow | None:
     """Return the workspace of this name, or None."""
     row = conn.one(_BY_NAME, (name,))
+    return WorkspaceRow(*row) if row else None
+
+
+def workspace_by_id(conn: Conn, workspace_id: int) -> WorkspaceRow | None:
+    """Return a workspace, or None."""
+    row = conn.one(_BY_ID, (workspace_id,))
     return WorkspaceRow(*row) if row else None
 
 
