@@ -172,6 +172,16 @@ class Settings:
     site_connections: int = _setting(_whole(1, 1000), "20", "Connections to one site at a time, over all nodes.")
     message_size_mb: int = _setting(_whole(1, 1024), "60", "Largest mail that the doors take, in MiB.")
     give_up_days: timedelta = _setting(_days, "5", "Days after the first try when a deferred recipient has failed.")
+    watch_accounts: int = _setting(_whole(1, 100_000), "500", "Most mailbox accounts that one node watches.")
+    watch_mail_kb: int = _setting(
+        _whole(1, 65_536), "1024", "Largest mail of a mailbox that is fetched, in KiB; of larger ones the header."
+    )
+    watch_workers: int = _setting(
+        _whole(1, 64), "5", "How many batches of found mail one node reads and writes at a time."
+    )
+    watch_connections_per_second: int = _setting(
+        _whole(1, 10_000), "50", "Connections that one node opens to the same IMAP host in a second."
+    )
     tracer_seconds: int = _setting(
         _whole(0, 86_400), "600", "Each node that watches sends tracers to one of its accounts so often; 0 sends none."
     )

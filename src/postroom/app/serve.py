@@ -27,6 +27,7 @@ from postroom.app.services import Services, open_services
 from postroom.app.sockets import InheritedSockets
 from postroom.app.supervisor import Supervisor
 from postroom.app.upkeep import make_upkeep
+from postroom.app.watching import make_watching
 from postroom.app.webhooks import make_webhook_worker
 from postroom.base.clock import SystemClock
 from postroom.base.collector import calm_collector
@@ -141,6 +142,8 @@ def _other_workers(services: Services, outbound: Outbound) -> dict[str, _OtherWo
         found["routes"] = make_hand_on(services, outbound)
     if "inbound" in roles:
         found["inbound"] = make_inbound_worker(services, outbound)
+    if "watch" in roles:
+        found["mailboxes"] = make_watching(services)
     return found
 
 

@@ -24,7 +24,7 @@ from postroom.accounts.connect import Links
 from postroom.accounts.credentials import Credentials
 from postroom.accounts.oauth import AuthorizationServers
 from postroom.accounts.partners import Partners
-from postroom.accounts.providers import read_providers
+from postroom.accounts.providers import Providers, read_providers
 from postroom.accounts.registry import Accounts
 from postroom.app.dns import ResolverDns
 from postroom.app.keys import installation, master_key, public_url, return_path_host
@@ -95,6 +95,7 @@ class Services:
     webhooks: Webhooks
     routes: Routes
     partners: Partners
+    providers: Providers
     accounts: Accounts
     """Connections to providers and the accounts of each: which mailboxes are watched."""
     authorization_servers: AuthorizationServers
@@ -197,6 +198,7 @@ async def open_services(settings: Settings, clock: Clock) -> AsyncIterator[Servi
             webhooks=Webhooks(database, ids, clock, sealer, http_client, settings.allow_private),
             routes=routes,
             partners=Partners(database, clock),
+            providers=providers,
             accounts=Accounts(database, ids, clock, sealer, providers, settings.allow_private),
             authorization_servers=authorization_servers,
             credentials=credentials,
