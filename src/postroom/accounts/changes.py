@@ -228,6 +228,8 @@ def _login(row: AccountRow) -> str:
 def _check_tag(tag: str) -> None:
     if not tag.strip():
         raise WrongInput("tag", "tag can't be blank: choose a text that your application knows the user by")
+    if tag in (".", ".."):
+        raise WrongInput("tag", "tag cannot be dots alone: it is a part of addresses, which lose them")
     if len(tag) > MOST_TAG:
         raise WrongInput("tag", f"tag is too long: it has {MOST_TAG} characters at most")
     _text("tag", tag, MOST_TAG)

@@ -97,6 +97,13 @@ _SET_STATE = statement(
 _LET_GO = statement("UPDATE account_owner SET node = NULL, epoch = epoch + 1 WHERE account_id = ?")
 _FORGET_MAILBOXES = statement("DELETE FROM mailbox WHERE account_id = ?")
 
+_HAS_MAILBOX = statement("SELECT count(*) FROM mailbox WHERE account_id = ? AND workspace_id = ?")
+_SWEEP = statement(
+    "UPDATE mailbox SET sweep_next = 1 WHERE account_id = ? AND workspace_id = ? AND first_uid > 1 "
+    "RETURNING name, first_uid"
+)
+_TOUCH = statement("UPDATE account SET changed_ms = ? WHERE workspace_id = ? AND id = ?")
+
 _DELETE_ACCOUNT = statement("DELETE FROM account WHERE workspace_id = ? AND id = ? RETURNING id")
 _DELETE_BESIDE = tuple(
     statement(f"DELETE FROM {table} WHERE account_id = ?")
@@ -273,6 +280,19 @@ def begin_anew(tx: Tx, account_id: int) -> None:
     """Forget an account's cursors, because it is another mailbox now; whoever watches it lets go."""
     tx.run(_LET_GO, (account_id,))
     tx.run(_FORGET_MAILBOXES, (account_id,))
+
+
+def begin_sweep(tx: Tx, workspace_id: int, account_id: int, now_ms: int) -> list[tuple[str, int]] | None:
+    """Have whoever watches an account tell of what came before watching began, in each of its mailboxes.
+
+    Return the mailboxes that have such mail, each with the UID up to which it goes; None: none was opened yet.
+    """
+    if not tx.run(_HAS_MAILBOX, (account_id, workspace_id))[0][0]:
+        return None
+    swept = [(name, first_uid) for name, first_uid in tx.run(_SWEEP, (account_id, workspace_id))]
+    tx.run(_TOUCH, (now_ms, workspace_id, account_id))
+    tx.wake(WAKE, account_id)
+    return sorted(swept)
 
 
 def delete_account(tx: Tx, workspace_id: int, account_id: int) -> bool:

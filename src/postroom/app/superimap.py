@@ -1,0 +1,35 @@
+"""Wiring of SuperIMAP's API."""
+
+from postroom.accounts.connect import Links
+from postroom.app.keys import public_url
+from postroom.app.services import Services
+from postroom.doors.superimap.api import SuperImapApi
+from postroom.doors.superimap.services import Services as SuperImapServices
+from postroom.ledger.rows import WorkspaceRow
+from postroom.webhooks.partner_hooks import PartnerHooks
+
+
+def make_superimap(services: Services) -> SuperImapApi:
+    """Return SuperIMAP's API of this process."""
+
+    async def check_key(key: str) -> WorkspaceRow | None:
+        return await services.partner_keys.check(key) or await services.api_keys.check(key)
+
+    return SuperImapApi(
+        SuperImapServices(
+            database=services.database,
+            clock=services.clock,
+            check_key=check_key,
+            accounts=services.accounts,
+            partners=services.partners,
+            hooks=make_hooks(services),
+            links=Links(public_url(services.settings), services.token_keys, services.clock),
+        )
+    )
+
+
+def make_hooks(services: Services) -> PartnerHooks:
+    """Return the webhooks that partners set."""
+    return PartnerHooks(
+        services.database, services.ids, services.clock, services.sealer, services.settings.allow_private
+    )
