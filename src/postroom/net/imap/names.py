@@ -41,8 +41,8 @@ def _shown(match: re.Match[str]) -> str:
     encoded = match[1]
     if not encoded:
         return "&"
-    if "/" in encoded:
-        raise ValueError("a comma stands for the slash")
+    if "/" in encoded or "=" in encoded:
+        raise ValueError("a comma stands for the slash, and nothing is padded")
     padded = encoded.replace(",", "/") + "=" * (-len(encoded) % 4)
     text = binascii.a2b_base64(padded.encode(), strict_mode=True).decode("utf-16-be")
     if not text:

@@ -8,7 +8,8 @@ The client's end of the wire:
         …
 
 What cannot be understood is `Unparsed`, and the next line is read as if it had not been; only where
-that has `is_fatal` nothing is read any more.
+that has `is_fatal` nothing is read any more: a limit is passed, or a response with a literal makes no
+sense, so that nobody knows where the literal really ended.
 """
 
 import re
@@ -25,7 +26,7 @@ from postroom.net.imap.wire import RESPONSE_LIMITS, Broken, Frame, Framer, Item,
 _SHOWN_BYTES = 1_000
 """Of a line that cannot be understood, and of words for people."""
 
-_COUNT = re.compile(rb"\* ([0-9]{1,10}) (EXISTS|EXPUNGE|RECENT)[ ]*", re.IGNORECASE)
+_COUNT = re.compile(rb"\* +([0-9]{1,10}) +(EXISTS|EXPUNGE|RECENT) *", re.IGNORECASE)
 _STATUS = re.compile(
     rb"([^ \x00-\x1f\x7f(){%\"\\+]+) +(OK|NO|BAD|BYE|PREAUTH)(?: +(.*)|[ ]*)", re.IGNORECASE | re.DOTALL
 )
@@ -56,7 +57,12 @@ class ResponseReader:
     def take(self) -> Response | None:
         """Return the next response, or None where more octets are needed first."""
         item = self._framer.take()
-        return None if item is None else read_response(item, depth=self._depth)
+        if item is None:
+            return None
+        response = read_response(item, depth=self._depth)
+        if isinstance(response, Unparsed) and response.is_fatal:
+            self._framer.stop()
+        return response
 
     @property
     def has_unread(self) -> bool:
@@ -87,7 +93,9 @@ def read_response(item: Item, *, depth: int = RESPONSE_LIMITS.depth) -> Response
     try:
         return _data(item, line, depth)
     except Malformed as error:
-        return Unparsed(line[:_SHOWN_BYTES], str(error))
+        # Perhaps a literal is longer or shorter than announced. What follows may then be the text of a mail, and
+        # whoever wrote that mail would be heard as the server.
+        return Unparsed(line[:_SHOWN_BYTES], str(error), is_fatal=bool(item.literals))
 
 
 def _status(match: re.Match[bytes]) -> Response | None:

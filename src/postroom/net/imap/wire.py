@@ -172,6 +172,11 @@ class Framer:
             self._buffer += data
         self._position = 0
 
+    def stop(self) -> None:
+        """Read nothing any more."""
+        self.forget()
+        self._is_dead = True
+
     def take(self) -> Item | None:
         """Return the next frame, question or broken thing; None where more octets are needed first."""
         while not self._is_dead:
@@ -220,7 +225,9 @@ class Framer:
 
     def _skip(self, end: int) -> None:
         if not self._skipped_bytes:
-            self._skipped = bytes(self._buffer[self._position : self._position + _SHOWN_BYTES])
+            # So many octets are there, wherever the pieces end.
+            shown = min(_SHOWN_BYTES, self._limits.line_bytes)
+            self._skipped = bytes(self._buffer[self._position : self._position + shown])
         self._skipped_bytes += end - self._position
         self._position = self._scanned = end
 
@@ -314,6 +321,5 @@ class Framer:
 
     def _die(self, line: bytes, why: str) -> Broken:
         broken = Broken((self._texts[0] if self._texts else line)[:_SHOWN_BYTES], why, is_fatal=True)
-        self.forget()
-        self._is_dead = True
+        self.stop()
         return broken
