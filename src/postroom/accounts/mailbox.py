@@ -47,7 +47,7 @@ class _Way(Enum):
 class _Sweep:
     """Old UIDs that a sweep has still to tell of, as the server listed them when it began in this session."""
 
-    uids: array[int]
+    uids: "array[int]"
     at: int = 0
 
 
