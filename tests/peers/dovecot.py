@@ -25,7 +25,7 @@ listen = 127.0.0.1
 default_internal_user = {internal}
 default_internal_group = {group}
 default_login_user = {login}
-default_process_limit = 20000
+default_process_limit = 100
 default_client_limit = 20000
 default_vsz_limit = 0
 first_valid_uid = 0
@@ -75,6 +75,7 @@ service imap-login {{
   chroot =
   service_count = 0
   process_min_avail = 1
+  process_limit = 2
   inet_listener imap {{
     port = {imap}
   }}
@@ -84,7 +85,7 @@ service imap-login {{
   }}
 }}
 service imap {{
-  process_limit = 20000
+  process_limit = 4000
 }}
 service anvil {{
   chroot =

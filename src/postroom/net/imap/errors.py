@@ -27,6 +27,10 @@ class ImapBad(ImapError):
     """The server did not understand a command, or says so: the session goes on."""
 
 
+class ImapUnreadable(ImapError):
+    """A command was done, and a part of its answer could not be understood: what lacks need not be gone."""
+
+
 class NotOffered(ImapError):
     """The server cannot do what was asked, or has refused it before on this connection. Nothing was sent."""
 
