@@ -24,8 +24,11 @@ _OPENING = 64
 class Session(Protocol):
     """An IMAP session, as far as watching needs it (`net.imap.client.ImapClient`)."""
 
-    capabilities: frozenset[str]
-    greeting: str
+    @property
+    def capabilities(self) -> frozenset[str]: ...
+
+    @property
+    def greeting(self) -> str: ...
 
     @property
     def is_dirty(self) -> bool: ...
