@@ -31,6 +31,8 @@ _MOST_LEFT_MS = 480_000
 """Chosen anew for each token between the two, so that accounts that were connected together drift apart."""
 _REVOKED_MS = 600_000
 """So long a refusal is believed without asking again; a new authorization is another token."""
+_SETTLE_SECONDS = 1.0
+"""Between a refusal and the look whether the refused token is still the one that counts."""
 _UNKNOWN_LIFE_MS = 1_200_000
 """Of a token whose end the server does not say."""
 _MOST_KEPT = 20_000
@@ -154,9 +156,10 @@ class Credentials:
             try:
                 tokens = await self._servers.refresh(client_of(self._sealer, connection, provider), token)
             except GrantRefused as error:
+                # Another node that asked at the same time was given another one, which it may be storing just now.
+                await self._clock.sleep(_SETTLE_SECONDS)
                 newer = await self._stored(account_id)
                 if newer != sealed:
-                    # Another node, or the person, had it replaced while we asked.
                     sealed = newer
                     continue
                 self._refused[account_id] = (sealed, self._clock.now_ms() + _REVOKED_MS, str(error))
