@@ -12,6 +12,7 @@ from peers.http_receiver import HttpReceiver
 from postroom.base.clock import ManualClock
 from postroom.base.ids import IdSource
 from postroom.base.secrets import Sealer
+from postroom.base.threads import Threads
 from postroom.events.append import append
 from postroom.ledger.event_kinds import EventKind
 from postroom.ledger.rows import EventRow, MessageRow, RecipientRow, WorkspaceRow
@@ -59,6 +60,7 @@ class World:
         self.clock = clock
         self.receiver = receiver
         self.ids = IdSource(1, clock)
+        self.slow = Threads("slow", 2)
         self.backend = CountingBackend()
         self.client = HttpClient(addresses, allow_private=LOOPBACK, limits=limits, backend=self.backend)
         self.room = Webhooks(database, self.ids, clock, SEALER, self.client, LOOPBACK)
@@ -74,6 +76,7 @@ class World:
             sealer=SEALER,
             client=self.client,
             chance=lambda: 0.5,
+            slow=self.slow,
             requests=requests,
         )
 
@@ -89,6 +92,7 @@ class World:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.client.close()
+        self.slow.close()
 
     # What is done
 

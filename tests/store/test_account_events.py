@@ -8,7 +8,7 @@ from postroom.base.clock import ManualClock
 from postroom.base.ids import IdSource
 from postroom.base.packing import pack
 from postroom.events.accounts import AccountFacts, Found, LostEpoch, NewEvent, append_events, append_mails
-from postroom.ledger.account_rows import AccountMailRow, AccountOwnerRow, AccountRow, MailboxRow, Outcome
+from postroom.ledger.account_rows import AccountMailRow, AccountOwnerRow, MailboxRow, Outcome
 from postroom.ledger.event_kinds import EventKind
 from postroom.ledger.rows import WorkspaceRow
 from postroom.ledger.webhook_rows import WebhookEndpointRow
@@ -184,18 +184,3 @@ async def test_what_was_given_up_is_told_again_when_somebody_asks(database: Data
     assert await waiting(database) == [(60, 2)]
     assert await database.read(lambda conn: store.given_up_after(conn, 1, 40, 0, 9)) == [1]
     assert await database.write(lambda tx: store.tell_again(tx, 2, 40, [1], 90)) == 0
-
-
-@pytest.mark.parametrize(("is_tracer", "archived"), [(0, 1), (1, 0)])
-async def test_a_refused_account_is_archived_unless_it_takes_tracers(
-    database: Database, is_tracer: int, archived: int
-) -> None:
-    def write(tx: Tx) -> None:
-        tx.add(WorkspaceRow(1, "one", 0))
-        tx.add(AccountRow(40, 1, 50, "ann", "ann", "a@b", "", None, None, "", "", is_tracer, 0, 1, 1, 1))
-
-    await database.write(write)
-    assert await database.write(lambda tx: store.archive_refused(tx, 2, 40, 99)) is False
-    assert await database.write(lambda tx: store.archive_refused(tx, 1, 40, 99)) is bool(archived)
-    row = await database.read(lambda c: c.one(statement("SELECT is_archived, changed_ms FROM account WHERE id = 40")))
-    assert row == (archived, 99 if archived else 1)

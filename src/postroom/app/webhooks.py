@@ -15,4 +15,5 @@ def make_webhook_worker(services: Services) -> Worker:
         sealer=services.sealer,
         client=services.http_client,
         chance=random.random,
+        slow=services.slow,
     )

@@ -172,10 +172,6 @@ _SET_ALL_GIVEN_UP = RowsStatement(
     number="int",
     at_ms="int",
 )
-_ARCHIVE = statement(
-    "UPDATE account SET is_archived = 1, changed_ms = ? "
-    "WHERE id = ? AND workspace_id = ? AND is_tracer = 0 AND is_archived = 0 RETURNING id"
-)
 _PARTNER_ENDPOINTS = statement(
     "SELECT id, kinds FROM webhook_endpoint WHERE workspace_id = ? AND form = 'superimap' AND state <> 'disabled' "
     "ORDER BY id"
@@ -216,11 +212,6 @@ def set_told(tx: Tx, account_id: int, number: int, now_ms: int) -> None:
 def set_given_up(tx: Tx, account_id: int, number: int, now_ms: int) -> None:
     """An event will not be told any more, unless somebody asks for it."""
     tx.run(_SET_GIVEN_UP, (now_ms, account_id, number))
-
-
-def archive_refused(tx: Tx, workspace_id: int, account_id: int, now_ms: int) -> bool:
-    """Archive an account because a receiver answered 403; tell whether it was. One that takes tracers stays."""
-    return bool(tx.run(_ARCHIVE, (now_ms, account_id, workspace_id)))
 
 
 def drop_queue(tx: Tx, workspace_id: int, account_id: int, now_ms: int, limit: int) -> int:

@@ -6,15 +6,29 @@ from typing import NamedTuple
 from postroom.base.spans import in_words, time_in_words
 from postroom.ledger.webhook_rows import EndpointState, WebhookAttemptRow
 from postroom.net.webhook_request import Reply
+from postroom.store import account_events, accounts, webhooks
 from postroom.store import webhook_outbox as outbox
-from postroom.store import webhooks
 from postroom.store.database import Tx
 from postroom.store.webhook_outbox import Failing, Waiting
 from postroom.webhooks import retry
-from postroom.webhooks.request import GONE
+from postroom.webhooks.request import FORBIDDEN, GONE
 
 _HASTENED = 500
 """Events that wait for a later try and are due at once with a success, when a receiver is back."""
+
+
+_DROPPED = 200
+"""Waiting events of an archived account that one transaction takes."""
+
+
+class Partner(NamedTuple):
+    """The event of a request in SuperIMAP's form, and how often it is tried."""
+
+    workspace_id: int
+    account_id: int
+    number: int
+    retries: int
+    """0: for three days."""
 
 
 class Verdict(NamedTuple):
@@ -24,6 +38,8 @@ class Verdict(NamedTuple):
     failures: int
     quiet_until_ms: int
     """Nothing is told before."""
+    is_archived: bool = False
+    """The account of the event is: what waits for it is dropped next."""
 
 
 def settle_told(tx: Tx, attempt: WebhookAttemptRow, event_ids: Sequence[int], now_ms: int, *, is_back: bool) -> bool:
@@ -35,6 +51,78 @@ def settle_told(tx: Tx, attempt: WebhookAttemptRow, event_ids: Sequence[int], no
     tx.add(attempt)
     outbox.succeeded(tx, attempt.endpoint_id, event_ids, now_ms)
     return is_back and outbox.hasten(tx, attempt.endpoint_id, now_ms, _HASTENED) == _HASTENED
+
+
+def settle_partner_told(
+    tx: Tx, attempt: WebhookAttemptRow, row: Waiting, partner: Partner, now_ms: int, *, is_back: bool
+) -> bool:
+    """The receiver took an event in SuperIMAP's form; `is_back` and the answer are as in `settle_told`.
+
+    Where tries are counted, what waits keeps its pause: a receiver that comes and goes would use them up.
+    """
+    account_events.set_told(tx, partner.account_id, partner.number, now_ms)
+    return settle_told(tx, attempt, [row.event_id], now_ms, is_back=is_back and not partner.retries)
+
+
+def settle_partner_failed(
+    tx: Tx,
+    attempt: WebhookAttemptRow,
+    epoch: int,
+    row: Waiting,
+    partner: Partner,
+    reply: Reply,
+    now_ms: int,
+    chance: float,
+) -> Verdict | None:
+    """The receiver did not take an event in SuperIMAP's form: it is tried again or given up, and the next goes on.
+
+    403: the account is archived and its queue dropped, unless it takes tracers; then only the event is given up.
+    The endpoint is never paused. None: as in `settle_failed`.
+    """
+    endpoint_id, error = attempt.endpoint_id, reply.in_words()
+    failing = outbox.failed(tx, endpoint_id, epoch, now_ms, error)
+    if failing is None:
+        tx.add(attempt._replace(why=f"{error}; another node tells these events now"))
+        return None
+    tries, first_ms = row.tries + 1, row.first_tried_ms or now_ms
+    since_ms = max(first_ms, failing.resumed_ms)
+    archived = ""
+    if reply.status == FORBIDDEN:
+        archived = _refuse(tx, endpoint_id, row, partner, now_ms)
+        why = archived or "given up"
+    elif tries >= partner.retries if partner.retries else now_ms - since_ms >= retry.GIVE_UP_MS:
+        _give_up(tx, endpoint_id, row, partner, now_ms)
+        why = f"given up after {tries} tries" if partner.retries else f"given up after {in_words(retry.GIVE_UP_MS)}"
+    else:
+        pause = max(retry.superimap_pause_ms(tries), reply.retry_after_ms or 0)
+        left = since_ms + retry.GIVE_UP_MS - now_ms
+        due_ms = now_ms + (pause if partner.retries else min(pause, left))
+        outbox.retry_later(tx, endpoint_id, [row._replace(due_ms=due_ms, tries=tries, first_tried_ms=first_ms)])
+        why = f"tried again in {in_words(due_ms - now_ms)}"
+    quiet_until_ms = now_ms + (reply.retry_after_ms or retry.quiet_ms(failing.failures, chance))
+    if quiet_until_ms > now_ms:
+        outbox.be_quiet(tx, endpoint_id, quiet_until_ms)
+    tx.add(attempt._replace(why=f"{error}; {why}"))
+    return Verdict(EndpointState.ACTIVE, failing.failures, quiet_until_ms, bool(archived))
+
+
+def drop_queue(tx: Tx, partner: Partner, now_ms: int) -> bool:
+    """Give up what waits for an account that was archived; tell whether there is more."""
+    return account_events.drop_queue(tx, partner.workspace_id, partner.account_id, now_ms, _DROPPED) == _DROPPED
+
+
+def _refuse(tx: Tx, endpoint_id: int, row: Waiting, partner: Partner, now_ms: int) -> str:
+    _give_up(tx, endpoint_id, row, partner, now_ms)
+    account = accounts.any_account(tx, partner.account_id)
+    if account is None or account.is_tracer:
+        return ""
+    accounts.archive_account(tx, partner.workspace_id, partner.account_id, now_ms)
+    return "the account is archived"
+
+
+def _give_up(tx: Tx, endpoint_id: int, row: Waiting, partner: Partner, now_ms: int) -> None:
+    outbox.give_up(tx, endpoint_id, [row.event_id])
+    account_events.set_given_up(tx, partner.account_id, partner.number, now_ms)
 
 
 def settle_failed(

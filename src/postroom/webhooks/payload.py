@@ -9,18 +9,23 @@ import base64
 import hashlib
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 from msgspec import Struct
 
 from postroom.base.ids import show_id
+from postroom.base.packing import unpack
 from postroom.base.spans import rfc3339
+from postroom.ledger.event_kinds import EventKind
 from postroom.store.webhook_facts import InboundFacts, ToldEvent
 
 MOST_BODY_BYTES = 256 << 10
 """Of a batch; an event that is larger alone goes alone."""
 _MOST_TEXT = 2_000
 """Characters of one text in the detail: a peer's reply may be long, and a receiver's patience is short."""
+ACCOUNT_WORDS = ("tag", "provider", "email")
+"""What the detail of an account's event tells of the account, as it was then."""
 _LEFT_OUT = ("transcript",)
 _WHOLE = ("written",)
 """What somebody wrote in a reply was cut where it was recorded, if at all."""
@@ -52,8 +57,18 @@ class RecipientData(Struct, frozen=True):
     provider: str
 
 
+class AccountData(Struct, frozen=True):
+    """The watched account that an event tells of."""
+
+    id: str
+    tag: str
+    provider: str
+    """Code of its connection's provider."""
+    email: str
+
+
 class RawMail(Struct, frozen=True):
-    """The bytes of a mail that came in."""
+    """The bytes of a mail that came in, or was found in a watched account."""
 
     path: str
     """Where the API has them: GET, below the server's address."""
@@ -69,7 +84,9 @@ class EventData(Struct, frozen=True, omit_defaults=True):
     recipient: RecipientData | None
     detail: dict[str, Any]
     raw: RawMail | None = None
-    """Of an event that tells what somebody wrote; else it is not there."""
+    """Of an event that tells what somebody wrote, or what was found; else it is not there."""
+    account: AccountData | None = None
+    """Of an event that tells of a watched account; else it is not there."""
 
 
 class EventBody(Struct, frozen=True):
@@ -100,7 +117,12 @@ def event_body(event: ToldEvent) -> bytes:
     if event.recipient_id is not None and event.recipient is not None:
         to = event.recipient
         recipient = RecipientData(show_id("rcp", event.recipient_id), to.address, to.domain, to.provider)
-    data = EventData(message, recipient, _detail(event.detail), _raw(event.inbound))
+    detail = _detail(event.detail)
+    if event.account_id is None:
+        data = EventData(message, recipient, detail, _raw(event.inbound))
+    else:
+        account = _account(event.account_id, detail)
+        data = EventData(None, None, detail, _found(event, account, detail), account)
     return _encode(EventBody(show_id("evt", event.id), event.kind, rfc3339(event.at_ms), data))
 
 
@@ -138,6 +160,24 @@ def _raw(mail: InboundFacts | None) -> RawMail | None:
         return None
     content = None if mail.raw is None else base64.b64encode(mail.raw).decode()
     return RawMail(f"/api/v1/inbound/{show_id('inb', mail.id)}/raw", mail.size_bytes, content)
+
+
+def _account(account_id: int, detail: dict[str, Any]) -> AccountData:
+    """Take what tells of the account out of the detail."""
+    return AccountData(show_id("acc", account_id), *(str(detail.pop(name, "")) for name in ACCOUNT_WORDS))
+
+
+def _found(event: ToldEvent, account: AccountData, detail: dict[str, Any]) -> RawMail | None:
+    if event.kind != EventKind.MAIL_ARRIVED:
+        return None
+    size_bytes = detail.pop("size_bytes", 0)
+    path = raw_path(account.provider, account.tag, detail.get("number", 0))
+    return RawMail(path, size_bytes, None if event.packed is None else base64.b64encode(unpack(event.packed)).decode())
+
+
+def raw_path(provider: str, tag: str, number: int) -> str:
+    """Return where the API has the bytes of a mail that was found."""
+    return f"/api/v1/connections/{quote(provider, safe='')}/users/{quote(tag, safe='')}/events/{number}/raw"
 
 
 def _cut(value: object) -> object:

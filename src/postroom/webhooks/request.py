@@ -5,10 +5,15 @@ from dataclasses import dataclass
 
 import msgspec
 
-from postroom.base.secrets import Sealer
+from postroom.base.ids import show_id
+from postroom.base.secrets import CannotOpen, Sealer
+from postroom.ledger.account_rows import PartnerKeyRow
 from postroom.ledger.webhook_rows import WebhookAttemptRow, WebhookEndpointRow
 from postroom.net.webhook_request import Reply, request_header
+from postroom.store.webhook_facts import ToldEvent
+from postroom.webhooks.superimap import superimap_body
 
+FORBIDDEN = 403
 GONE = 410
 
 _encode = msgspec.json.Encoder().encode
@@ -47,6 +52,17 @@ def compose(
     """Return a signed request."""
     header = request_header(secrets, request_id, body, now_ms)
     return Request(request_id, tuple(event_ids), header, body, is_batch, is_test)
+
+
+def compose_superimap(
+    sealer: Sealer, endpoint: WebhookEndpointRow, key: PartnerKeyRow | None, event: ToldEvent, now_ms: int
+) -> Request:
+    """Return a request in SuperIMAP's form, signed in its body and in its header. Raises CannotOpen."""
+    if key is None:
+        raise CannotOpen("the workspace has no SuperIMAP key to sign with")
+    opened = sealer.open(key.sealed, f"partner_key/{key.id}/sealed").decode()
+    body = superimap_body(event, opened, now_ms)
+    return compose(open_secrets(sealer, endpoint, now_ms), show_id("evt", event.id), [event.id], body, now_ms)
 
 
 def attempt_row(

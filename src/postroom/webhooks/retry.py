@@ -20,6 +20,11 @@ def pause_ms(tries: int, chance: float) -> int:
     return round(pause * (0.8 + 0.4 * chance))
 
 
+def superimap_pause_ms(tries: int) -> int:
+    """Return how long an event in SuperIMAP's form waits after its `tries`-th try, at least 1: 6 s, 21 s, 86 s…"""
+    return min((5 + tries**4) * 1_000, _PAUSES_MS[-1])
+
+
 def quiet_ms(failures: int, chance: float) -> int:
     """Return how long an endpoint is left alone after so many failures in a row; 0: not at all.
 

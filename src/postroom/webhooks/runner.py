@@ -9,35 +9,43 @@ and comes back from the store once it is due again.
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import structlog
 
-from postroom.base.clock import Clock
 from postroom.base.errors import TryLater
-from postroom.base.ids import IdSource
+from postroom.base.ids import show_id
 from postroom.base.nursery import Nursery
-from postroom.base.secrets import CannotOpen, Sealer
-from postroom.ledger.webhook_rows import EndpointState, WebhookEndpointRow, WebhookProgressRow
-from postroom.net.http_client import HttpClient
-from postroom.net.slots import Slots
+from postroom.base.secrets import CannotOpen
+from postroom.ledger.webhook_rows import EndpointForm, EndpointState, WebhookEndpointRow, WebhookProgressRow
 from postroom.net.webhook_request import Reply, send
 from postroom.store import webhook_facts
 from postroom.store import webhook_outbox as outbox
-from postroom.store.database import Conn, Database, Tx
-from postroom.store.webhook_facts import ToldEvent
+from postroom.store.database import Conn, Tx
+from postroom.store.webhook_facts import PartnerFacts, ToldEvent
 from postroom.store.webhook_outbox import Due, Waiting
 from postroom.webhooks import retry
-from postroom.webhooks.outcome import settle_failed, settle_told
+from postroom.webhooks.outcome import (
+    Partner,
+    drop_queue,
+    settle_failed,
+    settle_partner_failed,
+    settle_partner_told,
+    settle_told,
+)
 from postroom.webhooks.payload import MOST_BODY_BYTES, batch_body, event_body, request_id
-from postroom.webhooks.request import Request, attempt_row, compose, open_secrets
+from postroom.webhooks.request import Request, attempt_row, compose, compose_superimap, open_secrets
+from postroom.webhooks.superimap import is_told_in_form, number_of
+from postroom.webhooks.tools import Tools
 
 _log = structlog.get_logger(__name__)
 _T = TypeVar("_T")
 
 REQUESTS = 4
 """Requests to one endpoint at a time; one to an endpoint that never took any, or that fails."""
+SUPERIMAP_REQUESTS = 16
+"""As REQUESTS in SuperIMAP's form, which has no batches: one receiver hears of all accounts, a mail a request."""
 WINDOW = 1_000
 """Events of one endpoint in memory: less than 200 kB."""
 OF_RECIPIENT = 50
@@ -47,25 +55,6 @@ SLOW_MS = 1_000
 _LOAD = 500
 _LOOKS = 4
 _LATER_SECONDS = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """What all runners of a process use."""
-
-    database: Database
-    clock: Clock
-    ids: IdSource
-    sealer: Sealer
-    client: HttpClient
-    slots: Slots
-    chance: Callable[[], float]
-    """0.0 to 1.0."""
-
-    @property
-    def request_ms(self) -> int:
-        """How long a request may take, with what is written after it."""
-        return round(self.client.limits.whole_seconds * 1000) + 5_000
 
 
 class Runner:
@@ -85,7 +74,7 @@ class Runner:
         self._window: dict[int, list[Waiting]] = {}
         self._known: set[int] = set()
         self._busy: set[int] = set()
-        self._batch = 1
+        self._batch, self._most = 1, REQUESTS
         self._failures = 0
         self._quiet_until_ms = 0
         self._is_proved = False
@@ -165,6 +154,7 @@ class Runner:
             self.end()
             return 0
         self._batch, self._failures = endpoint.batch, progress.failures
+        self._most = SUPERIMAP_REQUESTS if endpoint.form == EndpointForm.SUPERIMAP else REQUESTS
         self._quiet_until_ms = progress.quiet_until_ms
         self._is_proved = progress.last_success_ms is not None
         self._more = bool(skip) or len(due.rows) + len(due.blocked) >= limit
@@ -190,7 +180,7 @@ class Runner:
         return self._tools.clock.now_ms() < self._quiet_until_ms
 
     def _begin(self) -> None:
-        most = REQUESTS if self._is_proved and self._failures < retry.FAILING else 1
+        most = self._most if self._is_proved and self._failures < retry.FAILING else 1
         while len(self._requests) < most and not self._ending and not self._is_quiet():
             rows = self._next_rows()
             if not rows:
@@ -250,8 +240,7 @@ class Runner:
     async def _tell_now(self, rows: list[Waiting]) -> bool:
         """Send one request and settle it; return whether all its events were told."""
         tools = self._tools
-        if self._ending or self.lease_ms - tools.clock.now_ms() < tools.request_ms:
-            # Near its end the lease may pass to another node while the request runs.
+        if self._may_not_begin():
             return False
         ids = [row.event_id for row in rows]
 
@@ -263,6 +252,8 @@ class Runner:
         if endpoint is None or endpoint.state != EndpointState.ACTIVE:
             self.end()
             return False
+        if endpoint.form == EndpointForm.SUPERIMAP:
+            return await self._tell_partner(endpoint, rows[0], events)
         bodies = {event.id: event_body(event) for event in events}
         if gone := [event_id for event_id in ids if event_id not in bodies]:
             # Erased or purged: there is nothing left to tell.
@@ -279,6 +270,63 @@ class Runner:
         # What did not fit into the request is read again.
         self._news = self._news or len(told) + len(gone) < len(rows)
         return len(told) + len(gone) == len(rows)
+
+    def _was_away(self) -> bool:
+        return self._is_back or self._failures >= retry.FAILING
+
+    def _may_not_begin(self) -> bool:
+        # Near its end the lease may pass to another node while the request runs.
+        return self._ending or self.lease_ms - self._tools.clock.now_ms() < self._tools.request_ms
+
+    async def _tell_partner(self, endpoint: WebhookEndpointRow, row: Waiting, events: Sequence[ToldEvent]) -> bool:
+        """Send one event in SuperIMAP's form and settle it; return whether it was told."""
+        if not events or not is_told_in_form(events[0]):
+            await self._write(lambda tx: outbox.give_up(tx, self.endpoint_id, [row.event_id]))
+            return True
+        event = events[0]
+        if not webhook_facts.is_large(event):
+            return await self._tell_partner_now(endpoint, row, event)
+        # A place for a large one is waited for before its bytes are read.
+        async with self._tools.large.take(is_slow=self._is_slow):
+            return False if self._may_not_begin() else await self._tell_partner_now(endpoint, row, event)
+
+    async def _tell_partner_now(self, endpoint: WebhookEndpointRow, row: Waiting, event: ToldEvent) -> bool:
+        tools, workspace_id = self._tools, endpoint.workspace_id
+        is_large = webhook_facts.is_large(event)
+
+        def read(conn: Conn) -> tuple[PartnerFacts, ToldEvent]:
+            whole = webhook_facts.with_bytes_of_mail(conn, workspace_id, event) if is_large else event
+            return webhook_facts.partner_facts(conn, workspace_id), whole
+
+        facts, whole = await tools.database.read(read)
+        partner = Partner(workspace_id, event.account_id or 0, number_of(event), facts.retries)
+        now_ms = tools.clock.now_ms()
+        work = partial(compose_superimap, tools.sealer, endpoint, facts.key, whole, now_ms)
+        try:
+            request = await tools.slow.run(work) if is_large else work()
+        except CannotOpen as error:
+            request = Request(show_id("evt", event.id), (event.id,), (), b"", is_batch=False)
+            reply = Reply(now_ms, 0, None, str(error), {}, "", None)
+        else:
+            reply = await send(tools.client, tools.clock, endpoint.url, request.header, request.body)
+        attempt = attempt_row(tools.ids.next(), endpoint, request, reply, "")
+        now_ms, chance = tools.clock.now_ms(), tools.chance()
+        self._is_slow = not reply.is_success or reply.duration_ms > SLOW_MS
+        if reply.is_success:
+            is_back = self._was_away()
+            more = await self._write(lambda tx: settle_partner_told(tx, attempt, row, partner, now_ms, is_back=is_back))
+            self._failures, self._is_back, self._is_proved = 0, more, True
+            return True
+        verdict = await self._write(
+            lambda tx: settle_partner_failed(tx, attempt, self.epoch, row, partner, reply, now_ms, chance)
+        )
+        if verdict is None:
+            self.end()
+            return False
+        self._failures, self._quiet_until_ms = verdict.failures, verdict.quiet_until_ms
+        while verdict.is_archived and await self._write(lambda tx: drop_queue(tx, partner, now_ms)):
+            pass
+        return False
 
     async def _request(
         self, endpoint: WebhookEndpointRow, event_ids: list[int], body: bytes, *, is_batch: bool
@@ -297,7 +345,7 @@ class Runner:
         tools = self._tools
         attempt = attempt_row(tools.ids.next(), endpoint, request, reply, "")
         now_ms, chance = tools.clock.now_ms(), tools.chance()
-        is_back = self._is_back or self._failures >= retry.FAILING
+        is_back = self._was_away()
         self._is_slow = not reply.is_success or reply.duration_ms > SLOW_MS
         if reply.is_success:
             more = await self._write(lambda tx: settle_told(tx, attempt, request.event_ids, now_ms, is_back=is_back))

@@ -19,11 +19,13 @@ from postroom.base.errors import TryLater
 from postroom.base.ids import IdSource
 from postroom.base.nursery import Nursery
 from postroom.base.secrets import Sealer
+from postroom.base.threads import Threads
 from postroom.net.http_client import HttpClient
 from postroom.net.slots import Slots
 from postroom.store import webhook_outbox as outbox
 from postroom.store.database import Database
-from postroom.webhooks.runner import Runner, Tools
+from postroom.webhooks.runner import Runner
+from postroom.webhooks.tools import Tools
 
 _log = structlog.get_logger(__name__)
 
@@ -34,6 +36,8 @@ _LOOK_SECONDS = 1.0
 _IDLE_SECONDS = 5.0
 REQUESTS = 64
 """Requests at a time of endpoints that answer soon, and as many of those that do not."""
+LARGE_REQUESTS = 3
+"""As `REQUESTS`, of those whose bodies are some megabytes."""
 _LATE_SECONDS = 0.5
 
 
@@ -49,9 +53,13 @@ class Worker:
         sealer: Sealer,
         client: HttpClient,
         chance: Callable[[], float],
+        slow: Threads,
         requests: int = REQUESTS,
     ) -> None:
-        """`chance` gives 0.0 to 1.0; `requests` is how many run at a time of brisk and of slow endpoints each."""
+        """`chance` gives 0.0 to 1.0; `requests` is how many run at a time of brisk and of slow endpoints each.
+
+        `slow` are threads for bodies that take some milliseconds to make.
+        """
         self._tools = Tools(
             database=database,
             clock=clock,
@@ -60,6 +68,8 @@ class Worker:
             client=client,
             slots=Slots(requests, _LATE_SECONDS),
             chance=chance,
+            large=Slots(LARGE_REQUESTS, _LATE_SECONDS),
+            slow=slow,
         )
         self._runners: dict[int, Runner] = {}
         self._nursery = Nursery("webhook endpoint")
