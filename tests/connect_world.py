@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from ipaddress import ip_network
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 import httpx
@@ -180,7 +180,7 @@ class ConnectWorld:
 
     def new_browser(self) -> httpx.AsyncClient:
         """Return a browser without cookies that follows no redirects."""
-        return httpx.AsyncClient(transport=httpx.ASGITransport(self.door), base_url=PUBLIC_URL, timeout=30)
+        return httpx.AsyncClient(transport=httpx.ASGITransport(cast("Any", self.door)), base_url=PUBLIC_URL, timeout=30)
 
     async def account(self, code: str = "GMAIL_OAUTH2", *, email: str = "", **server: Any) -> AccountRow:
         """Make an account; the URLs of an OAuth provider are those of `token_server`."""
@@ -212,9 +212,9 @@ class ConnectWorld:
         """Return an account's disconnect link."""
         return self.links.disconnect_url(account.id) + ("?" + urlencode(ways) if ways else "")
 
-    async def allow(self, *origins: str, **more: str) -> None:
+    async def allow(self, *origins: str, success_url: str = "", failure_url: str = "") -> None:
         """Let the workspace send people back to these."""
-        await self.partners.put(WORKSPACE, Partner(redirects=origins, **more))
+        await self.partners.put(WORKSPACE, Partner(success_url, failure_url, origins))
 
     async def begin(self, account: AccountRow, **ways: str) -> str:
         """Follow a connect link to the provider; return the provider's address."""

@@ -5,8 +5,10 @@ import asyncio
 from postroom.accounts.autodetect import Tried, Verdict
 from postroom.accounts.providers import Service
 from postroom.ledger.account_rows import Security
-from postroom.net.imap.client import ImapClient, ImapDialler, ImapLimits, ImapServer
+from postroom.net.imap.client import ImapClient, ImapDialler
+from postroom.net.imap.dialling import ImapServer
 from postroom.net.imap.errors import AddressRefused, AuthRefused, ImapError, ImapLost, Throttled
+from postroom.net.imap.link import ImapLimits
 
 _LIMITS = ImapLimits(connect=10.0, greeting=8.0, command=10.0, login=20.0)
 """Some servers answer a wrong password only after many seconds."""

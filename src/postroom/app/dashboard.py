@@ -12,6 +12,7 @@ from postroom.doors.dashboard.app import create_dashboard
 from postroom.doors.dashboard.services import Facts
 from postroom.doors.dashboard.services import Services as DashboardServices
 from postroom.doors.http.tracked import client_address
+from postroom.doors.superimap.api import is_of_superimap
 from postroom.outbound.watch import Watch
 from postroom.tracking.hosts import INSTALLATION, Hosts
 
@@ -51,7 +52,7 @@ def make_dashboard(services: Services, watch: Watch) -> ASGIApp:
                 node=services.ids.node,
                 inbound=str(settings.inbound or ""),
             ),
-            client_address=_client_address(services),
+            client_address=client_address_of(services),
             slow=services.slow,
             token_keys=services.token_keys,
             transport_of=services.transport_of,
@@ -60,14 +61,20 @@ def make_dashboard(services: Services, watch: Watch) -> ASGIApp:
     )
 
 
-def beside(api: ASGIApp, dashboard: ASGIApp, hosts: Hosts) -> ASGIApp:
-    """Return an application that gives the API its paths and the dashboard all others.
+def beside(api: ASGIApp, superimap: ASGIApp, dashboard: ASGIApp, hosts: Hosts) -> ASGIApp:
+    """Return an application that gives the API and SuperIMAP's their paths and the dashboard all others.
 
     A workspace's own tracking host answers for its mail only: no dashboard stands there.
     """
 
     async def choose(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != ScopeType.HTTP or _is_of_the_api(scope["path"]):
+        if scope["type"] != ScopeType.HTTP:
+            await api(scope, receive, send)
+            return
+        if is_of_superimap(scope["path"]):
+            await superimap(scope, receive, send)
+            return
+        if _is_of_the_api(scope["path"]):
             await api(scope, receive, send)
             return
         host = next((value for name, value in scope["headers"] if name == b"host"), b"")
@@ -83,7 +90,8 @@ def _is_of_the_api(path: str) -> bool:
     return any(path == one or path.startswith(one + "/") for one in _OF_THE_API)
 
 
-def _client_address(services: Services) -> Callable[[HTTPScope], str]:
+def client_address_of(services: Services) -> Callable[[HTTPScope], str]:
+    """Return what tells whom a request comes from, behind the proxies that are believed."""
     trusted = services.settings.trusted_proxies
 
     def address_of(scope: HTTPScope) -> str:

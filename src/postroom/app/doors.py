@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 import structlog
 
 from postroom import __version__
-from postroom.app.dashboard import beside, make_dashboard
+from postroom.app.connecting import make_connect_door
+from postroom.app.dashboard import beside, client_address_of, make_dashboard
 from postroom.app.disk import LEAST_FREE_BYTES, free_bytes
 from postroom.app.erasing import Erasure
 from postroom.app.inbound import make_receiver, make_recipients
@@ -22,6 +23,7 @@ from postroom.app.outbound import Outbound
 from postroom.app.services import Services
 from postroom.app.smtp_accept import SubmissionAccept
 from postroom.app.sockets import InheritedSockets
+from postroom.app.superimap import make_superimap
 from postroom.base.errors import SettingsError, TryLater
 from postroom.config import Listener
 from postroom.doors.http.api import create_api
@@ -229,8 +231,10 @@ class Doors:
                     not_ready=self._not_ready,
                 )
             )
+            dashboard = make_dashboard(services, self._outbound.watch)
+            pages = make_connect_door(services, client_address_of(services), dashboard)
             behind = MetricsDoor(
-                beside(api_app, make_dashboard(services, self._outbound.watch), self.hosts),
+                beside(api_app, make_superimap(services), pages, self.hosts),
                 render=self.metrics.render,
                 requests=services.metrics.requests,
                 readers=services.settings.metrics_from,
