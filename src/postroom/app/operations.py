@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from postroom.app.account_operations import AccountOperations
 from postroom.app.check.run import check_running
 from postroom.app.control import Operation
 from postroom.app.demo.operation import fill
@@ -93,6 +94,7 @@ class Operations:
             **KeepingOperations(self._services).by_name(),
             **PipeOperations(self._services).by_name(),
             **RouteOperations(self._services).by_name(),
+            **AccountOperations(self._services).by_name(),
         }
 
     async def init(self, arguments: Arguments) -> dict[str, Any]:
