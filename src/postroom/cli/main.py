@@ -21,6 +21,8 @@ COMMANDS = {
     "queue": ("postroom.cli.queue", "Look into the queue; hold, release, cancel, retry."),
     "domain": ("postroom.cli.domain", "Make, check and list sending domains."),
     "route": ("postroom.cli.route", "Make, list and test routes of mail that comes in."),
+    "partner": ("postroom.cli.partner", "Show and set webhooks of watched mailboxes."),
+    "account": ("postroom.cli.account", "List watched mailboxes; sweep, archive and restore them."),
     "workspace": ("postroom.cli.workspace", "Make and list workspaces."),
     "key": ("postroom.cli.key", "Make and list API keys."),
     "smtp-login": ("postroom.cli.smtp_login", "Make and list SMTP logins."),
