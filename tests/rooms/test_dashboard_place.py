@@ -22,14 +22,19 @@ async def answered_by(path: str, host: bytes) -> str:
 
         return answer
 
-    app = beside(application("api"), application("dashboard"), HOSTS)
-    await app({"type": "http", "path": path, "headers": [(b"host", host)]}, None, None)  # type: ignore[arg-type,typeddict-item,misc]
+    app = beside(application("api"), application("superimap"), application("dashboard"), HOSTS)
+    await app({"type": "http", "path": path, "headers": [(b"host", host)]}, None, None)  # type: ignore[arg-type]
     return asked[0]
 
 
 @pytest.mark.parametrize("path", ["/api/v1/messages", "/api", "/health/live", "/metrics"])
 async def test_the_api_keeps_its_paths(path: str) -> None:
     assert await answered_by(path, b"mail.example.com") == "api"
+
+
+@pytest.mark.parametrize("path", ["/api/v1/connections", "/api/v1/connections/GMAIL/users/a b", "/api/v1/partner"])
+async def test_superimap_has_its_own_paths(path: str) -> None:
+    assert await answered_by(path, b"mail.example.com") == "superimap"
 
 
 @pytest.mark.parametrize("path", ["/", "/w/default/", "/apis", "/healthy", "/login", "/static/x/y.css"])
