@@ -23,6 +23,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from ipaddress import ip_network
 from typing import Any
 
 import httpx
@@ -38,9 +39,14 @@ from postroom.access.authenticators import Authenticators
 from postroom.access.keys import ApiKeys, SmtpLogins
 from postroom.access.login import Logins
 from postroom.access.operators import Operators
+from postroom.access.partner_keys import PartnerKeys
 from postroom.access.passwords import Passwords
 from postroom.access.sessions import Sessions
 from postroom.access.workspaces import Workspaces
+from postroom.accounts.connect import Links
+from postroom.accounts.partners import Partners
+from postroom.accounts.providers import Providers
+from postroom.accounts.registry import Accounts
 from postroom.base.clock import ManualClock
 from postroom.base.ids import IdSource
 from postroom.base.secrets import Sealer
@@ -60,9 +66,11 @@ from postroom.outbound.transport import TransportKind, TransportSetting
 from postroom.outbound.watch import Watch
 from postroom.store.database import Database
 from postroom.webhooks.endpoints import Webhooks
+from postroom.webhooks.partner_hooks import PartnerHooks
 
 NAME = "ada@example.com"
 PASSWORD = "a sentence of hers"
+LOOPBACK = (ip_network("127.0.0.0/8"),)
 TOKEN_KEYS = TokenKeys({1: b"k" * 32})
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 """argon2id that takes no time: for tests that are not about its strength."""
@@ -149,6 +157,11 @@ async def dashboard(
         "domains": domains,
         "webhooks": Webhooks(database, ids, clock, sealer, HttpClient(Literals())),
         "routes": Routes(database, ids, clock, sealer, domains),
+        "accounts": Accounts(database, ids, clock, sealer, Providers(), LOOPBACK),
+        "partners": Partners(database, clock),
+        "partner_keys": PartnerKeys(database, workspaces, ids, clock, sealer),
+        "partner_hooks": PartnerHooks(database, ids, clock, sealer, LOOPBACK),
+        "links": Links("http://postroom.test", lambda: TOKEN_KEYS, clock),
         "operators": operators,
         "sessions": sessions,
         "logins": Logins(database, ids, clock, sealer, passwords, sessions),

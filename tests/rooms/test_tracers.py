@@ -13,7 +13,14 @@ from postroom.accounts.submit import AccountSmtp
 from postroom.accounts.tracers import Tracers, TracerSettings
 from postroom.base.clock import ManualClock
 from postroom.base.ids import IdSource
-from postroom.ledger.account_rows import AccountOwnerRow, AccountRow, AccountStatusRow, ConnectionRow, Security
+from postroom.ledger.account_rows import (
+    AccountOwnerRow,
+    AccountRow,
+    AccountStatusRow,
+    ConnectionRow,
+    Security,
+    TracerRow,
+)
 from postroom.ledger.rows import WorkspaceRow
 from postroom.mail.tracer import code_in
 from postroom.net.dns import Answer, Status
@@ -81,7 +88,7 @@ class Room:
         await self.database.write(add)
         return account
 
-    async def rows(self) -> list[store.TracerRow]:
+    async def rows(self) -> list[TracerRow]:
         return await self.database.read(lambda conn: store.tracers_of(conn, WORKSPACE, (1 << 63) - 1, 50))
 
     async def told(self) -> list[dict[str, object]]:

@@ -8,6 +8,7 @@ from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 from postroom import __version__
 from postroom.app.keys import dashboard_url, public_url
 from postroom.app.services import Services
+from postroom.app.superimap import make_hooks
 from postroom.doors.dashboard.app import create_dashboard
 from postroom.doors.dashboard.services import Facts
 from postroom.doors.dashboard.services import Services as DashboardServices
@@ -37,6 +38,11 @@ def make_dashboard(services: Services, watch: Watch) -> ASGIApp:
             domains=services.domains,
             webhooks=services.webhooks,
             routes=services.routes,
+            accounts=services.accounts,
+            partners=services.partners,
+            partner_keys=services.partner_keys,
+            partner_hooks=make_hooks(services),
+            links=services.links,
             operators=services.operators,
             sessions=services.sessions,
             logins=services.operator_logins,
@@ -51,6 +57,7 @@ def make_dashboard(services: Services, watch: Watch) -> ASGIApp:
                 smtp=str(submission) if submission else "",
                 node=services.ids.node,
                 inbound=str(settings.inbound or ""),
+                watch_accounts=settings.watch_accounts,
             ),
             client_address=client_address_of(services),
             slow=services.slow,

@@ -34,6 +34,7 @@ _OF_ACCOUNT = statement(
     f"SELECT {_COLUMNS} FROM tracer WHERE workspace_id = ? AND account_id = ? AND id < ? ORDER BY id DESC LIMIT ?"
 )
 _LOST_SINCE = statement("SELECT count(*) FROM tracer WHERE id > ? AND lost_ms IS NOT NULL AND arrived_ms IS NULL")
+_MARKED = statement("SELECT count(*) FROM account WHERE workspace_id = ? AND is_tracer = 1 AND is_archived = 0")
 _PURGE = statement(
     sqlite="DELETE FROM tracer WHERE id IN (SELECT id FROM tracer WHERE id < ? ORDER BY id LIMIT ?) RETURNING id",
     postgresql="DELETE FROM tracer WHERE id = ANY(ARRAY(SELECT id FROM tracer WHERE id < ? "
@@ -118,6 +119,11 @@ def tracers_of_account(conn: Conn, workspace_id: int, account_id: int, before_id
 def count_lost(conn: Conn, since_ms: int) -> int:
     """Return how many tracers of all workspaces that were sent since then are lost and have not come late."""
     return int(conn.all(_LOST_SINCE, (first_id_at(since_ms),))[0][0])
+
+
+def count_marked(conn: Conn, workspace_id: int) -> int:
+    """Return how many accounts of a workspace tracers are sent to."""
+    return int(conn.all(_MARKED, (workspace_id,))[0][0])
 
 
 def purge_tracers(tx: Tx, before_id: int, limit: int) -> int:

@@ -16,6 +16,9 @@ from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 from postroom.base.errors import TryLater
 from postroom.doors.dashboard import (
     account,
+    account_forms,
+    account_story,
+    accounts,
     activity,
     bounces,
     complaints,
@@ -24,7 +27,9 @@ from postroom.doors.dashboard import (
     keeping,
     keys,
     login,
+    nodes,
     overview,
+    partner,
     queue,
     routes,
     sandbox,
@@ -32,6 +37,7 @@ from postroom.doors.dashboard import (
     start,
     story,
     suppressions,
+    tracers,
     webhooks,
     workspaces,
 )
@@ -62,6 +68,12 @@ HANDLERS = (
     *bounces.HANDLERS,
     *complaints.HANDLERS,
     *routes.HANDLERS,
+    *accounts.HANDLERS,
+    *account_forms.HANDLERS,
+    *account_story.HANDLERS,
+    *tracers.HANDLERS,
+    *partner.HANDLERS,
+    *nodes.HANDLERS,
 )
 """The handlers of all pages; each page's module has its own tuple."""
 

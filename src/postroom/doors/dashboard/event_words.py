@@ -9,7 +9,9 @@ import msgspec
 from postroom.doors.dashboard.reasons import explained
 from postroom.ledger.event_kinds import EventKind
 from postroom.ledger.rows import EventRow
+from postroom.mail.encoded_words import decode_words
 from postroom.mail.reasons import Reason
+from postroom.net.imap.names import shown_name
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 _BY = {"api": "the API", "operator": "an operator", "policy": "a policy"}
@@ -27,6 +29,15 @@ _CAME_BACK = {
     EventKind.RECEIVED.value: ("Came in", "idle", "Mail came in for one of your addresses"),
 }
 """Title, tone and sentence of what comes back and changes no state."""
+_OF_ACCOUNTS = {
+    EventKind.MAIL_ARRIVED.value: ("Mail arrived", "good", "In a watched mailbox"),
+    EventKind.MAILBOX_RESET.value: ("Mailbox reset", "warn", "It has new UIDs: watching begins anew"),
+    EventKind.ACCOUNT_CONNECTED.value: ("Account connected", "good", "Somebody gave access to it"),
+    EventKind.ACCOUNT_DISCONNECTED.value: ("Account disconnected", "idle", "Somebody took the access back"),
+    EventKind.ACCOUNT_AUTH_FAILED.value: ("Login refused", "bad", "The account's server does not take its credentials"),
+    EventKind.TRACER_LOST.value: ("Tracer lost", "bad", "A mail of ours to this account did not arrive in time"),
+}
+"""Title, tone and sentence of what happens to watched accounts."""
 _RULES = {
     "method": "not the request of a browser that opens a mail",
     "prefetch": "a browser or program fetched it ahead",
@@ -104,6 +115,9 @@ def words_of(event: EventRow, provider: str = "other", domain: str = "") -> Even
             return _came_back(detail, title, tone, sentence)
         case EventKind.SUPPRESSION_ADDED | EventKind.SUPPRESSION_REMOVED:
             return _suppression(event.kind, detail)
+        case _ if event.kind in _OF_ACCOUNTS:
+            title, tone, sentence = _OF_ACCOUNTS[event.kind]
+            return EventWords(title, tone, _of_account(event.kind, detail) or sentence, detail=detail)
         case _:
             return EventWords(event.kind.replace("_", " ").capitalize(), "idle", detail=detail)
 
@@ -122,7 +136,8 @@ def rule_in_words(rule: str) -> str:
 
 def address_of_event(event: EventRow) -> str:
     """Return the address that an event without a recipient is about, or empty."""
-    return _text(_detail(event), "address")
+    detail = _detail(event)
+    return _text(detail, "address") or (_text(detail, "email") if event.account_id is not None else "")
 
 
 def size_in_words(size_bytes: int) -> str:
@@ -184,6 +199,28 @@ def _accepted(detail: Mapping[str, Any]) -> str:
     return ", ".join(piece for piece in pieces if piece)
 
 
+def mail_in_words(detail: Mapping[str, Any]) -> str:
+    """Return whose mail arrived and what it is about, by the envelope in IMAP's form; empty where that is gone."""
+    envelope = detail.get("envelope")
+    if not isinstance(envelope, dict):
+        return ""
+    senders = envelope.get("from")
+    first = senders[0] if isinstance(senders, list) and senders and isinstance(senders[0], dict) else {}
+    mailbox, host = _text(first, "mailbox"), _text(first, "host")
+    sender = decode_words(_text(first, "name")) or (f"{mailbox}@{host}" if mailbox and host else "")
+    subject = decode_words(_text(envelope, "subject")) or "(no subject)"
+    return f"{sender}: {subject}" if sender else subject
+
+
+def _of_account(kind: str, detail: Mapping[str, Any]) -> str:
+    if kind == EventKind.MAIL_ARRIVED.value:
+        told = mail_in_words(detail)
+        return f"{told} (too large to fetch)" if told and detail.get("truncated") is True else told
+    if kind == EventKind.MAILBOX_RESET.value and (name := _text(detail, "mailbox")):
+        return f"{shown_name(name)} has new UIDs: watching begins anew"
+    return _text(detail, "why")
+
+
 def _suppression(kind: str, detail: Mapping[str, Any]) -> EventWords:
     scopes = detail.get("scopes")
     scope = ", ".join(map(str, scopes)) if isinstance(scopes, list) else _text(detail, "scope")
@@ -201,5 +238,5 @@ def _detail(event: EventRow) -> Mapping[str, Any]:
 
 
 def _text(detail: Mapping[str, Any], name: str) -> str:
-    value = detail.get(name, "")
-    return value if isinstance(value, str) else str(value)
+    value = detail.get(name)
+    return "" if value is None else value if isinstance(value, str) else str(value)

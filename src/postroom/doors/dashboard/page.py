@@ -52,6 +52,8 @@ class Section:
     """Below `/w/NAME/`; empty: the overview. `at=` of a page names it."""
     label: str
     icon: str
+    group: str = ""
+    """What the pages from here on have in common."""
 
 
 SECTIONS = (
@@ -67,6 +69,9 @@ SECTIONS = (
     Section("webhooks", "Webhooks", "webhooks"),
     Section("domains", "Domains", "domains"),
     Section("keys", "Keys", "keys"),
+    Section("accounts", "Accounts", "accounts", group="Mailboxes"),
+    Section("tracers", "Tracers", "tracers"),
+    Section("partner", "Partner", "partner"),
 )
 
 
@@ -105,7 +110,7 @@ class Pages:
             auto_reload=False,
         )
         self.environment.globals.update(asset=self.assets.address, TOKEN_FIELD=TOKEN_FIELD)
-        self.environment.filters.update(number=times.number, utc=times.utc, iso=times.iso)
+        self.environment.filters.update(number=times.number, duration=times.duration, utc=times.utc, iso=times.iso)
 
 
 def render(request: PageRequest, template: str, *, status: int = 200, **values: Any) -> Response[bytes]:

@@ -11,8 +11,12 @@ from postroom.access.authenticators import Authenticators
 from postroom.access.keys import ApiKeys, SmtpLogins
 from postroom.access.login import Logins
 from postroom.access.operators import Operators
+from postroom.access.partner_keys import PartnerKeys
 from postroom.access.sessions import Sessions
 from postroom.access.workspaces import Workspaces
+from postroom.accounts.connect import Links
+from postroom.accounts.partners import Partners
+from postroom.accounts.registry import Accounts
 from postroom.base.clock import Clock
 from postroom.base.ids import IdSource
 from postroom.base.secrets import Sealer
@@ -25,6 +29,7 @@ from postroom.outbound.transport import TransportSetting
 from postroom.outbound.watch import Watch
 from postroom.store.database import Database
 from postroom.webhooks.endpoints import Webhooks
+from postroom.webhooks.partner_hooks import PartnerHooks
 
 PageRequest = Request[None, None, State]
 """A request for a page; `session.visit_of` tells who asks."""
@@ -49,6 +54,8 @@ class Facts:
     node: int
     inbound: str = ""
     """host:port of the door for mail from outside; empty where this process has none."""
+    watch_accounts: int = 0
+    """Most accounts that one node watches; 0: not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +72,12 @@ class Services:
     domains: Domains
     webhooks: Webhooks
     routes: Routes
+    accounts: Accounts
+    partners: Partners
+    partner_keys: PartnerKeys
+    partner_hooks: PartnerHooks
+    links: Links
+    """The links by which people connect their accounts."""
     operators: Operators
     sessions: Sessions
     logins: Logins

@@ -33,6 +33,15 @@ def in_words(at_ms: int, now_ms: int) -> str:
     return f"{span} ago" if seconds > 0 else f"in {span}"
 
 
+def duration(ms: int) -> str:
+    """Return how long something took: `120 ms`, `2.3 s`, `4 min 10 s`."""
+    if ms < 1_000:
+        return f"{ms} ms"
+    if ms < _MINUTE * 1000:
+        return f"{ms / 1000:.1f} s"
+    return f"{ms // 60_000} min {ms % 60_000 // 1000} s"
+
+
 def utc(at_ms: int) -> str:
     """Return a time in full."""
     return _at(at_ms).strftime("%Y-%m-%d %H:%M:%S UTC")
