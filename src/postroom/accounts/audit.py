@@ -1,4 +1,4 @@
-"""Proves that no mail is missing: every UID of a mailbox against the ledger, and the ledger in figures.
+"""Proves that no mail is missing: every UID of a mailbox against the ledger.
 
 Each night every UID that the server has between where watching began and the
 cursor is looked for in the ledger. What has no outcome is fetched and told like
@@ -7,7 +7,6 @@ it showed before, is what this is for.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import partial
 
 import structlog
@@ -17,39 +16,11 @@ from postroom.accounts.tools import Session, Tools
 from postroom.base.clock import DAY_MS, HOUR_MS
 from postroom.ledger.account_rows import MailboxRow
 from postroom.store import watching
-from postroom.store.database import Conn
-from postroom.store.watching import OutcomeCount
 
 _log = structlog.get_logger(__name__)
 
 _PAGE = 5_000
 _JITTER_MS = 4 * HOUR_MS
-
-
-@dataclass(frozen=True, slots=True)
-class MailboxAudit:
-    """A mailbox's present epoch in figures."""
-
-    mailbox: str
-    uid_validity: int
-    first_uid: int
-    """Where watching began."""
-    uid_next: int
-    """The cursor: what lies between the two has an outcome or was never there."""
-    outcomes: dict[str, int]
-    """How many UIDs had which, by words of Outcome; those of a sweep among them."""
-    highest_uid: int
-    """The highest with an outcome; 0: none yet."""
-    checked_ms: int
-    """When the cursor was last compared with the server."""
-    audited_ms: int
-    """When every UID was; where the mailbox is new, when watching began."""
-    sweep_next: int | None
-
-
-def audit_of(conn: Conn, account_id: int) -> list[MailboxAudit]:
-    """Return the figures of an account's mailboxes, in the order in which they were first watched."""
-    return [_figures(row, watching.outcomes_of(conn, row)) for row in watching.mailboxes_of(conn, account_id)]
 
 
 def missing(on_server: Iterable[int], known: Iterable[int], first_uid: int, uid_next: int) -> list[int]:
@@ -90,17 +61,3 @@ async def _known(tools: Tools, row: MailboxRow) -> set[int]:
         if len(page) < _PAGE:
             return known
         first = page[-1] + 1
-
-
-def _figures(row: MailboxRow, counts: list[OutcomeCount]) -> MailboxAudit:
-    return MailboxAudit(
-        row.name,
-        row.uid_validity,
-        row.first_uid,
-        row.uid_next,
-        {one.outcome: one.mails for one in counts},
-        max((one.last for one in counts), default=0),
-        row.checked_ms,
-        row.audited_ms,
-        row.sweep_next,
-    )
