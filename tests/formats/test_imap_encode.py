@@ -159,7 +159,7 @@ def test_a_set_names_exactly_its_numbers(numbers: set[int]) -> None:
     assert found is not None
     assert list(found.numbers()) == sorted(numbers)
     assert found.count() == len(numbers)
-    assert all(number in found for number in numbers)
+    assert [number for number in range(202) if number in found] == sorted(numbers)
     assert found == of_numbers(numbers)
 
 
@@ -187,6 +187,13 @@ def test_a_star_is_the_highest_number(text: bytes, shown: str, up_to_ten: list[i
 )
 def test_what_is_no_set_is_none(text: bytes) -> None:
     assert read_set(text) is None
+
+
+def test_a_set_out_of_order_names_its_numbers_too() -> None:
+    found = read_set(b"7:9,1:3,2:4,20:*")
+
+    assert found is not None
+    assert [number for number in range(22) if number in found] == [1, 2, 3, 4, 7, 8, 9, 20, 21]
 
 
 def test_a_set_of_everything_takes_no_memory() -> None:

@@ -1,6 +1,7 @@
 """Octets of IMAP become whole frames, however they are cut, within limits and in linear time."""
 
 import time
+import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
 from io import BytesIO
@@ -179,6 +180,34 @@ def test_what_was_read_before_tls_can_be_forgotten() -> None:
     assert not framer.has_unread
     framer.feed(b"* OK true\r\n")
     assert list(_taken(framer)) == [Frame((b"* OK true",))]
+
+
+@pytest.mark.parametrize("is_streamed", [True, False])
+def test_a_mail_of_ten_megabytes_is_not_copied(is_streamed: bool) -> None:
+    class Counter:
+        size = 0
+
+        def write(self, data: memoryview) -> None:
+            self.size += len(data)
+
+    counter, chunk = Counter(), b"x" * 65_536
+    framer = Framer(sink_for=(lambda text, size: counter) if is_streamed else None)
+    tracemalloc.start()
+    try:
+        framer.feed(b"* 1 FETCH (BODY[] {%d}\r\n" % (160 * len(chunk)))
+        for _ in range(160):
+            assert framer.take() is None
+            framer.feed(chunk)
+        assert framer.take() is None
+        framer.feed(b")\r\n")
+        frame = framer.take()
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert isinstance(frame, Frame)
+    assert counter.size == (160 * len(chunk) if is_streamed else 0)
+    assert peak < (500_000 if is_streamed else 13_000_000)  # 10 MB and what it grew by
 
 
 # A server's side

@@ -1,8 +1,10 @@
 """Sequence sets: which mails, as ranges of numbers. RFC 3501 9 (sequence-set), 4315 3 (uid-set); pure."""
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final
 
 STAR: Final = 1 << 32
@@ -16,12 +18,21 @@ class SequenceSet:
     """Ranges, both ends included, in the order in which they were written; the lower end is first."""
 
     ranges: tuple[tuple[int, int], ...]
+    _is_ascending: bool = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Look once whether the ranges ascend: then a number is found without a look at each."""
+        ascends = all(before[1] < after[0] for before, after in pairwise(self.ranges))
+        object.__setattr__(self, "_is_ascending", ascends)
 
     def __str__(self) -> str:
         return ",".join(_shown(low) if low == high else f"{_shown(low)}:{_shown(high)}" for low, high in self.ranges)
 
     def __contains__(self, number: int) -> bool:
-        return any(low <= number <= high for low, high in self.ranges)
+        if not self._is_ascending:
+            return any(low <= number <= high for low, high in self.ranges)
+        place = bisect_right(self.ranges, (number, STAR)) - 1
+        return place >= 0 and number <= self.ranges[place][1]
 
     def count(self) -> int:
         """Return how many numbers it names; a number named twice counts twice."""
