@@ -1,5 +1,5 @@
 #!/bin/sh
-# Install what tests and benchmarks need of others: Debian packages, and in .peers/ nodemailer and test suites.
+# Install what tests and benchmarks need of others: Debian packages, and in .peers/ Cyrus, nodemailer and test suites.
 #
 # Nothing is asked, no daemon is started and none is left running. When everything is there this ends at once.
 set -eu
@@ -116,11 +116,38 @@ install_fuzzer() {
     fi
 }
 
+# Debian's Cyrus excludes its Dovecot, so it is only unpacked, with those of its libraries that are not installed.
+install_cyrus() {
+    [ ! -x "$root/.peers/cyrus/usr/lib/cyrus/bin/imapd" ] || return 0
+    if ! command -v apt-get >/dev/null 2>&1; then
+        say "this is no Debian; unpack cyrus-imapd and cyrus-common by hand into .peers/cyrus"
+        exit 1
+    fi
+    say "unpacking Cyrus into .peers/cyrus"
+    wanted="cyrus-imapd cyrus-common"
+    for library in libical3 libicu72 libjansson4 libldap-2.5-0 libpcre3 libpq5 libwrap0 libxapian30 libxml2; do
+        dpkg-query -W -f '${db:Status-Status}' "$library" 2>/dev/null | grep -qx installed || wanted="$wanted $library"
+    done
+    new="$root/.peers/cyrus.new"
+    rm -rf "$new" "$root/.peers/cyrus"
+    mkdir -p "$new/packages"
+    (
+        cd "$new/packages"
+        # shellcheck disable=SC2086 # a list of words
+        apt-get -q download $wanted || { apt-get -q update && apt-get -q download $wanted; }
+        for package in ./*.deb; do dpkg -x "$package" "$new"; done
+    ) >&2
+    rm -rf "$new/packages"
+    # Complete, or not there at all.
+    mv "$new" "$root/.peers/cyrus"
+}
+
 missing=$(missing_packages)
 if [ -n "$missing" ]; then
     say "installing $missing"
     install_packages "$missing"
 fi
+install_cyrus
 install_nodemailer
 install_suites
 install_fuzzer

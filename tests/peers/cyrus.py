@@ -1,0 +1,225 @@
+"""Cyrus IMAP as an instance of its own: on loopback ports, clear and TLS, with mail in a temporary folder.
+
+Its programs and libraries are unpacked in `.peers/cyrus` (tools/peers.sh): Debian's package excludes Dovecot's.
+"""
+
+import grp
+import imaplib
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import trustme
+
+from peers.process import PeerFailed, free_port, listens, run, wait_until
+from peers.require import CYRUS
+
+_PROGRAMS = CYRUS / "usr/lib/cyrus/bin"
+_ADMIN = "cyrusadmin"
+
+_IMAPD = """
+configdirectory: {folder}/config
+partition-default: {folder}/spool
+defaultpartition: default
+sasl_pwcheck_method: auxprop
+sasl_auxprop_plugin: sasldb
+sasl_sasldb_path: {folder}/sasldb
+sasl_mech_list: PLAIN LOGIN
+admins: {admin}
+cyrus_user: {user}
+cyrus_group: {group}
+allowplaintext: yes
+servername: localhost
+unixhierarchysep: yes
+altnamespace: yes
+virtdomains: off
+autocreate_quota: 0
+autocreate_inbox_folders: Sent|Trash|Drafts|Junk
+xlist-sent: Sent
+xlist-trash: Trash
+xlist-drafts: Drafts
+xlist-junk: Junk
+specialusealways: yes
+imapidlepoll: 60
+idlesocket: {folder}/config/socket/idle
+lmtpsocket: {folder}/config/socket/lmtp
+notifysocket: {folder}/config/socket/notify
+proc_path: {folder}/config/proc
+mboxname_lockpath: {folder}/config/lock
+syslog_prefix: postroom
+tls_server_cert: {folder}/cert.pem
+tls_server_key: {folder}/key.pem
+tls_session_timeout: 0
+duplicatesuppression: no
+munge8bit: no
+hashimapspool: no
+conversations: no
+"""
+
+_MASTER = """
+START {{
+  recover cmd="{programs}/ctl_cyrusdb -C {folder}/imapd.conf -r"
+  idled cmd="{programs}/idled -C {folder}/imapd.conf"
+}}
+SERVICES {{
+  imap cmd="{programs}/imapd -C {folder}/imapd.conf" listen="127.0.0.1:{imap}" proto=tcp4 prefork=1 maxchild=2000
+  imaps cmd="{programs}/imapd -C {folder}/imapd.conf -s" listen="127.0.0.1:{imaps}" proto=tcp4 prefork=1 maxchild=2000
+}}
+EVENTS {{
+}}
+"""
+
+
+class Cyrus:
+    """Runs from the beginning to the end of its `with` block.
+
+    Its certificate is for `localhost` and 127.0.0.1; `authorities` is the file to trust.
+    """
+
+    def __init__(self, users: Mapping[str, str]) -> None:
+        """`users` are names and passwords; their mailboxes are made at the first login."""
+        self.imap_port = 0
+        self.imaps_port = 0
+        self.users = dict(users)
+        self._temporary = tempfile.TemporaryDirectory(prefix="postroom-cyrus-")
+        self.folder = Path(self._temporary.name)
+        self.authorities = self.folder / "authority.pem"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> "Cyrus":
+        self.folder.chmod(0o755)
+        self._certify()
+        for name, password in {**self.users, _ADMIN: _ADMIN}.items():
+            self.add_user(name, password)
+        for _ in range(3):
+            self.imap_port, self.imaps_port = free_port(), free_port()
+            self._configure()
+            self.start()
+            if self._process is not None:
+                return self
+        raise PeerFailed(self.log())
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+        self._temporary.cleanup()
+
+    def start(self) -> None:
+        """Start with the same ports and mails as before."""
+        environment = {
+            **os.environ,
+            "LD_LIBRARY_PATH": f"{CYRUS}/usr/lib/x86_64-linux-gnu:{CYRUS}/lib/x86_64-linux-gnu",
+            "CYRUS_USER": self._user(),
+        }
+        command: list[str | Path] = [
+            _PROGRAMS / "master",
+            "-C",
+            self.folder / "imapd.conf",
+            "-M",
+            self.folder / "cyrus.conf",
+        ]
+        process = subprocess.Popen(
+            [*command, "-p", self.folder / "master.pid"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=(self.folder / "log").open("ab"),
+            env=environment,
+            start_new_session=True,
+        )
+        wait_until(lambda: process.poll() is not None or listens(self.imaps_port), "Cyrus listens", 20)
+        self._process = process if process.poll() is None else None
+
+    def kill(self) -> None:
+        """End all its processes at once: connections break. `start` goes on."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        for number in (signal.SIGCONT, signal.SIGKILL):
+            try:
+                os.killpg(process.pid, number)
+            except ProcessLookupError:
+                break
+        process.wait(20)
+
+    def freeze(self) -> None:
+        """Let every process of it stand still: connections stay open and nobody answers."""
+        if self._process is not None:
+            os.killpg(self._process.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Go on after `freeze`."""
+        if self._process is not None:
+            os.killpg(self._process.pid, signal.SIGCONT)
+
+    def add_user(self, name: str, password: str) -> None:
+        """Add a user or change a password."""
+        self.users[name] = password
+        command: list[str | Path] = [
+            "/usr/sbin/saslpasswd2",
+            "-p",
+            "-c",
+            "-f",
+            self.folder / "sasldb",
+            "-u",
+            "localhost",
+            name,
+        ]
+        run(command, input=password.encode())
+        (self.folder / "sasldb").chmod(0o644)
+
+    def deliver(self, user: str, content: bytes, mailbox: str = "INBOX", *, at: float | None = None) -> None:
+        """Put a mail into a mailbox. Cyrus refuses some contents, such as NUL and bare LF."""
+        with imaplib.IMAP4("127.0.0.1", self.imap_port) as session:
+            session.login(user, self.users[user])
+            stamp = imaplib.Time2Internaldate(time.time() if at is None else at)
+            kind, answer = session.append(mailbox, "", stamp, content)
+            if kind != "OK":
+                raise PeerFailed(f"Cyrus refused a mail: {answer!r}")
+
+    def new_epoch(self, user: str, mailbox: str) -> None:
+        """Delete a mailbox, not INBOX, and make it anew: all its UIDs lose their meaning."""
+        with imaplib.IMAP4("127.0.0.1", self.imap_port) as session:
+            session.login(user, self.users[user])
+            session.delete(mailbox)
+            session.create(mailbox)
+
+    def log(self) -> str:
+        """Return what it wrote to its standard error; it tells most to syslog."""
+        return (self.folder / "log").read_text(errors="replace")
+
+    def _certify(self) -> None:
+        authority = trustme.CA()
+        issued = authority.issue_cert("localhost", "127.0.0.1")
+        authority.cert_pem.write_to_path(self.authorities)
+        issued.private_key_pem.write_to_path(self.folder / "key.pem")
+        for blob in issued.cert_chain_pems:
+            blob.write_to_path(self.folder / "cert.pem", append=True)
+
+    @staticmethod
+    def _user() -> str:
+        # As root it becomes another user and leaves root's rights behind.
+        return "nobody" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
+
+    def _configure(self) -> None:
+        user = pwd.getpwnam(self._user())
+        names = {
+            "folder": self.folder,
+            "programs": _PROGRAMS,
+            "imap": self.imap_port,
+            "imaps": self.imaps_port,
+            "admin": _ADMIN,
+            "user": user.pw_name,
+            "group": grp.getgrgid(user.pw_gid).gr_name,
+        }
+        (self.folder / "imapd.conf").write_text(_IMAPD.format(**names))
+        (self.folder / "cyrus.conf").write_text(_MASTER.format(**names))
+        for name in ("config", "config/socket", "config/proc", "config/db", "config/lock", "config/msg", "spool"):
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+        if os.geteuid() == 0:
+            for path in (self.folder, *self.folder.rglob("*")):
+                shutil.chown(path, user.pw_uid, user.pw_gid)
