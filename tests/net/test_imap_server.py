@@ -206,6 +206,7 @@ def test_the_extended_search_and_modseq_are_spoken() -> None:
     assert '* ESEARCH (TAG "A3") UID COUNT 3 MIN 1 MAX 3 ALL 1:3\r\n' in talk.say(
         "UID SEARCH RETURN (MIN MAX COUNT ALL) ALL"
     )
+    assert '* ESEARCH (TAG "A4") UID ALL 2:3\r\n' in talk.say("UID SEARCH RETURN (ALL) UID 2:*")
     before = account.inbox.modseq
     account.inbox.set_flags(2, ["\\Flagged"])
     assert f"(UID 2 FLAGS (\\Flagged) MODSEQ ({before + 1}))" in talk.say(

@@ -116,7 +116,7 @@ class View:
         """SEARCH (RFC 3501 6.4.4), and with RETURN its extended answer (RFC 4731 3.1)."""
         wanted: list[bytes] | None = None
         if arguments and isinstance(arguments[0], bytes) and arguments[0].upper() == b"RETURN":
-            wanted = _names(arguments[1]) or [b"ALL"]
+            wanted = [name.upper() for name in _flat(arguments[1])] or [b"ALL"]
             arguments = arguments[2:]
         largest = self.uids[-1] if self.uids else 0
         test = parse_criteria(arguments, largest, len(self.uids))
