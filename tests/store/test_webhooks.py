@@ -210,6 +210,16 @@ async def test_one_node_holds_an_endpoint_until_its_lease_ends(database: Databas
     assert await database.read(lambda conn: outbox.due_endpoints(conn, 5, 250)) == [1]
 
 
+async def test_a_renewal_that_comes_after_an_endpoint_was_given_back_holds_it_for_nobody(database: Database) -> None:
+    await make(database, endpoint(1))
+    await record(database, event(11))
+    taken = await database.write(lambda tx: outbox.lease(tx, [1], node=1, now_ms=0, lease_ms=90))
+    await database.write(lambda tx: outbox.release(tx, 1, taken[1]))
+
+    assert await database.write(lambda tx: outbox.renew(tx, [(1, taken[1])], 900)) == set()
+    assert await database.read(lambda conn: outbox.due_endpoints(conn, 2, 20)) == [1]
+
+
 async def test_health_tells_what_waits_and_how_the_last_requests_went(database: Database, ids: IdSource) -> None:
     await make(database, endpoint(1))
     epoch = (await database.write(lambda tx: outbox.lease(tx, [1], node=3, now_ms=0, lease_ms=9)))[1]

@@ -119,7 +119,8 @@ _LEASE = statement(
 _RENEW = RowsStatement(
     "UPDATE webhook_progress SET lease_ms = v.lease_ms FROM v "
     "WHERE webhook_progress.endpoint_id = v.endpoint_id AND webhook_progress.epoch = v.epoch "
-    "RETURNING webhook_progress.endpoint_id",
+    # Given back while the renewal was on its way: it would be nobody's, and kept from all.
+    "AND webhook_progress.node IS NOT NULL RETURNING webhook_progress.endpoint_id",
     endpoint_id="int",
     epoch="int",
     lease_ms="int",
