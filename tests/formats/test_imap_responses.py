@@ -356,16 +356,15 @@ def test_the_quick_way_through_a_fetch_says_the_same_as_the_long_one(items: list
 # Time
 
 
-def test_a_hundred_thousand_flags_are_read_in_two_seconds() -> None:
-    data = b"".join(
-        b"* %d FETCH (FLAGS (\\Seen \\Answered) UID %d)\r\n" % (number, number) for number in range(100_000)
-    )
+def test_forty_thousand_flags_are_read_in_a_moment() -> None:
+    line = b"* %d FETCH (FLAGS (\\Seen \\Answered) UID %d)\r\n"
+    data = b"".join(line % (number, number) for number in range(40_000))
     before = time.process_time()
 
     found = read(data)
 
-    assert time.process_time() - before < 2  # 0.5 on a free machine
-    assert len(found) == 100_000
+    assert time.process_time() - before < 2  # 0.2 on a free machine
+    assert len(found) == 40_000
     assert all(isinstance(response, Fetch) for response in found[::1_000])
 
 
