@@ -123,14 +123,15 @@ class Cyrus:
             "-M",
             self.folder / "cyrus.conf",
         ]
-        process = subprocess.Popen(
-            [*command, "-p", self.folder / "master.pid"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=(self.folder / "log").open("ab"),
-            env=environment,
-            start_new_session=True,
-        )
+        with (self.folder / "log").open("ab") as log:
+            process = subprocess.Popen(
+                [*command, "-p", self.folder / "master.pid"],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                env=environment,
+                start_new_session=True,
+            )
         wait_until(lambda: process.poll() is not None or listens(self.imaps_port), "Cyrus listens", 20)
         self._process = process if process.poll() is None else None
 
