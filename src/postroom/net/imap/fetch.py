@@ -117,22 +117,23 @@ def read_plain_fetch(line: bytes) -> Fetch | None:
         return None
     uid = size = modseq = flags = date = None
     for name, number, listed, quoted in _PLAIN_ITEM.findall(match[2]):
-        if name == b"UID" and number:
-            uid = int(number)
-        elif name == b"FLAGS":
+        if name == b"FLAGS":
             flags = _flags(listed) if len(listed) <= _LONGEST_FLAGS else None
-            if flags is None:
-                return None
-        elif name == b"MODSEQ" and listed.isdigit() and len(listed) < 20:
-            modseq = int(listed)
-        elif name == b"RFC822.SIZE" and number:
-            size = int(number)
-        elif name == b"INTERNALDATE" and (date := date_of(quoted[1:-1])) is not None:
-            pass
+            understood = flags is not None
+        elif name == b"INTERNALDATE":
+            date = date_of(quoted[1:-1])
+            understood = date is not None
         else:
+            value = int(number or listed)
+            understood = value <= MAX_NUMBER
+            if name == b"UID":
+                uid = value
+            elif name == b"MODSEQ":
+                modseq = value
+            else:
+                size = value
+        if not understood:
             return None
-    if max(uid or 0, size or 0, modseq or 0) > MAX_NUMBER:
-        return None
     return Fetch(int(match[1]), uid, flags, size, date, modseq)
 
 
