@@ -5,6 +5,7 @@ and tests/journeys/test_docs.py fails when one is not what the code says.
 """
 
 import inspect
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -18,6 +19,7 @@ from postroom.cli.main import postroom as root_command
 from postroom.config import Settings
 from postroom.doors.http.api import create_api
 from postroom.doors.http.services import Services
+from postroom.doors.superimap import api as superimap
 from postroom.ledger.event_kinds import EventKind
 from postroom.mail.reasons import Reason
 
@@ -50,9 +52,16 @@ def reasons_table() -> str:
 def endpoints_table() -> str:
     """Every endpoint of the HTTP API with its summary."""
     rows = [("endpoint", "effect")]
-    for path, method, handler in sorted(_endpoints(), key=lambda endpoint: endpoint[:2]):
-        effect = inspect.getdoc(handler.fn) or ""
-        rows.append((f"`{method} {path}`", effect.partition("\n\n")[0].replace("\n", " ")))
+    own = [(path, method, handler.fn) for path, method, handler in _endpoints()]
+    for path, method, function in sorted([*own, *_superimap_endpoints()], key=lambda endpoint: endpoint[:2]):
+        rows.append((f"`{method} {path}`", _effect(function)))
+    return _table(rows)
+
+
+def superimap_table() -> str:
+    """Every endpoint of SuperIMAP's API with its summary, in the order in which one meets them."""
+    rows = [("endpoint", "effect")]
+    rows += [(f"`{method} {path}`", _effect(function)) for path, method, function in _superimap_endpoints()]
     return _table(rows)
 
 
@@ -71,6 +80,7 @@ TABLES: dict[str, tuple[str, Callable[[], str]]] = {
     "events": ("docs/events.md", events_table),
     "reasons": ("docs/reasons.md", reasons_table),
     "endpoints": ("docs/api.md", endpoints_table),
+    "superimap": ("docs/mailboxes.md", superimap_table),
     "commands": ("docs/commands.md", commands_table),
 }
 """Name of a table to its page and its maker."""
@@ -93,6 +103,19 @@ def _endpoints() -> Iterator[tuple[str, str, HTTPRouteHandler]]:
             for handler in route.route_handlers:
                 for method in sorted(map(str, handler.http_methods - {"HEAD", "OPTIONS"})):
                     yield route.path_format, method, handler
+
+
+def _superimap_endpoints() -> Iterator[tuple[str, str, Callable[..., object]]]:
+    for endpoint in superimap.ENDPOINTS:
+        yield (
+            re.sub(r":([A-Z]+)", lambda name: f"{{{name[1].lower()}}}", endpoint.path),
+            endpoint.method,
+            endpoint.handler,
+        )
+
+
+def _effect(function: Callable[..., object]) -> str:
+    return (inspect.getdoc(function) or "").partition("\n\n")[0].replace("\n", " ")
 
 
 def _commands(group: click.Command, words: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], click.Command]]:
