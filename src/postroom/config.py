@@ -160,7 +160,11 @@ class Settings:
     tls_key: str = _setting(_text, "", "PEM key of POSTROOM_TLS_CERT; without both a self-signed one is made.")
     trusted_proxies: tuple[Network, ...] = _setting(_networks, "", "Networks whose X-Forwarded-For is believed.")
     secret: str = _setting(
-        _text, "", "Master key, 64 hexadecimal digits; empty is secret.key in the data folder.", secret=True
+        _text,
+        "",
+        "Master key, 64 hexadecimal digits, or the newest and older ones between commas; empty is secret.key in the "
+        "data folder.",
+        secret=True,
     )
     allow_private: tuple[Network, ...] = _setting(
         _networks, "", "Private networks that direct delivery and webhooks may dial; normally none."

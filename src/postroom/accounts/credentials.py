@@ -181,13 +181,21 @@ class Credentials:
             after = self._sealer.seal(new.encode(), f"account/{account_id}/refresh_token")
 
             def write(tx: Tx) -> None:
-                replace_refresh_token(tx, account_id, sealed, after)
+                if not replace_refresh_token(tx, account_id, sealed, after):
+                    # Sealed anew with another master key meanwhile? Then it is the same token.
+                    row = any_account(tx, account_id)
+                    if row is not None and row.refresh_token is not None and self._opened(row) == token:
+                        replace_refresh_token(tx, account_id, row.refresh_token, after)
                 set_token_end(tx, account_id, ends_ms)
 
             await self._database.write(write)
             return after
         await self._database.write(lambda tx: set_token_end(tx, account_id, ends_ms))
         return sealed
+
+    def _opened(self, account: AccountRow) -> str:
+        sealed = account.refresh_token or b""
+        return self._sealer.open(sealed, f"account/{account.id}/refresh_token").decode()
 
     def _hold(self, account_id: int, tokens: Tokens, sealed: bytes) -> _Held:
         now = self._clock.now_ms()

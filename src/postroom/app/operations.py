@@ -13,6 +13,7 @@ from postroom.app.check.run import check_running
 from postroom.app.control import Operation
 from postroom.app.demo.operation import fill
 from postroom.app.keeping_operations import KeepingOperations
+from postroom.app.key_rotation import KeyRotation
 from postroom.app.keys import dashboard_url
 from postroom.app.operator_operations import OperatorOperations
 from postroom.app.outbound import Outbound
@@ -92,6 +93,7 @@ class Operations:
             **moves,
             **OperatorOperations(self._services).by_name(),
             **KeepingOperations(self._services).by_name(),
+            **KeyRotation(self._services).by_name(),
             **PipeOperations(self._services).by_name(),
             **RouteOperations(self._services).by_name(),
             **AccountOperations(self._services).by_name(),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from postroom.app.backup import Told
+from postroom.app.keys import read_keys
 from postroom.base.clock import SystemClock
 from postroom.base.errors import PostroomError, SettingsError
 from postroom.base.ids import IdSource, first_id_at
@@ -26,6 +27,7 @@ from postroom.upkeep.restore import Held, check_clock, hold_everything
 _STAYS = {"lock", "postroom.toml", "self-signed.crt", "self-signed.key", KEY_FILE}
 """What a data folder may hold and still be empty."""
 _ASIDE = "before-restore-"
+_NAMES_OF_KEY = f"POSTROOM_SECRET or {KEY_FILE}"
 
 
 class NotEmpty(PostroomError):
@@ -93,19 +95,12 @@ def _right_key(settings: Settings, source: Path, manifest: Manifest) -> str | No
     key = settings.secret or next((path.read_text().strip() for path in found if path.exists()), None)
     if key is not None and manifest.engine == "sqlite":
         canary = backup_file.sealed_canary(source / manifest.database)
-        if canary is not None and not is_master_key(Sealer(_bytes_of(key)), canary):
+        if canary is not None and not is_master_key(Sealer(*read_keys(key, _NAMES_OF_KEY)), canary):
             raise WrongMasterKey(
                 f"POSTROOM_SECRET (or {KEY_FILE} in {source} or {settings.data}) is not the key of this backup: "
                 "put the right one there"
             )
     return key
-
-
-def _bytes_of(key: str) -> bytes:
-    try:
-        return bytes.fromhex(key)
-    except ValueError as error:
-        raise SettingsError(f"POSTROOM_SECRET or {KEY_FILE} has to hold 64 hexadecimal digits") from error
 
 
 def _make_room(settings: Settings, *, replace: bool) -> str | None:
@@ -167,7 +162,7 @@ async def _hold(settings: Settings, manifest: Manifest, key: str | None, told: T
     try:
         await check_clock(database, clock, manifest.made_ms)
         if key is not None:
-            sealer = Sealer(_bytes_of(key))
+            sealer = Sealer(*read_keys(key, _NAMES_OF_KEY))
             await database.write(lambda tx: check_master_key(tx, sealer, clock.now_ms()))
         await database.write(lambda tx: restorations.mark(tx, first_id_at(manifest.made_ms), manifest.made_ms))
         await database.write(restorations.forget_heartbeats)

@@ -27,7 +27,7 @@ from postroom.accounts.partners import Partners
 from postroom.accounts.providers import Providers, read_providers
 from postroom.accounts.registry import Accounts
 from postroom.app.dns import ResolverDns
-from postroom.app.keys import installation, master_key, public_url, return_path_host
+from postroom.app.keys import installation, master_keys, public_url, return_path_host
 from postroom.base.clock import Clock
 from postroom.base.errors import SettingsError, WrongInput
 from postroom.base.ids import IdSource
@@ -145,7 +145,7 @@ async def open_services(settings: Settings, clock: Clock) -> AsyncIterator[Servi
         stack.callback(lock_data_folder(settings.data).release)
         default_transport = _default_transport(settings)
         providers = read_providers(settings.imap_providers)
-        sealer = Sealer(master_key(settings))
+        sealer = Sealer(*master_keys(settings))
         database = await open_database(settings.database, clock=clock)
         stack.push_async_callback(database.close)
         await database.read(refuse_unfinished)

@@ -1,4 +1,6 @@
-"""`postroom key`: API keys."""
+"""`postroom key`: API keys, and the master key."""
+
+from typing import Any
 
 import click
 
@@ -7,7 +9,7 @@ from postroom.cli.operate import operate, show_json
 
 @click.group("key")
 def command() -> None:
-    """Make, list and delete API keys."""
+    """Make, list and delete API keys; change the master key."""
 
 
 @command.command("create")
@@ -52,3 +54,28 @@ def delete(key_id: str, workspace: str) -> None:
     operation = "partner-key.delete" if key_id.startswith("pky_") else "key.delete"
     operate(operation, {"workspace": workspace, "id": key_id})
     click.echo(f"{key_id} is deleted")
+
+
+@command.command("rotate")
+@click.option("--finish", is_flag=True, help="Take the older master keys out of the file, where nothing needs them.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def rotate(finish: bool, as_json: bool) -> None:
+    """Make a new master key and seal all secrets with it, while mail flows; stopped half-way, run it again."""
+    result = operate("key.finish" if finish else "key.rotate", {})
+    if as_json:
+        show_json(result)
+    elif finish and result["file"] is None:
+        click.echo("nothing needs an older key: take all but the first out of POSTROOM_SECRET, on every node")
+    elif finish:
+        click.echo(f"{result['file']} holds the newest key alone; backups of before need the older one")
+    else:
+        _show_rotated(result)
+
+
+def _show_rotated(result: dict[str, Any]) -> None:
+    if result["made"]:
+        click.echo(f"a new master key is in {result['file']}, in front of the one before: back this file up now")
+    click.echo(f"{result['resealed']} secrets were sealed anew")
+    for row in result["unreadable"]:
+        click.echo(f"cannot be opened with any key, and was left: {row}", err=True)
+    click.echo("when every node runs with it, `postroom key rotate --finish` takes the older key out")

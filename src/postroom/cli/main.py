@@ -24,7 +24,7 @@ COMMANDS = {
     "partner": ("postroom.cli.partner", "Show and set webhooks of watched mailboxes."),
     "account": ("postroom.cli.account", "List watched mailboxes; sweep, archive and restore them."),
     "workspace": ("postroom.cli.workspace", "Make and list workspaces."),
-    "key": ("postroom.cli.key", "Make and list API keys."),
+    "key": ("postroom.cli.key", "Make and list API keys; change the master key."),
     "smtp-login": ("postroom.cli.smtp_login", "Make and list SMTP logins."),
     "operator": ("postroom.cli.operator", "Make, list and unlock those who log in to the dashboard."),
     "backup": ("postroom.cli.backup", "Write a backup while mail flows."),

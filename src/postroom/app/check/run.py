@@ -17,7 +17,7 @@ from postroom.app.check.names import check_domains, check_names
 from postroom.app.check.ports import check_bindable, check_outside, check_reachable, hint_outside
 from postroom.app.check.store import check_store
 from postroom.app.control import call_control, control_path
-from postroom.app.keys import master_key
+from postroom.app.keys import master_keys
 from postroom.app.services import Services, open_services
 from postroom.base.clock import Clock, SystemClock
 from postroom.base.errors import PostroomError, SettingsError, TryLater, WrongInput
@@ -106,7 +106,7 @@ async def _key(services: Services) -> Finding:
     if not settings.secret and not (settings.data / "secret.key").exists():
         return fail("key", "the key of the next start is missing", "put secret.key back before you restart")
     try:
-        sealer = Sealer(master_key(settings))
+        sealer = Sealer(*master_keys(settings))
         now = services.clock.now_ms()
         await services.database.write(lambda tx: check_master_key(tx, sealer, now))
     except (WrongMasterKey, SettingsError) as error:
