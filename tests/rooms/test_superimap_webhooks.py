@@ -5,6 +5,7 @@ import base64
 import hashlib
 import hmac
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,12 @@ from superimap_world import KEY, arrive, change, events_of, hook, is_archived, m
 from webhook_world import SEALER, WORKSPACE, World, until, webhook_world
 
 from postroom.base.clock import DAY_MS, ManualClock, SystemClock
+from postroom.base.errors import WrongInput
 from postroom.base.ids import show_id
 from postroom.ledger.event_kinds import EventKind
-from postroom.store import account_events
+from postroom.store import account_events, webhooks
 from postroom.store.database import Database, open_database, statement
+from postroom.webhooks.endpoints import MOST_ENDPOINTS, asked_of
 
 MAIL = b"From: Ann <ann@example.com>\r\nTo: u40@example.com\r\nSubject: Hi\r\nMessage-ID: <1@x>\r\n\r\nHello\r\n"
 _FORGET_KEYS = statement("DELETE FROM partner_key")
@@ -392,3 +395,53 @@ async def test_ordinary_endpoints_hear_of_accounts_in_the_standard_form(world: W
         "base64": base64.b64encode(MAIL).decode(),
     }
     assert (big["data"]["raw"]["base64"], big["data"]["raw"]["size_bytes"]) == (None, len(large))
+
+
+async def test_a_test_request_has_superimaps_form_and_the_log_shows_it_again(world: World) -> None:
+    await make_accounts(world, 40)
+    endpoint_id = await hook(world)
+
+    attempt = await world.room.test(await world.row(endpoint_id))
+
+    told = world.receiver.requests[0].json
+    assert (told["user_tag"], told["sequence_number"]) == ("postroom-test", 0)
+    assert told["sha1"] == hashlib.sha1(told["rfc822"].encode()).hexdigest()
+    assert await world.room.body_of(attempt) == world.receiver.requests[0].body.decode()
+
+
+async def test_the_log_shows_what_was_told_and_a_replay_tells_only_what_the_form_has_words_for(world: World) -> None:
+    await make_accounts(world, 40)
+    endpoint_id = await hook(world)
+    world.start()
+    await arrive(world, 40, MAIL)
+    await until(lambda: len(world.receiver.requests) == 1)
+    await world.quiet()
+    (line,) = await world.log(endpoint_id)
+    attempt = await world.database.read(lambda conn: webhooks.attempt_by_id(conn, WORKSPACE, line.id))
+    assert attempt is not None
+    assert await world.room.body_of(attempt) == world.receiver.requests[0].body.decode()
+    (other,) = await world.record(7)
+    await change(world, 40, EventKind.ACCOUNT_CONNECTED)
+    row, mine = await world.row(endpoint_id), (await events_of(world, 40))[0].event_id
+
+    asked = await world.room.replay_events(row, [mine, other])
+    span = await world.room.replay_span(row, 0, world.clock.now_ms() + 1000, [])
+    nothing = await world.room.replay_span(row, 0, world.clock.now_ms() + 1000, [EventKind.DELIVERED])
+    await until(lambda: len(world.receiver.requests) >= 2)
+    await world.quiet()
+
+    assert (asked.events, span.events, nothing.events) == (1, 1, 0)
+    told = [one.json for one in world.receiver.requests]
+    assert {(one["event_id"], one["sequence_number"]) for one in told} == {(show_id("evt", mine), 1)}
+
+
+async def test_a_partners_webhook_keeps_its_kind_and_takes_no_place_of_ordinary_ones(world: World) -> None:
+    await make_accounts(world, 40)
+    row = await world.row(await hook(world))
+    asked = asked_of(row)
+
+    with pytest.raises(WrongInput, match="tells one kind"):
+        await world.room.update(row, replace(asked, batch=5))
+    assert await world.room.update(row, replace(asked, url="https://elsewhere.example/"))
+    for _ in range(MOST_ENDPOINTS):
+        await world.endpoint()

@@ -6,7 +6,7 @@ changes hands. So the order of a recipient's events is kept in that node's
 memory, and taking a row up costs no write. A row that was told is deleted.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -311,7 +311,7 @@ _SPAN = statement(
     "LEFT JOIN message m ON m.id = e.message_id WHERE e.workspace_id = ? AND e.id > ? AND e.id < ? "
     "ORDER BY e.id LIMIT ?"
 )
-_AMONG = "SELECT id, COALESCE(recipient_id, account_id, 0) FROM event WHERE workspace_id = ? AND id"
+_AMONG = "SELECT id, COALESCE(recipient_id, account_id, 0), kind FROM event WHERE workspace_id = ? AND id"
 _EVENTS = statement(
     sqlite=f"{_AMONG} IN (SELECT value FROM json_each(?)) ORDER BY id",
     postgresql=f"{_AMONG} = ANY(?) ORDER BY id",
@@ -346,9 +346,12 @@ def past_events(conn: Conn, workspace_id: int, after_id: int, before_id: int, li
     return [PastEvent._make(row) for row in conn.all(_SPAN, (workspace_id, after_id, before_id, limit))]
 
 
-def existing_events(conn: Conn, workspace_id: int, event_ids: Sequence[int]) -> list[tuple[int, int]]:
-    """Return id and recipient of those of the events that the workspace has."""
-    return [(row[0], row[1]) for row in conn.all(_EVENTS, (workspace_id, conn.many(event_ids)))]
+def existing_events(
+    conn: Conn, workspace_id: int, event_ids: Sequence[int], kinds: Collection[str] = ()
+) -> list[tuple[int, int]]:
+    """Return id and line (`in_line_with`) of those of the events that the workspace has; `kinds` empty: of any kind."""
+    rows = conn.all(_EVENTS, (workspace_id, conn.many(event_ids)))
+    return [(row[0], row[1]) for row in rows if not kinds or row[2] in kinds]
 
 
 def tell_again(tx: Tx, endpoint_id: int, events: Sequence[tuple[int, int]], now_ms: int) -> None:

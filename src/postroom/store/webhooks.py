@@ -48,7 +48,7 @@ class AttemptLine(NamedTuple):
 
 _BY_ID = statement(f"SELECT {_ENDPOINT_COLUMNS} FROM webhook_endpoint WHERE workspace_id = ? AND id = ?")
 _OF_WORKSPACE = statement(f"SELECT {_ENDPOINT_COLUMNS} FROM webhook_endpoint WHERE workspace_id = ? ORDER BY id")
-_COUNT = statement("SELECT count(*) FROM webhook_endpoint WHERE workspace_id = ?")
+_COUNT = statement("SELECT count(*) FROM webhook_endpoint WHERE workspace_id = ? AND form = 'standard'")
 _PROGRESS = statement(f"SELECT {_PROGRESS_COLUMNS} FROM webhook_progress WHERE endpoint_id = ?")
 _WAITING = statement(
     "SELECT count(*) FROM (SELECT event_id FROM webhook_outbox WHERE endpoint_id = ? LIMIT ?) AS waiting"
@@ -121,7 +121,7 @@ def health_of(conn: Conn, workspace_id: int, endpoint_id: int) -> EndpointHealth
 
 
 def count_endpoints(tx: Tx, workspace_id: int) -> int:
-    """Return how many endpoints a workspace has."""
+    """Return how many endpoints of the standard form a workspace has."""
     count: int = tx.run(_COUNT, (workspace_id,))[0][0]
     return count
 

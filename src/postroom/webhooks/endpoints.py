@@ -7,22 +7,30 @@ import msgspec
 
 from postroom.base.clock import HOUR_MS, Clock
 from postroom.base.errors import WrongInput
-from postroom.base.ids import IdSource, first_id_at, show_id
+from postroom.base.ids import IdSource, first_id_at
 from postroom.base.secrets import Sealer
 from postroom.ledger.event_kinds import EventKind
 from postroom.ledger.states import Stream
-from postroom.ledger.webhook_rows import EndpointState, WebhookAttemptRow, WebhookEndpointRow, WebhookProgressRow
+from postroom.ledger.webhook_rows import (
+    EndpointForm,
+    EndpointState,
+    WebhookAttemptRow,
+    WebhookEndpointRow,
+    WebhookProgressRow,
+)
 from postroom.net.address_guard import Network
 from postroom.net.http_client import HttpClient, url_problem
 from postroom.net.webhook_request import send
 from postroom.net.webhook_signature import new_secret
 from postroom.store import webhook_facts, webhooks
 from postroom.store import webhook_outbox as outbox
-from postroom.store.database import Database, Tx
+from postroom.store.database import Conn, Database, Tx
 from postroom.store.together import InTransaction, if_done, nothing_else
+from postroom.store.webhook_facts import PartnerFacts, ToldEvent
 from postroom.store.webhooks import EndpointHealth
 from postroom.webhooks.payload import batch_body, event_body, test_event_body
-from postroom.webhooks.request import attempt_row, compose, open_secrets
+from postroom.webhooks.request import attempt_row, compose_superimap, compose_test, open_key
+from postroom.webhooks.superimap import superimap_body, test_event
 
 MOST_ENDPOINTS = 10
 """Of a workspace: each event is written once for every endpoint that asks for it."""
@@ -117,6 +125,9 @@ class Webhooks:
     async def body_of(self, attempt: WebhookAttemptRow) -> str | None:
         """Return the body of a request of the log, made of its events again; None where one of them is gone."""
         ids = _decode_ids(attempt.events)
+        endpoint = await self._database.read(lambda conn: webhook_facts.endpoint_now(conn, attempt.endpoint_id))
+        if endpoint is not None and endpoint.form == EndpointForm.SUPERIMAP:
+            return await self._superimap_body_of(endpoint, attempt, ids[0])
         if attempt.is_test:
             bodies = [test_event_body(ids[0], attempt.at_ms)]
         else:
@@ -125,6 +136,20 @@ class Webhooks:
         if len(bodies) < len(ids):
             return None
         return (batch_body(bodies) if attempt.is_batch else bodies[0]).decode()
+
+    async def _superimap_body_of(
+        self, endpoint: WebhookEndpointRow, attempt: WebhookAttemptRow, event_id: int
+    ) -> str | None:
+        # The bytes of a large mail are left out, and it is signed with the newest key.
+        def read(conn: Conn) -> tuple[PartnerFacts, list[ToldEvent]]:
+            facts = webhook_facts.partner_facts(conn, endpoint.workspace_id)
+            return facts, webhook_facts.told_events(conn, endpoint.workspace_id, [event_id])
+
+        facts, events = await self._database.read(read)
+        if attempt.is_test:
+            events = [test_event(event_id, _decode_kinds(endpoint.kinds)[0])]
+        key = facts.key and open_key(self._sealer, facts.key)
+        return superimap_body(events[0], key or "", attempt.at_ms).decode() if events else None
 
     # Changing
 
@@ -171,6 +196,9 @@ class Webhooks:
         At a new address everything that waits is tried at once.
         """
         self._check(asked)
+        told = (_kinds(asked), asked.stream or "", asked.batch)
+        if row.form == EndpointForm.SUPERIMAP and told != (row.kinds, row.stream, row.batch):
+            raise WrongInput("kinds", "a webhook in SuperIMAP's form tells one kind of event, one in a request")
         after = row._replace(
             url=asked.url,
             description=asked.description,
@@ -259,12 +287,12 @@ class Webhooks:
     async def test(self, row: WebhookEndpointRow) -> WebhookAttemptRow:
         """Send an event of type `test` now and return the log's row of it. Raises TryLater, CannotOpen."""
         event_id, now_ms = self._ids.next(), self._clock.now_ms()
-        secrets = open_secrets(self._sealer, row, now_ms)
-        body = test_event_body(event_id, now_ms)
-        is_batch = row.batch > 1
-        if is_batch:
-            body = batch_body([body])
-        request = compose(secrets, show_id("evt", event_id), [event_id], body, now_ms, is_batch=is_batch, is_test=True)
+        if row.form == EndpointForm.SUPERIMAP:
+            facts = await self._database.read(lambda conn: webhook_facts.partner_facts(conn, row.workspace_id))
+            event = test_event(event_id, _decode_kinds(row.kinds)[0])
+            request = compose_superimap(self._sealer, row, facts.key, event, now_ms, is_test=True)
+        else:
+            request = compose_test(self._sealer, row, event_id, now_ms)
         reply = await send(self._client, self._clock, row.url, request.header, request.body)
         attempt = attempt_row(self._ids.next(), row, request, reply, "" if reply.is_success else reply.in_words())
         attempt = attempt._replace(at_ms=now_ms)
@@ -278,14 +306,18 @@ class Webhooks:
     # Replay
 
     async def replay_events(self, row: WebhookEndpointRow, event_ids: Sequence[int]) -> Replayed:
-        """Tell an endpoint these events of its workspace again, whatever it asks for. Raises Disabled."""
+        """Tell an endpoint these events of its workspace again, whatever it asks for. Raises Disabled.
+
+        SuperIMAP's form has words for the kind of its webhook only: other events are left out.
+        """
         _refuse_disabled(row)
         workspace_id, now_ms = row.workspace_id, self._clock.now_ms()
+        kinds = _decode_kinds(row.kinds) if row.form == EndpointForm.SUPERIMAP else ()
         total = 0
         for start in range(0, len(event_ids), _PAGE):
             asked = event_ids[start : start + _PAGE]
             found = await self._database.read(
-                lambda conn, asked=asked: outbox.existing_events(conn, workspace_id, asked)  # type: ignore[misc]
+                lambda conn, asked=asked: outbox.existing_events(conn, workspace_id, asked, kinds)  # type: ignore[misc]
             )
             await self._tell_again(row.id, found, now_ms)
             total += len(found)
@@ -301,7 +333,10 @@ class Webhooks:
         _refuse_disabled(row)
         listener = outbox.listener_of(row)
         if kinds:
-            listener = listener._replace(kinds=frozenset(kind.value for kind in kinds))
+            asked = frozenset(kind.value for kind in kinds)
+            if row.form == EndpointForm.SUPERIMAP and not (asked := asked & listener.kinds):
+                return Replayed(0, None)
+            listener = listener._replace(kinds=asked)
         workspace_id, now_ms = row.workspace_id, self._clock.now_ms()
         after_id, before_id = max(after_id, first_id_at(since_ms) - 1), first_id_at(until_ms)
         total = 0

@@ -11,6 +11,7 @@ from postroom.ledger.account_rows import PartnerKeyRow
 from postroom.ledger.webhook_rows import WebhookAttemptRow, WebhookEndpointRow
 from postroom.net.webhook_request import Reply, request_header
 from postroom.store.webhook_facts import ToldEvent
+from postroom.webhooks.payload import batch_body, test_event_body
 from postroom.webhooks.superimap import superimap_body
 
 FORBIDDEN = 403
@@ -54,15 +55,35 @@ def compose(
     return Request(request_id, tuple(event_ids), header, body, is_batch, is_test)
 
 
+def compose_test(sealer: Sealer, endpoint: WebhookEndpointRow, event_id: int, now_ms: int) -> Request:
+    """Return a request of our own form that tells an event of type `test`. Raises CannotOpen."""
+    secrets = open_secrets(sealer, endpoint, now_ms)
+    body, is_batch = test_event_body(event_id, now_ms), endpoint.batch > 1
+    if is_batch:
+        body = batch_body([body])
+    return compose(secrets, show_id("evt", event_id), [event_id], body, now_ms, is_batch=is_batch, is_test=True)
+
+
 def compose_superimap(
-    sealer: Sealer, endpoint: WebhookEndpointRow, key: PartnerKeyRow | None, event: ToldEvent, now_ms: int
+    sealer: Sealer,
+    endpoint: WebhookEndpointRow,
+    key: PartnerKeyRow | None,
+    event: ToldEvent,
+    now_ms: int,
+    *,
+    is_test: bool = False,
 ) -> Request:
     """Return a request in SuperIMAP's form, signed in its body and in its header. Raises CannotOpen."""
+    body = superimap_body(event, open_key(sealer, key), now_ms)
+    secrets = open_secrets(sealer, endpoint, now_ms)
+    return compose(secrets, show_id("evt", event.id), [event.id], body, now_ms, is_test=is_test)
+
+
+def open_key(sealer: Sealer, key: PartnerKeyRow | None) -> str:
+    """Return the SuperIMAP key that signs. Raises CannotOpen."""
     if key is None:
         raise CannotOpen("the workspace has no SuperIMAP key to sign with")
-    opened = sealer.open(key.sealed, f"partner_key/{key.id}/sealed").decode()
-    body = superimap_body(event, opened, now_ms)
-    return compose(open_secrets(sealer, endpoint, now_ms), show_id("evt", event.id), [event.id], body, now_ms)
+    return sealer.open(key.sealed, f"partner_key/{key.id}/sealed").decode()
 
 
 def attempt_row(

@@ -18,8 +18,9 @@ import msgspec
 from msgspec import Struct
 
 from postroom.base.ids import show_id
-from postroom.base.packing import unpack
+from postroom.base.packing import pack, unpack
 from postroom.ledger.event_kinds import EventKind
+from postroom.mail.imap_envelope import envelope_of
 from postroom.store.webhook_facts import ToldEvent
 
 FIELDS = {
@@ -34,6 +35,12 @@ KINDS = frozenset(kind.value for kind in FIELDS)
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+_TEST_MAIL = (
+    b"From: Postroom <test@example.com>\r\nTo: test@example.com\r\nSubject: A test that somebody asked for\r\n"
+    b"\r\nThis mail was in no mailbox.\r\n"
+)
 
 
 class NewMail(Struct, frozen=True):
@@ -115,6 +122,16 @@ def is_told_in_form(event: ToldEvent) -> bool:
 def number_of(event: ToldEvent) -> int:
     """Return the number of an account's event."""
     return _decode_number(event.detail).number
+
+
+def test_event(event_id: int, kind: str) -> ToldEvent:
+    """Return an event of no account, which tells nothing but that requests arrive. Its number is 0."""
+    detail: dict[str, Any] = {"number": 0, "tag": "postroom-test", "provider": "TEST", "email": "test@example.com"}
+    packed = None
+    if kind == EventKind.MAIL_ARRIVED:
+        packed = pack(_TEST_MAIL)
+        detail |= {"envelope": envelope_of(_TEST_MAIL), "size_bytes": len(_TEST_MAIL)}
+    return ToldEvent(event_id, None, None, kind, 0, _encode(detail).decode(), None, None, packed=packed)
 
 
 def signature(key: str, at_seconds: int, sha1: str) -> str:

@@ -44,6 +44,8 @@ class WebhookOut(Struct, frozen=True):
     stream: str | None
     """Null: both."""
     batch: int
+    form: str
+    """`standard`, or `superimap`: what requests look like."""
     state: str
     """`active`, `paused` or `disabled`."""
     why: str
@@ -203,6 +205,7 @@ def endpoint_view(health: EndpointHealth, now_ms: int) -> WebhookOut:
         kinds=msgspec.json.decode(row.kinds, type=list[str]),
         stream=row.stream or None,
         batch=row.batch,
+        form=row.form,
         state=row.state,
         why=row.why,
         state_since=show_time(row.state_ms),
