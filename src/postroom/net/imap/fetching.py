@@ -41,7 +41,7 @@ class FetchCollector:
         if not isinstance(response, Fetch):
             return False
         told = _fetched(response)
-        if not self._is_answer(told):
+        if not self._is_answer(told, holds=bool(response.sections)):
             return False
         if told.uid not in self._uids:
             # `5:*` names the last mail too, whatever its UID, and some servers tell of others.
@@ -67,16 +67,14 @@ class FetchCollector:
         else:
             self._on_mail(mail)
 
-    def _is_answer(self, told: Fetched) -> bool:
+    def _is_answer(self, told: Fetched, *, holds: bool) -> bool:
         """Tell whether it holds something that was asked for: flags that others change come at any time."""
         if not told.uid:
             return False
         others = [name for name in self._wanted if name not in ("flags", "modseq")]
         if others or self._sections:
-            known = (
-                told.body is not None or bool(told.sections) or any(getattr(told, name) is not None for name in others)
-            )
-            return known or told.uid in self._parts
+            # BODY[] may be NIL: then the server holds no octets of it.
+            return holds or told.uid in self._parts or any(getattr(told, name) is not None for name in others)
         return all(getattr(told, name) is not None for name in self._wanted)
 
     def _is_whole(self, mail: Fetched) -> bool:

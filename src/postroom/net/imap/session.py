@@ -292,11 +292,10 @@ class Session:
 
     def _remark(self, said: Untagged) -> None:
         self._look_at(said.code)
-        match said.code:
-            case Code(name="ALERT") if len(self._draft().alerts) < _MOST_ALERTS:
-                self._draft().alerts.append(refusals.shown(said.text))
-            case _ if said.status is not Status.OK:
-                self.words = said.text
+        if said.status is not Status.OK:
+            self.words = said.text
+        if isinstance(said.code, Code) and said.code.name == "ALERT" and len(self._draft().alerts) < _MOST_ALERTS:
+            self._draft().alerts.append(refusals.shown(said.text))
 
     def _look_at(self, code: ResponseCode | None) -> None:
         """Learn what a response code tells of the server or the mailbox."""
