@@ -1,5 +1,6 @@
 #!/bin/sh
-# Install what tests and benchmarks need of others: Debian packages, and in .peers/ Cyrus, nodemailer and test suites.
+# Install what tests and benchmarks need of others: Debian packages, and in .peers/ Cyrus, nodemailer, oidc-provider
+# and test suites.
 #
 # Nothing is asked, no daemon is started and none is left running. When everything is there this ends at once.
 set -eu
@@ -7,6 +8,7 @@ root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd -P)
 packages="postfix opendkim opendkim-tools postgresql-15 swaks libnet-ssleay-perl strace iproute2 procps util-linux
     libsasl2-modules libsasl2-modules-db sasl2-bin wrk nginx-light chromium curl systemd dovecot-imapd"
 nodemailer=10.6.0
+oidc_provider=9.13.3
 policy=/usr/sbin/policy-rc.d
 
 say() { printf 'peers: %s\n' "$*" >&2; }
@@ -83,6 +85,17 @@ install_nodemailer() {
         "nodemailer@$nodemailer" >&2
 }
 
+# An OAuth 2.0 server. A folder of its own: npm takes away what is beside what it installs without saving.
+install_oidc_provider() {
+    package="$root/.peers/oidc/node_modules/oidc-provider/package.json"
+    here=$(sed -n 's/^ *"version": *"\([^"]*\)".*/\1/p' "$package" 2>/dev/null || :)
+    [ "$here" != "$oidc_provider" ] || return 0
+    say "installing oidc-provider $oidc_provider into .peers/oidc"
+    mkdir -p "$root/.peers/oidc"
+    npm install --prefix "$root/.peers/oidc" --no-save --ignore-scripts --no-audit --no-fund --loglevel error \
+        "oidc-provider@$oidc_provider" >&2
+}
+
 # Suites that are in nobody's installed package, only in its source: what requirements/suites.txt locks, by hash.
 install_suites() {
     stamp=$(sha256sum <"$root/requirements/suites.txt")
@@ -149,6 +162,7 @@ if [ -n "$missing" ]; then
 fi
 install_cyrus
 install_nodemailer
+install_oidc_provider
 install_suites
 install_fuzzer
 say "everything is there"

@@ -41,7 +41,7 @@ def require_peer(name: str) -> None:
     """Skip the calling test, with the reason, when this machine cannot run the peer `name`.
 
     Names: postgresql, postfix, opendkim, swaks, swaks-tls, strace, ip, ss, curl, wrk, nginx,
-    saslpasswd2, chromium, node, nodemailer, systemd-analyze, dovecot, cyrus, suites, fuzzer.
+    saslpasswd2, chromium, node, nodemailer, oidc-provider, systemd-analyze, dovecot, cyrus, suites, fuzzer.
     Under POSTROOM_REQUIRE_PEERS=1 every skip is a failure (tests/conftest.py).
     """
     if reason := missing(name):
@@ -53,6 +53,9 @@ def missing(name: str) -> str | None:
     if name == "nodemailer":
         installed = (ROOT / ".peers" / "node_modules" / "nodemailer").is_dir()
         return missing("node") or (None if installed else "nodemailer is not in .peers (make peers)")
+    if name == "oidc-provider":
+        installed = (ROOT / ".peers" / "oidc" / "node_modules" / "oidc-provider").is_dir()
+        return missing("node") or (None if installed else "oidc-provider is not in .peers (make peers)")
     if name == "cyrus":
         unpacked = (CYRUS / "usr/lib/cyrus/bin/imapd").is_file()
         return missing("saslpasswd2") or (None if unpacked else "Cyrus is not in .peers (make peers)")
