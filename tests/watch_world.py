@@ -1,26 +1,30 @@
 """Watched accounts over a real store: an IMAP double, a clock that tests move, nodes that share the work."""
 
 import asyncio
+import json
 import math
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from imap_double import ImapDouble
+from webhook_world import LOOPBACK, Literals
 
 from postroom.accounts.credentials import Password
 from postroom.accounts.pace import Buckets, Hands
 from postroom.accounts.providers import Provider, Providers
 from postroom.accounts.supervisor import Supervisor
 from postroom.accounts.tools import Tools
-from postroom.base.clock import ManualClock
+from postroom.base.clock import Clock, ManualClock
 from postroom.base.errors import PostroomError
 from postroom.base.ids import IdSource
 from postroom.base.threads import Threads
 from postroom.cluster.nodes import Nodes
 from postroom.ledger.account_rows import AccountRow, AccountStatusRow, ConnectionRow
 from postroom.ledger.rows import WorkspaceRow
+from postroom.net.imap.client import ImapDialler
+from postroom.net.tls import ClientContexts
 from postroom.store import accounts
 from postroom.store.database import Database, Statement, Tx, open_database, statement
 
@@ -39,7 +43,7 @@ class NoSecrets:
         """Return a password."""
         if self.error is not None:
             raise self.error
-        return Password(account.email, "secret")
+        return Password(account.username, "secret")
 
     def forget(self, account_id: int) -> None:
         """Nothing is kept."""
@@ -49,6 +53,14 @@ class SteadyNodes(Nodes):
     """A node whose heartbeat goes on while a test moves the clock in large steps."""
 
     lets_go = False
+    sees_only_itself = False
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        return (self.number,) if self.sees_only_itself else super().numbers
+
+    def numbers_with(self, role: str) -> tuple[int, ...]:
+        return self.numbers if self.sees_only_itself else super().numbers_with(role)
 
     @property
     def must_let_go(self) -> bool:
@@ -77,7 +89,7 @@ class Node:
             clock=world.clock,
             ids=IdSource(number, world.clock),
             slow=world.slow,
-            dialler=world.server,
+            dialler=world.dialler,
             credentials=self.credentials,
             providers=Providers(),
             buckets=Buckets(world.clock, math.inf),
@@ -104,15 +116,25 @@ class Node:
         await self.nodes.leave()
 
 
+class Peer(NamedTuple):
+    """A real server."""
+
+    dialler: Any
+    server: str
+    """JSON of the connection."""
+
+
 class WatchWorld:
     """A store, a server, nodes."""
 
-    def __init__(self, url: str, database: Database, clock: ManualClock, slow: Threads) -> None:
+    def __init__(self, url: str, database: Database, clock: Any, slow: Threads, peer: "Peer | None" = None) -> None:
         self.url = url
         self.database = database
         self.clock = clock
         self.slow = slow
         self.server = ImapDouble(clock)
+        self.dialler: Any = self.server if peer is None else peer.dialler
+        self.connection = CONNECTION if peer is None else CONNECTION._replace(server=peer.server)
         self.most_bytes = 1 << 20
         self.nodes: list[Node] = []
         self._databases: list[Database] = []
@@ -138,7 +160,7 @@ class WatchWorld:
             f"tag{number}",
             f"tag{number}",
             f"user{number}@imap.test",
-            "",
+            f"user{number}",
             b"sealed",
             None,
             "",
@@ -153,7 +175,7 @@ class WatchWorld:
         def make(tx: Tx) -> None:
             if accounts.connection_by_id(tx, CONNECTION.id) is None:
                 tx.add(WorkspaceRow(WORKSPACE, "shop", now))
-                tx.add(CONNECTION._replace(provider=provider))
+                tx.add(self.connection._replace(provider=provider))
             accounts.create_account(tx, row, "unconnected")
 
         await self.database.write(make)
@@ -238,13 +260,19 @@ class WatchWorld:
             await database.close()
 
 
+def peer_at(port: int, clock: Clock) -> Peer:
+    """Return a server on a loopback port that is spoken to in clear text."""
+    dialler = ImapDialler(Literals(), ClientContexts(), LOOPBACK, clock)  # type: ignore[arg-type]
+    return Peer(dialler, json.dumps({"imap_host": "127.0.0.1", "imap_port": port, "imap_security": "plain"}))
+
+
 @asynccontextmanager
-async def watch_world(url: str) -> AsyncIterator[WatchWorld]:
-    """Open a world on a fresh database."""
-    clock = ManualClock()
+async def watch_world(url: str, *, clock: Clock | None = None, peer: Peer | None = None) -> AsyncIterator[WatchWorld]:
+    """Open a world on a fresh database; without `clock` tests move time, without `peer` the server is a double."""
+    clock = clock or ManualClock()
     database = await open_database(url, clock=clock)
     slow = Threads("slow", 2, waiting=64)
-    world = WatchWorld(url, database, clock, slow)
+    world = WatchWorld(url, database, clock, slow, peer)
     yield world
     await world.close()
     await database.close()
