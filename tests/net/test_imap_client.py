@@ -472,18 +472,18 @@ async def test_gmails_items_are_read() -> None:
 
 async def test_a_large_body_makes_the_server_wait_for_who_takes_it() -> None:
     size = 24 * 1024 * 1024
+    written = taken = 0
 
     async def script(peer: Peer) -> None:
+        nonlocal written
         tag = await peer.command("UID FETCH")
         peer.send(f"* 1 FETCH (UID 5 RFC822.SIZE {size} BODY[] {{{size}}}")
         for _ in range(size // 65536):
             peer.send(b"x" * 65536)
             await peer.writer.drain()
-            nonlocal written
             written += 65536
         peer.send(")", f"{tag} OK done")
 
-    written = taken = 0
     ahead: list[int] = []
 
     async def sink(piece: bytes) -> None:
