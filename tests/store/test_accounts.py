@@ -1,5 +1,6 @@
 """Accounts and connections: what is made, changed and connected, and what watchers and receivers hear of it."""
 
+import asyncio
 import json
 
 import pytest
@@ -10,12 +11,16 @@ from postroom.accounts.registry import Accounts, TagTaken
 from postroom.base.clock import ManualClock
 from postroom.base.errors import WrongInput
 from postroom.base.ids import IdSource
+from postroom.base.packing import pack
 from postroom.base.secrets import Sealer
-from postroom.ledger.account_rows import AccountRow, AccountState, ConnectionRow, MailboxRow
+from postroom.events.accounts import AccountFacts, Found, NewEvent, append_mails
+from postroom.ledger.account_rows import AccountMailRow, AccountRow, AccountState, ConnectionRow, MailboxRow
+from postroom.ledger.event_kinds import EventKind
 from postroom.ledger.rows import WorkspaceRow
+from postroom.ledger.webhook_rows import WebhookEndpointRow
 from postroom.store import accounts as store
-from postroom.store import events
-from postroom.store.database import Database, statement
+from postroom.store import events, webhooks
+from postroom.store.database import Database, Tx, statement
 
 SEALER = Sealer(bytes(32))
 LOGIN = AccountChange(username="ann@example.com", password="hunter2")
@@ -149,16 +154,44 @@ async def test_an_archived_account_is_restored_where_it_was_and_made_again_witho
     assert (again.password, again.email, again.connected_ms) == (None, "", None)
 
 
-async def test_a_deleted_connection_takes_its_accounts_along(
-    registry: Accounts, connection: ConnectionRow, database: Database
+async def test_a_deleted_connection_takes_its_accounts_along_and_all_that_was_found(
+    registry: Accounts, connection: ConnectionRow, database: Database, clock: ManualClock
 ) -> None:
-    for number in range(103):
-        await registry.create(connection, AccountChange(tag=f"user {number}"))
+    ids = IdSource(2, clock)
+    hook = WebhookEndpointRow(9, 1, "https://a.example/", "", "[]", "", 1, "active", "", 1, b"s", None, None, 1)
+    await database.write(lambda tx: webhooks.create(tx, hook))
+    account = await registry.create(connection, AccountChange(tag="ann", username="ann@example.com", password="p"))
+    await registry.create(connection, AccountChange(tag="bob"))
+    facts = AccountFacts(account.id, 1, "ann", "FASTMAIL", account.email)
+    found = [
+        Found(
+            AccountMailRow(5, 9, uid, account.id, 1, "delivered", None, 1, None, None, 1, 1, 1),
+            NewEvent(EventKind.MAIL_ARRIVED, 1, {}, pack(b"mail")) if uid % 2 else None,
+        )
+        for uid in range(1, 140)
+    ]
+
+    def write(tx: Tx) -> None:
+        tx.add(MailboxRow(5, account.id, 1, "INBOX", 9, 1, 140, 0, None, 0, 0, 0))
+        append_mails(tx, facts, found, ids, epoch=0)
+
+    await database.write(write)
     assert await registry.delete_connection(connection)
     assert not await registry.delete_connection(connection)
-    for table in ("connection", "account", "account_owner", "account_status"):
+    tables = "connection account account_owner account_status mailbox account_mail account_event account_content event"
+    for table in (*tables.split(), "webhook_outbox"):
         left = await database.read(lambda conn, table=table: conn.one(statement(f"SELECT count(*) FROM {table}")))
         assert left == (0,), table
+
+
+async def test_two_who_make_the_same_tag_at_once_make_one_account(
+    registry: Accounts, connection: ConnectionRow
+) -> None:
+    made = await asyncio.gather(
+        *(registry.create(connection, AccountChange(tag=tag)) for tag in ("Ann", "ann", "ANN")), return_exceptions=True
+    )
+    assert sorted(type(one).__name__ for one in made) == ["AccountRow", "TagTaken", "TagTaken"]
+    assert len(await registry.of_connection(connection)) == 1
 
 
 async def test_a_provider_without_a_server_needs_one_named_unless_a_person_connects(registry: Accounts) -> None:

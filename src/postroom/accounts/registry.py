@@ -11,12 +11,14 @@ from postroom.ledger.account_rows import AccountRow, AccountState, ConnectionRow
 from postroom.ledger.event_kinds import EventKind
 from postroom.net.address_guard import Network
 from postroom.store import accounts
+from postroom.store.account_removal import remove_found
 from postroom.store.accounts import AccountView, ConnectionView
 from postroom.store.database import Database, StoreConflict, Tx
 from postroom.store.together import InTransaction, if_done, nothing_else
 
 _PAGE = 100
-"""Accounts that are deleted in one transaction."""
+_PIECE = 50
+"""Mails that are deleted in one transaction: each may have a megabyte."""
 
 
 class TagTaken(WrongInput):
@@ -111,17 +113,17 @@ class Accounts:
     async def delete_connection(self, row: ConnectionRow, *, in_transaction: InTransaction = nothing_else) -> bool:
         """Delete a connection with its accounts and all that was found; tell whether there was one."""
 
-        def write(tx: Tx) -> bool | None:
+        def some(tx: Tx) -> list[int] | None:
             ids = accounts.account_ids_of(tx, row.workspace_id, row.id, _PAGE)
-            for account_id in ids:
-                accounts.delete_account(tx, row.workspace_id, account_id)
-            if len(ids) == _PAGE:
-                return None
-            return if_done(accounts.delete_connection(tx, row.workspace_id, row.id), tx, in_transaction)
+            if ids:
+                return ids
+            done = if_done(accounts.delete_connection(tx, row.workspace_id, row.id), tx, in_transaction)
+            return [] if done else None
 
-        while (done := await self._database.write(write)) is None:
-            pass
-        return done
+        while ids := await self._database.write(some):
+            for account_id in ids:
+                await self._delete(row.workspace_id, account_id)
+        return ids is not None
 
     # Accounts
 
@@ -231,8 +233,18 @@ class Accounts:
     async def delete(self, row: AccountRow, *, in_transaction: InTransaction = nothing_else) -> bool:
         """Delete an account with all that was found; tell whether there was one."""
 
+        return await self._delete(row.workspace_id, row.id, in_transaction)
+
+    async def _delete(self, workspace_id: int, account_id: int, in_transaction: InTransaction = nothing_else) -> bool:
+        now_ms = self._clock.now_ms()
+        if not await self._database.write(lambda tx: accounts.close_account(tx, workspace_id, account_id, now_ms)):
+            return False
+        # Nothing new comes: whoever watched it has lost its epoch.
+        while not await self._database.write(lambda tx: remove_found(tx, workspace_id, account_id, _PIECE)):
+            pass
+
         def write(tx: Tx) -> bool:
-            return if_done(accounts.delete_account(tx, row.workspace_id, row.id), tx, in_transaction)
+            return if_done(accounts.delete_account(tx, workspace_id, account_id), tx, in_transaction)
 
         return await self._database.write(write)
 

@@ -104,6 +104,10 @@ _SWEEP = statement(
 )
 _TOUCH = statement("UPDATE account SET changed_ms = ? WHERE workspace_id = ? AND id = ?")
 
+_CLOSE = statement(
+    "UPDATE account SET is_archived = 1, password = NULL, refresh_token = NULL, connected_ms = NULL, changed_ms = ? "
+    "WHERE workspace_id = ? AND id = ? RETURNING id"
+)
 _DELETE_ACCOUNT = statement("DELETE FROM account WHERE workspace_id = ? AND id = ? RETURNING id")
 _DELETE_BESIDE = tuple(
     statement(f"DELETE FROM {table} WHERE account_id = ?")
@@ -295,8 +299,21 @@ def begin_sweep(tx: Tx, workspace_id: int, account_id: int, now_ms: int) -> list
     return sorted(swept)
 
 
+def close_account(tx: Tx, workspace_id: int, account_id: int, now_ms: int) -> bool:
+    """Begin to delete an account: nobody watches it from now on, and its credentials are gone. Tell whether it exists.
+
+    `account_removal.remove_found` and `delete_account` do the rest.
+    """
+    if not tx.run(_CLOSE, (now_ms, workspace_id, account_id)):
+        return False
+    tx.run(_LET_GO, (account_id,))
+    set_account_state(tx, account_id, "archived", now_ms)
+    tx.wake(WAKE, account_id)
+    return True
+
+
 def delete_account(tx: Tx, workspace_id: int, account_id: int) -> bool:
-    """Delete an account with its cursors; tell whether there was one. What was found in it goes in pieces."""
+    """Delete an account with its cursors; tell whether there was one."""
     if not tx.run(_DELETE_ACCOUNT, (workspace_id, account_id)):
         return False
     for beside in _DELETE_BESIDE:
