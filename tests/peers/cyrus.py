@@ -58,6 +58,7 @@ tls_server_key: {folder}/key.pem
 tls_session_timeout: 0
 duplicatesuppression: no
 munge8bit: no
+failedloginpause: 0
 hashimapspool: no
 conversations: no
 """
