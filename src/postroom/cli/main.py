@@ -33,6 +33,7 @@ COMMANDS = {
     "recount": ("postroom.cli.recount", "Count the counters again from the ledger."),
     "relabel": ("postroom.cli.relabel", "Label opens and clicks again by today's rules."),
     "explain": ("postroom.cli.explain", "Say what a mail that came back is, and why."),
+    "stress": ("postroom.cli.stress", "Watch mailboxes of a misbehaving server, and judge what was told."),
     "demo": ("postroom.cli.demo", "Fill a workspace with made-up mail, to see the pages full."),
 }
 """Name to module (which holds `command`) and the line of `postroom --help`."""

@@ -4,16 +4,18 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
 
 class Progress:
     """Shows what is being done while its block lasts."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, of_bytes: bool = True) -> None:
+        """`of_bytes`: what is done is counted in bytes, else in pieces."""
         console = Console(stderr=True)
-        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeElapsedColumn())
+        amount = DownloadColumn() if of_bytes else MofNCompleteColumn()
+        columns = (TextColumn("{task.description}"), BarColumn(), amount, TimeElapsedColumn())
         self._bar = Bar(*columns, console=console, transient=True, disable=not console.is_terminal)
         self._task: TaskID | None = None
         self._what = ""

@@ -21,14 +21,6 @@ from standardwebhooks.webhooks import WebhookVerificationError
 
 from postroom.app.stress.verdict import NEW_MAIL, Told
 
-KINDS = {
-    NEW_MAIL: "mail_arrived",
-    "user_connected": "account_connected",
-    "user_disconnected": "account_disconnected",
-    "user_auth_failed": "account_auth_failed",
-    "mailbox_reset": "mailbox_reset",
-}
-"""Path to the kind of event that comes there."""
 _MOST_REFUSED = 100
 _decode = msgspec.json.Decoder().decode
 

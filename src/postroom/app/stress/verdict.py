@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from postroom.app.stress.mails import Generated
 from postroom.net.imap.mailstore import StoredAccount, StoredMailbox
 
-NEW_MAIL = "new_mail"
+NEW_MAIL = "new_mail_webhook"
+MAILBOX_RESET = "mailbox_reset_webhook"
 _READ_BEFORE_MS = 10_000
 """What was read has a while to be written down."""
 
@@ -25,7 +26,7 @@ class Told:
     """One webhook that came."""
 
     kind: str
-    """The path it came to, such as `new_mail`."""
+    """The path it came to, such as `new_mail_webhook`."""
     tag: str
     number: int
     event_id: str
@@ -80,7 +81,7 @@ def judge(generated: Sequence[Generated], told: Iterable[Told], accounts: Mappin
     verdict = Verdict(generated=len(generated))
     events = _judge_numbers(list(told), verdict)
     mails = [one for one in events if one.kind == NEW_MAIL]
-    verdict.resets = sum(one.kind == "mailbox_reset" for one in events)
+    verdict.resets = sum(one.kind == MAILBOX_RESET for one in events)
     counts = Counter(_key_of_told(one) for one in mails)
     verdict.told = len(counts)
     expected = {_key(one): one for one in generated}

@@ -112,7 +112,8 @@ class ImapConnection(asyncio.Protocol):
         self._is_full = False
         if self._is_flooding:
             self._is_flooding = False
-            self._wake()
+            # Not within the transport's own writing: a cut there would end the connection twice.
+            asyncio.get_running_loop().call_soon(self._wake)
 
     def cut(self) -> None:
         """Drop the connection."""
