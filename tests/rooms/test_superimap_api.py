@@ -1,6 +1,7 @@
 """SuperIMAP's API: its paths, its JSON, its status codes and its texts; bodies in any form."""
 
 import json
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import quote
@@ -9,6 +10,7 @@ import pytest
 from superimap_room import FASTMAIL, USERS, Room, superimap_room
 
 from postroom.base.clock import ManualClock
+from postroom.doors.superimap.api import ENDPOINTS
 from postroom.store import events
 from postroom.store.database import open_database
 
@@ -275,20 +277,39 @@ async def test_methods_that_a_path_has_not_are_named_and_head_has_no_body(room: 
 
 
 async def test_no_path_shows_anything_of_another_workspace(room: Room) -> None:
+    """Every endpoint that names something is asked for by a workspace that has not, and by one that has another."""
     await room.client.post(USERS, json={"tag": "ann", **LOGIN})
-    hers = f"{USERS}/ann"
-    walked = [
-        ("GET", FASTMAIL), ("PUT", FASTMAIL), ("DELETE", FASTMAIL), ("GET", USERS), ("POST", USERS),
-        ("GET", hers), ("PUT", hers), ("DELETE", hers), ("GET", f"{hers}/events"), ("GET", f"{hers}/events/1/raw"),
-        ("POST", f"{hers}/events/1/replay"), ("GET", f"{hers}/audit"), ("POST", f"{hers}/sweep"),
-    ]  # fmt: skip
-    for connected in (False, True):
-        for method, path in walked:
-            if connected and not path.startswith(hers):
+    names = {":CODE": "FASTMAIL", ":TAG": "ann", ":NUMBER": "1"}
+    walked = 0
+    for expected in ("Connection not found.", "User not found for 'ann'."):
+        for method, path, _ in ENDPOINTS:
+            if (":TAG" if "User" in expected else ":CODE") not in path:
                 continue
-            answer = await room.other.request(method, path, json={} if method in ("POST", "PUT") else None)
-            expected = "User not found for 'ann'." if connected else "Connection not found."
+            asked = re.sub(r":[A-Z]+", lambda name: names[name[0]], path)
+            answer = await room.other.request(method, asked, json={} if method in ("POST", "PUT") else None)
             assert (answer.status_code, answer.text) == (404, expected), (method, path)
+            walked += 1
         await room.other.post(CONNECTIONS, json={"imap_provider_code": "FASTMAIL"})
+    assert walked == 21
     assert (await room.other.get(USERS)).json() == []
     assert (await room.account("ann")).is_archived == 0
+
+
+@pytest.mark.parametrize(
+    "junk", ["", "%", "%00", "%ff", "..", "%2e%2e", "a" * 5_000, "\\", "'\"<>", "%E2%80%AE", "1;--"]
+)
+async def test_no_path_and_no_body_breaks_any_endpoint(room: Room, junk: str) -> None:
+    bodies: tuple[dict[str, Any], ...] = (
+        {"json": {"tag": [junk], "limit": {}, "after": [], "archived": [], "redirects": {}, "retries": []}},
+        {"content": junk.encode(), "headers": {"content-type": "application/json"}},
+        {"data": {"tag": junk, "imap_port": junk, "new_mail_webhook": junk, "imap_provider_code": junk}},
+        {"params": {"after": junk, "limit": junk, "tag": junk}},
+    )
+    for method, path, _ in ENDPOINTS:
+        for provider in ("FASTMAIL", junk):
+            asked = path.replace(":CODE", provider).replace(":TAG", junk).replace(":NUMBER", junk)
+            for body in bodies:
+                answer = await room.client.request(method, asked, **body)
+                assert answer.status_code in (200, 204, 400, 404, 405), (method, asked, answer.text)
+                if provider == "FASTMAIL" and method == "DELETE":
+                    await room.client.post(CONNECTIONS, json={"imap_provider_code": "FASTMAIL"})
