@@ -52,6 +52,12 @@ async def test_the_demo_fills_every_page_balances_and_is_made_once(services: Ser
     came = await told("SELECT kind, count(*) FROM inbound WHERE workspace_id = ? AND state = 'done' GROUP BY kind")
     assert {"bounce", "delay", "complaint", "reply", "auto_reply"} <= came.keys()
     assert sum(came.values()) == made["inbound"] >= 12
+    accounts = await told("SELECT state, count(*) FROM account_status WHERE workspace_id = ? GROUP BY state")
+    assert {"watching", "polling", "away", "refused", "unconnected", "archived"} <= accounts.keys()
+    assert sum(accounts.values()) == made["accounts"]
+    # Nobody may dial what is made up: who watches looks for connected accounts.
+    assert await told("SELECT id, 1 FROM account WHERE workspace_id = ? AND connected_ms IS NOT NULL") == {}
+    assert {"mail_arrived", "account_connected", "account_auth_failed", "tracer_lost"} <= kinds.keys()
     assert min(made_at_ms(one) for one in ids) < now - 10 * DAY_MS
     assert max(made_at_ms(one) for one in ids) <= now
 

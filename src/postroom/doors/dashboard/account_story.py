@@ -64,7 +64,7 @@ async def show_account(request: PageRequest) -> Response[bytes]:
     seen = await services.database.read(lambda conn: _read(conn, workspace.id, account.id, after, top - 1 - after))
     # Retention takes the oldest: behind them there is nothing more.
     is_last = after == 0 or len(seen.events) < top - 1 - after
-    is_connected = account.connected_ms is not None
+    is_connected = status.state not in (AccountState.UNCONNECTED, AccountState.ARCHIVED)
     return render(
         request,
         "account_watched.html",
@@ -252,7 +252,7 @@ def _facts(view: AccountView, providers: Providers) -> list[tuple[str, str]]:
     pairs = [
         ("Tag", account.tag),
         ("Provider", title_of(view.connection.provider, providers)),
-        ("Logs in as", (account.username or account.email) if account.connected_ms is not None else ""),
+        ("Logs in as", account.username or account.email),
         ("IMAP server", f"{server.imap} ({server.imap.security.value})" if server and server.imap else ""),
         ("SMTP server", f"{server.smtp} ({server.smtp.security.value})" if server and server.smtp else ""),
     ]

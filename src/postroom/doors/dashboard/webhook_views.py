@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from postroom.base.ids import show_id
 from postroom.doors.dashboard.times import in_words
 from postroom.ledger.event_kinds import EventKind
-from postroom.ledger.webhook_rows import EndpointState, WebhookAttemptRow, WebhookEndpointRow
+from postroom.ledger.webhook_rows import EndpointForm, EndpointState, WebhookAttemptRow, WebhookEndpointRow
 from postroom.store.webhooks import MOST_COUNTED, AttemptLine, EndpointHealth
 
 
@@ -33,6 +33,8 @@ class EndpointView:
     old_secret_until_ms: int | None
     """Until when requests are signed with the secret before too; None: only with the present one."""
     created_ms: int
+    is_superimap: bool
+    """Its requests are in SuperIMAP's form."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,7 @@ def endpoint_view(health: EndpointHealth, now_ms: int) -> EndpointView:
         batch=row.batch,
         old_secret_until_ms=until if row.old_secret is not None and until is not None and until > now_ms else None,
         created_ms=row.created_ms,
+        is_superimap=row.form == EndpointForm.SUPERIMAP,
     )
 
 

@@ -9,7 +9,7 @@ from postroom.access import audit
 from postroom.base.errors import WrongInput
 from postroom.base.ids import first_id_at, parse_id, show_id
 from postroom.doors.dashboard.forms import Form, read_form, sentence
-from postroom.doors.dashboard.page import address_of, done, not_found, render, workspace_of
+from postroom.doors.dashboard.page import address_of, done, not_found, render, see_other, workspace_of
 from postroom.doors.dashboard.services import PageRequest, services_of
 from postroom.doors.dashboard.session import actor_of
 from postroom.doors.dashboard.webhook_forms import (
@@ -23,7 +23,7 @@ from postroom.doors.dashboard.webhook_forms import (
 )
 from postroom.doors.dashboard.webhook_views import KINDS, attempt_view, attempt_whole, endpoint_view, pretty
 from postroom.ledger.rows import WorkspaceRow
-from postroom.ledger.webhook_rows import WebhookAttemptRow, WebhookEndpointRow
+from postroom.ledger.webhook_rows import EndpointForm, WebhookAttemptRow, WebhookEndpointRow
 from postroom.store import webhooks
 from postroom.store.database import Conn, Tx
 from postroom.store.together import InTransaction
@@ -127,6 +127,8 @@ async def edit_endpoint(request: PageRequest) -> Response[bytes]:
     """Show the form that changes an endpoint."""
     workspace = await workspace_of(request)
     row = (await _existing(request, workspace)).endpoint
+    if row.form == EndpointForm.SUPERIMAP:
+        return see_other(address_of(workspace, "partner"))
     return _form_page(request, workspace, form_of(row), row)
 
 
@@ -135,6 +137,9 @@ async def change_endpoint(request: PageRequest) -> Response[bytes]:
     """Change what an endpoint is told, and where."""
     workspace = await workspace_of(request)
     row = (await _existing(request, workspace)).endpoint
+    if row.form == EndpointForm.SUPERIMAP:
+        # One address for each kind: another choice of kinds would make it nobody's.
+        return see_other(address_of(workspace, "partner"))
     form = await read_form(request)
     asked = read_endpoint(form)
     if form.ok:
