@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 from peers.dovecot import Dovecot
-from peers.http_receiver import HttpReceiver
+from peers.http_receiver import HttpReceiver, answer
 from peers.process import wait_until
-from peers.require import require_peer
+from peers.require import ROOT, require_peer
 from running_server import RunningServer
 
 MAIL = (
@@ -197,6 +197,59 @@ def test_new_mail_reaches_the_webhook_signed_and_numbered_and_nothing_is_missing
         assert api["connections"]["PLAIN"].delete() is None
     assert "hunter2" not in server.log()
     assert "hidden" not in server.log()
+
+
+def test_the_pages_receiver_handles_every_event_once_and_fetches_what_it_was_not_told(
+    server: RunningServer, api: Resource, key: str
+) -> None:
+    require_peer("dovecot")
+    page = (ROOT / "docs" / "mailboxes.md").read_text()
+    handled: list[tuple[int, object]] = []
+    receiving: dict[str, Any] = {"handle": lambda _, number, event: handled.append((number, event.get("raw_bytes")))}
+    exec(page.partition("```python\n")[2].partition("```")[0], receiving)
+    receiving.update(API=api.url, KEY=key)
+    with Dovecot({"bob": "hunter2"}) as dovecot, HttpReceiver() as receiver:
+        hook = receiver.url("/hook")
+        server.command("partner", "set", "--new-mail-webhook", hook, "--user-connected-webhook", "", "--retries", "1")
+        assert hook in server.command("partner", "show")
+        api["connections"].post(imap_provider_code="PLAIN")
+        user = api["connections"]["PLAIN"]["users"]["tag%2F1"]
+        api["connections"]["PLAIN"]["users"].post(
+            tag="tag/1",
+            login_username="bob",
+            login_password="hunter2",
+            imap_host="127.0.0.1",
+            imap_port=str(dovecot.imap_port),
+            imap_security="plain",
+        )
+        wait_until(lambda: user["audit"].get()["mailboxes"], "the mailbox is watched", 20)
+        # One try only: this one is given up, and the receiver sees the gap at the next.
+        receiver.behave("/hook", answer(500))
+        dovecot.deliver("bob", MAIL)
+        wait_until(lambda: user["audit"].get()["events"]["given_up_numbers"] == [2], "an event is given up", 20)
+        receiver.behave("/hook", answer(200))
+        dovecot.deliver("bob", MAIL)
+        wait_until(lambda: len(receiver.received("/hook")) == 2, "the next one is told", 20)
+        told = receiver.received("/hook")[1].body
+        assert receiving["on_webhook"](told) == 200
+        assert [number for number, _ in handled] == [1, 2, 3]
+        assert [raw for _, raw in handled] == [None, MAIL, MAIL]
+        assert receiving["on_webhook"](told) == 200
+        assert len(handled) == 3
+        assert receiving["on_webhook"](told.replace(b'"sha1":"', b'"sha1":"0')) == 401
+        user["events"]["2"]["replay"].post()
+        wait_until(lambda: user["audit"].get()["events"]["given_up"] == 0, "it was told again", 20)
+        assert receiver.received("/hook")[2].json["sequence_number"] == 2
+
+        (line,) = json.loads(server.command("account", "list", "--json", "--state", "watching"))
+        shown = json.loads(server.command("account", "show", line["id"]))
+        assert (shown["tag"], shown["last_number"], shown["mailboxes"][0]["outcomes"]) == ("tag/1", 3, {"delivered": 2})
+        assert "watched from the first" in server.command("account", "sweep", line["id"])
+        assert "is archived" in server.command("account", "archive", line["id"])
+        wait_until(lambda: "archived" in server.command("account", "list"), "the account is archived", 10)
+        assert "is watched again" in server.command("account", "restore", line["id"])
+        assert "superimap, signs webhooks" in server.command("key", "list")
+        api["connections"]["PLAIN"].delete()
 
 
 def test_a_wrong_key_and_a_wrong_body_are_told_in_superimaps_texts(api: Resource) -> None:
