@@ -6,7 +6,7 @@ import sys
 
 from bench import ROOT, relay
 
-_ALL = ("relay", "stages", "campaign", "store", "hits", "pages", "classify")
+_ALL = ("relay", "stages", "campaign", "store", "hits", "pages", "classify", "watch")
 
 
 def main() -> int:
