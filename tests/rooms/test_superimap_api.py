@@ -223,6 +223,7 @@ NASTY: list[tuple[dict[str, Any], str]] = [
     ({"json": {"tag": "x", "imap_host": "10.0.0.1"}}, "POSTROOM_ALLOW_PRIVATE"),
     ({"json": {"tag": "x", "mailboxes": [1]}}, "mailboxes is a list"),
     ({"json": {"tag": "x", "login_password": "p" * 9000}}, "login_password is too long"),
+    ({"json": {"tag": "x", "oauth2_refresh_token": "t"}}, "takes login_username and login_password"),
     ({"content": b"{", "headers": {"content-type": "application/json"}}, "no JSON"),
     ({"content": b'{"tag": "\xff"}', "headers": {"content-type": "application/json"}}, "no JSON"),
     ({"content": b'{"tag": "\\ud800"}', "headers": {"content-type": "application/json"}}, ""),

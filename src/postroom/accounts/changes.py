@@ -90,6 +90,7 @@ class AccountRules:
         """Return an account after a change. Raises WrongInput."""
         tag = row.tag if change.tag is None else change.tag
         _check_tag(tag)
+        _check_kind(provider, change)
         email = row.email if change.email is None else change.email.strip()
         username = row.username if change.username is None else change.username.strip()
         if not email and "@" in username:
@@ -233,6 +234,19 @@ def _check_tag(tag: str) -> None:
     if len(tag) > MOST_TAG:
         raise WrongInput("tag", f"tag is too long: it has {MOST_TAG} characters at most")
     _text("tag", tag, MOST_TAG)
+
+
+def _check_kind(provider: Provider, change: AccountChange) -> None:
+    if provider.kind is Kind.OAUTH2 and change.password and change.password != SECRET_TEXT:
+        raise WrongInput(
+            "login_password",
+            f"login_password is of no use: {provider.code} takes oauth2_refresh_token, or a person at connect_url",
+        )
+    if provider.kind is Kind.PASSWORD and change.refresh_token and change.refresh_token != SECRET_TEXT:
+        raise WrongInput(
+            "oauth2_refresh_token",
+            f"oauth2_refresh_token is of no use: {provider.code} takes login_username and login_password",
+        )
 
 
 def _text(name: str, value: str, most: int) -> None:
