@@ -217,7 +217,9 @@ class Figures(NamedTuple):
         return (kb - self.empty_kb) / self.accounts
 
     def latency_ms(self, share: float) -> float:
-        """Return the latency that this share of the mails did not exceed."""
+        """Return the latency that this share of the mails did not exceed; 0 where none came."""
+        if not self.latencies_ms:
+            return 0.0
         return self.latencies_ms[min(len(self.latencies_ms) - 1, int(len(self.latencies_ms) * share))]
 
     def __str__(self) -> str:
@@ -278,9 +280,8 @@ async def measure(accounts: int, seconds: float) -> Figures:
 
 def settings_of(accounts: int) -> dict[str, str]:
     """Return the settings of the server under test: one process, ports of its own, nothing refused on loopback."""
-    ports = {name: "127.0.0.1:0" for name in ("http", "submission", "inbound")}
     return {
-        **ports,
+        **dict.fromkeys(("http", "submission", "inbound"), "127.0.0.1:0"),
         "helpers": "0",
         "watch_accounts": str(accounts),
         "watch_connections_per_second": "200",
