@@ -15,7 +15,7 @@ from postroom.accounts.mailbox import Mailbox
 from postroom.accounts.tools import Session, Tools
 from postroom.base.clock import DAY_MS, HOUR_MS
 from postroom.ledger.account_rows import MailboxRow
-from postroom.store import watching
+from postroom.store import purge_accounts, watching
 
 _log = structlog.get_logger(__name__)
 
@@ -36,6 +36,7 @@ def audit_due_ms(row: MailboxRow, chance: float) -> int:
 async def audit(tools: Tools, box: Mailbox, session: Session) -> int:
     """Compare a selected mailbox with its server, tell what is missing, and return how many those were."""
     row = box.cursor
+    row = row._replace(first_uid=await tools.database.read(partial(purge_accounts.first_uid_now, row=row)))
     now = tools.clock.now_ms()
     lost: list[int] = []
     if row.uid_next > row.first_uid:

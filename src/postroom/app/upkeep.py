@@ -4,6 +4,7 @@ import random
 
 from postroom.app.outbound import Outbound
 from postroom.app.services import Services
+from postroom.upkeep.accounts import AccountSweeps
 from postroom.upkeep.chores import Chore, Sweeps, Upkeep
 from postroom.upkeep.gone_nodes import GoneNodes
 from postroom.upkeep.retention import Retention
@@ -11,6 +12,7 @@ from postroom.upkeep.routes import RouteSweeps
 from postroom.upkeep.webhooks import WebhookSweeps
 
 _GONE_SECONDS = 30.0
+_DELETED_SECONDS = 300.0
 _SWEEP_SECONDS = 3600.0
 
 
@@ -20,7 +22,7 @@ def make_upkeep(services: Services, outbound: Outbound) -> Upkeep:
     own = services.ids.node if "deliver" in services.settings.roles else None
     gone, sweeps = GoneNodes(database, outbound.recovery, clock, own), Sweeps(database, clock)
     retention, webhooks = Retention(database, clock), WebhookSweeps(database, clock)
-    routes = RouteSweeps(database, clock)
+    routes, accounts = RouteSweeps(database, clock), AccountSweeps(database, clock)
     chores = (
         Chore("nodes that are gone", _GONE_SECONDS, gone.settle),
         Chore("orphan uploads", _SWEEP_SECONDS, sweeps.uploads),
@@ -38,6 +40,11 @@ def make_upkeep(services: Services, outbound: Outbound) -> Upkeep:
         Chore("events for nobody", _SWEEP_SECONDS, webhooks.outbox),
         Chore("old tries of routes", _SWEEP_SECONDS, routes.log),
         Chore("mail for routes that are gone", _SWEEP_SECONDS, routes.outbox),
+        Chore("old contents of watched mail", _SWEEP_SECONDS, retention.account_contents),
+        Chore("old events of accounts", _SWEEP_SECONDS, retention.account_ledger),
+        Chore("accounts that were deleted", _DELETED_SECONDS, accounts.gone),
+        Chore("old tracers", _SWEEP_SECONDS, accounts.tracers),
+        Chore("links to connect that are over", _SWEEP_SECONDS, accounts.dances),
         Chore("unused pages", _SWEEP_SECONDS, retention.unused_pages),
     )
     return Upkeep(chores, clock, random.random)

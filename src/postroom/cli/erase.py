@@ -15,6 +15,7 @@ _WORDS = (
     ("events", "events without their words"),
     ("suppressions", "suppressions hold on by a keyed hash"),
     ("texts", "other texts cut"),
+    ("accounts", "watched accounts deleted"),
 )
 
 

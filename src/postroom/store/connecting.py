@@ -10,8 +10,13 @@ _DANCE = ", ".join(ConnectDanceRow._fields)
 _TAKE = statement(f"DELETE FROM connect_dance WHERE state = ? RETURNING {_DANCE}")
 _COUNT = statement("SELECT count(*) FROM connect_dance WHERE account_id = ? AND expires_ms > ?")
 _FORGET = statement("DELETE FROM connect_dance WHERE account_id = ?")
-_FORGET_OLD = statement("DELETE FROM connect_dance WHERE expires_ms <= ?")
+_FORGET_OLD = statement("DELETE FROM connect_dance WHERE expires_ms <= ? RETURNING account_id")
 _TOKEN_END = statement("UPDATE account_status SET token_expires_ms = ? WHERE account_id = ?")
+
+
+def forget_old_dances(tx: Tx, now_ms: int) -> int:
+    """Forget dances whose time is over; return how many."""
+    return len(tx.run(_FORGET_OLD, (now_ms,)))
 
 
 def begin_dance(tx: Tx, row: ConnectDanceRow, now_ms: int) -> bool:

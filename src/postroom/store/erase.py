@@ -41,6 +41,8 @@ SWEPT = (
         ("reverse_path", "recipient", "author", "author_key", "author_name", "subject", "message_id", "detail", "helo"),
     ),
     Swept("route_attempt", ("target", "why", "response_body")),
+    Swept("account_status", ("why", "server"), "account_id"),
+    Swept("tracer", ("why",)),
 )
 """Where an address is cut out of the text; messages are swept apart, because a waiting one still needs its columns."""
 
@@ -49,6 +51,9 @@ REPORTED = (
     Swept("api_key", ("name",)),
     Swept("webhook_endpoint", ("url", "description", "why")),
     Swept("route", ("recipient", "sender", "target", "description")),
+    Swept("connection", ("client_id", "server")),
+    Swept("partner", ("success_url", "failure_url", "redirects"), "workspace_id"),
+    Swept("mailbox", ("name",)),
     Swept("workspace", ("name",), workspace="id"),
     Swept("operator", ("name", "name_key"), workspace=""),
 )

@@ -30,6 +30,7 @@ from postroom.outbound.links import pack_targets, unpack_targets
 from postroom.store import content, erase, recipients
 from postroom.store.database import Conn, Database, Tx
 from postroom.store.recipients import RecipientFilter
+from postroom.upkeep.erase_accounts import AccountErasing
 from postroom.upkeep.erase_inbound import InboundErasing
 
 _PAGE = 200
@@ -66,6 +67,8 @@ class Erased:
     """Suppressions that hold on by the address's keyed hash."""
     texts: int = 0
     """Other rows out of whose text the address was cut."""
+    accounts: int = 0
+    """Watched accounts that were deleted with all that was found in them."""
     left: list[str] = field(default_factory=list)
     """What still names the address, why, and what to do; empty when it is nowhere any more."""
 
@@ -235,7 +238,11 @@ class Erasing:
     async def _drop_inbound(self, at: int, mention: Mention, erased: Erased) -> None:
         inbound = InboundErasing(self._database, self._slow, at, mention)
         await inbound.erase()
-        erased.contents += inbound.contents
+        watched = AccountErasing(self._database, self._slow, at, mention)
+        await watched.erase()
+        erased.accounts += watched.accounts
+        erased.contents += inbound.contents + watched.contents
+        erased.events += watched.events
         erased.texts += inbound.mails
         erased.left += inbound.left
 

@@ -9,7 +9,7 @@ from functools import partial
 
 from postroom.base.clock import DAY_MS, Clock
 from postroom.base.ids import first_id_at
-from postroom.store import keeping, purge, purge_inbound, sandbox
+from postroom.store import keeping, purge, purge_accounts, purge_inbound, sandbox
 from postroom.store.database import Conn, Database, Tx
 from postroom.upkeep.periods import Periods, periods_of
 
@@ -75,6 +75,15 @@ class Retention:
             day = (self._clock.now_ms() - periods.ledger_ms) // DAY_MS
             await self._database.write(partial(purge_inbound.drop_soft_failures, workspace_id=at, before_day=day))
         return await self._by_age(purge_inbound.drop_inbound, lambda periods: periods.ledger_ms)
+
+    async def account_contents(self) -> int:
+        """Delete contents of watched mails that are told; return how many. Raises TryLater."""
+        return await self._by_age(purge_accounts.drop_account_contents, lambda periods: periods.bodies_ms)
+
+    async def account_ledger(self) -> int:
+        """Delete numbers and outcomes of watched accounts; return how many. Raises TryLater."""
+        numbers = await self._by_age(purge_accounts.drop_account_events, lambda periods: periods.ledger_ms)
+        return numbers + await self._by_age(purge_accounts.drop_account_mails, lambda periods: periods.ledger_ms)
 
     async def unused_pages(self) -> int:
         """Give unused pages of the file back to the system; return how many. Raises TryLater."""

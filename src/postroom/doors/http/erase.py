@@ -40,6 +40,8 @@ class EraseOut(Struct, frozen=True):
     """Suppressions that hold on by a keyed hash of the address."""
     texts: int
     """Other rows out of whose text the address was cut."""
+    accounts: int
+    """Watched accounts that were deleted because they are the person's."""
     left: list[str]
     """What still names the address, why, and what to do. Empty: nothing in this workspace does."""
 
@@ -80,6 +82,7 @@ async def erase_person(request: ApiRequest) -> Response[bytes]:
             erased.copies,
             erased.suppressions,
             erased.texts,
+            erased.accounts,
             erased.left,
         )
     )
