@@ -17,7 +17,7 @@ from typing import Protocol
 
 import structlog
 
-from postroom.accounts.tools import Tools
+from postroom.accounts.tools import Counts, Tools
 from postroom.accounts.watcher import Watcher
 from postroom.base.clock import set_or_after
 from postroom.base.errors import TryLater
@@ -32,6 +32,11 @@ _log = structlog.get_logger(__name__)
 
 ROLE = "watch"
 LOOK_SECONDS = 10.0
+"""After so long at most it is seen what other nodes have changed."""
+_WHOLE_SECONDS = 120.0
+"""So often all accounts are compared: what the short look finds by signs only."""
+_CHANGED_MS = 70_000
+"""The short look goes so far back: clocks of nodes differ."""
 _TICK_SECONDS = 1.0
 _ADOPT_SECONDS = 60.0
 """An account that its owner has no room for is taken by a node that has some after this."""
@@ -69,6 +74,7 @@ class Supervisor:
         self._awake = asyncio.Event()
         self._named: set[int] = set()
         self._look_at = 0.0
+        self._whole_at = 0.0
         self._seen: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())
         self._owners: dict[int, int | None] = {}
         self._turned_away: set[int] = set()
@@ -86,6 +92,16 @@ class Supervisor:
     def turned_away(self) -> int:
         """How many accounts belong to this node and find no room on it."""
         return len(self._turned_away)
+
+    @property
+    def done(self) -> Counts:
+        """What its watchers did since the start."""
+        return self._tools.counts
+
+    @property
+    def work_waiting(self) -> int:
+        """How many mails wait to be read and written, or are."""
+        return self._tools.hands.mails
 
     def counts(self) -> dict[str, int]:
         """Return how many accounts this node watches, by their state."""
@@ -135,24 +151,27 @@ class Supervisor:
         self._let_go = False
         seen = (self._cluster.numbers, self._cluster.numbers_with(ROLE))
         now = self._tools.clock.monotonic()
-        if seen != self._seen or now >= self._look_at:
-            if seen != self._seen:
-                self._owners.clear()
-                self._kick_moves()
+        if seen != self._seen:
             self._seen = seen
-            self._named.clear()
+            self._owners.clear()
+            self._kick_moves()
+            self._whole_at = now
+        if now >= min(self._whole_at, self._look_at):
             # Not all nodes at the same moment.
-            self._look_at = now + LOOK_SECONDS * (0.75 + 0.25 * self._tools.chance())
-            await self._look()
-        elif self._named:
+            look_at = now + LOOK_SECONDS * (0.75 + 0.25 * self._tools.chance())
+            if now >= self._whole_at or now - self._look_at > LOOK_SECONDS or await self._look():
+                await self._look_at_all()
+                self._whole_at = now + _WHOLE_SECONDS
+            self._look_at = look_at
+        if self._named:
             named, self._named = self._named, set()
-            await self._look_at_some(named)
+            await self._look_at_named(named)
 
-    async def _look(self) -> None:
+    async def _look_at_all(self) -> None:
         """Compare everything that is to be watched with what is."""
-        read, after_id, found = self._tools.database.read, -1, set()
+        after_id, found = -1, set()
         while True:
-            page = await read(partial(watching.watchable, after_id=after_id))
+            page = await self._tools.database.read(partial(watching.watchable, after_id=after_id))
             self._decide(page)
             found |= {one.account_id for one in page}
             if len(page) < watching.PAGE:
@@ -162,16 +181,40 @@ class Supervisor:
             self._end(account_id)
         self._turned_away &= found
         self._unwatched = {one: since for one, since in self._unwatched.items() if one in found}
-        await self._wake(await read(watching.sweeping))
+
+    async def _look(self) -> bool:
+        """Look at what somebody has changed and what nobody watches; tell whether all has to be compared.
+
+        With thousands of accounts reading them all each time would cost more than watching them.
+        """
+        read, number = self._tools.database.read, self._cluster.number
+        since_ms = self._tools.clock.now_ms() - _CHANGED_MS
+        changed = await read(partial(watching.changed_since, since_ms=since_ms))
+        nobodys = await read(partial(watching.nobodys, live=self._seen[0]))
+        self._decide(nobodys)
+        await self._look_at_some(set(changed))
+        held = await read(partial(watching.accounts_of_node, node=number))
+        own = sum(watcher.epoch is not None for watcher in self._watchers.values())
+        is_whole = max(len(changed), len(nobodys)) < watching.PAGE
+        return held != own or not is_whole
 
     async def _look_at_some(self, account_ids: Iterable[int]) -> None:
-        """The same for accounts that a commit has named."""
+        """The same for some accounts."""
         named = list(account_ids)
+        if not named:
+            return
         page = await self._tools.database.read(partial(watching.watchable_of, account_ids=named))
         for account_id in set(named) - {one.account_id for one in page}:
             self._end(account_id)
         self._decide(page)
-        await self._wake(set(named))
+
+    async def _look_at_named(self, named: set[int]) -> None:
+        """The same for accounts that a commit has named; who watched one before looks at its mailboxes again."""
+        before = {one: self._watchers[one] for one in named & self._watchers.keys()}
+        await self._look_at_some(named)
+        for account_id, watcher in before.items():
+            if self._watchers.get(account_id) is watcher:
+                watcher.wake(await self._tools.database.read(partial(watching.mailboxes_of, account_id=account_id)))
 
     def _decide(self, page: Iterable[Watchable]) -> None:
         for one in page:
@@ -216,13 +259,6 @@ class Supervisor:
         await self._tools.database.write(
             lambda tx: watching.say_unowned(tx, one.account_id, one.epoch, AccountState.AWAY.value, _FULL, now)
         )
-
-    async def _wake(self, account_ids: set[int]) -> None:
-        for account_id in account_ids & self._watchers.keys():
-            rows = await self._tools.database.read(partial(watching.mailboxes_of, account_id=account_id))
-            watcher = self._watchers.get(account_id)
-            if watcher is not None:
-                watcher.wake(rows)
 
     def _kick_moves(self) -> None:
         for watcher in self._watchers.values():

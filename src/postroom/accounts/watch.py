@@ -98,7 +98,7 @@ class Watch:
         self._others = [_Other(box) for box in boxes[1:]]
         self._idles = provider.has_idle and session.can("IDLE")
         self._reopens = False
-        self._woken = asyncio.Event()
+        self._polling: asyncio.Event | None = None
         now = tools.clock.monotonic()
         self._others_at = now
         self._check_at = now
@@ -136,7 +136,8 @@ class Watch:
             if row is not None and box.row is not None and row.uid_validity == box.row.uid_validity:
                 box.swept_anew(row.sweep_next)
         self._others_at = self._tools.clock.monotonic()
-        self._woken.set()
+        if self._polling is not None:
+            self._polling.set()
         self._session.wake()
 
     # The first mailbox
@@ -172,8 +173,9 @@ class Watch:
                 self._idles = False
         else:
             pause = POLL_SECONDS * (0.8 + 0.2 * self._tools.chance())
-            await set_or_after(self._woken, clock, min(seconds, pause))
-            self._woken.clear()
+            self._polling = asyncio.Event()
+            await set_or_after(self._polling, clock, min(seconds, pause))
+            self._polling = None
             if self._reopens:
                 await self._first.open(self._session)
         if clock.monotonic() >= self._check_at:

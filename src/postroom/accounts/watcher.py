@@ -8,6 +8,7 @@ nobody is without eyes for a moment (the other one sees its epoch gone).
 import asyncio
 from collections.abc import Sequence
 from functools import partial
+from sys import intern
 
 import msgspec
 import structlog
@@ -48,7 +49,7 @@ class Watcher:
         "_epoch",
         "_failures",
         "_kicked",
-        "_loaded",
+        "_known",
         "_refusals",
         "_since",
         "_status",
@@ -65,7 +66,7 @@ class Watcher:
         self.changed_ms = changed_ms
         self._tools = tools
         self._epoch: int | None = None
-        self._loaded: Loaded | None = None
+        self._known = False
         self._account: AccountFacts | None = None
         self._status = AccountStatusRow(account_id, 0)
         self._failures = 0
@@ -73,7 +74,7 @@ class Watcher:
         self._since: float | None = None
         self._troubles: dict[tuple[str, int], int] = {}
         self._watch: Watch | None = None
-        self._kicked = asyncio.Event()
+        self._kicked: asyncio.Event | None = None
 
     @property
     def epoch(self) -> int | None:
@@ -95,8 +96,10 @@ class Watcher:
             if pause is None:
                 return
             self._tools.counts.failures += 1
+            # Only who waits has one: of thousands that watch it would be half a kilobyte each.
+            self._kicked = asyncio.Event()
             await set_or_after(self._kicked, self._tools.clock, pause)
-            self._kicked.clear()
+            self._kicked = None
 
     def wake(self, rows: Sequence[MailboxRow]) -> None:
         """Look at the mailboxes now; `rows` are theirs as they stand in the store."""
@@ -105,7 +108,8 @@ class Watcher:
 
     def kick(self) -> None:
         """Try at once: who has the account, or its server, may be another now."""
-        self._kicked.set()
+        if self._kicked is not None:
+            self._kicked.set()
 
     async def _try(self) -> float | None:
         """Watch until something ends that; return how long to wait before the next try, None: there is none."""
@@ -166,11 +170,11 @@ class Watcher:
                 owner = loaded.owner.node
                 if owner is None or owner == self._tools.node() or not self._tools.is_live(owner):
                     loaded = await self._take(loaded)
-        if self._loaded is None:
+        if not self._known:
+            self._known = True
             self._status = loaded.status
             if self._epoch is not None and loaded.status.state == AccountState.UNCONNECTED:
                 await self._say(self._status, AccountState.CONNECTING, "")
-        self._loaded = loaded
         return loaded
 
     async def _own(self, session: Session, loaded: Loaded) -> Loaded:
@@ -315,4 +319,5 @@ def _server_text(session: Session, said: dict[str, str]) -> str:
         "capabilities": sorted(session.capabilities)[:100],
         "claims_only": sorted(one for one in session.capabilities if not session.can(one))[:20],
     }
-    return msgspec.json.encode(facts).decode()
+    # Thousands of accounts have a few servers.
+    return intern(msgspec.json.encode(facts).decode())

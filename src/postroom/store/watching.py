@@ -63,7 +63,11 @@ _OF_NODE = statement(
     "SELECT count(*) FROM account_owner o JOIN account a ON a.id = o.account_id "
     "WHERE o.node = ? AND a.connected_ms IS NOT NULL AND a.is_archived = 0"
 )
-_SWEEPING = statement("SELECT DISTINCT account_id FROM mailbox WHERE sweep_next IS NOT NULL")
+_NOBODYS = statement(
+    sqlite=f"{_WATCHABLE} AND (o.node IS NULL OR o.node NOT IN (SELECT value FROM json_each(?))) ORDER BY a.id LIMIT ?",
+    postgresql=f"{_WATCHABLE} AND (o.node IS NULL OR o.node <> ALL(?)) ORDER BY a.id LIMIT ?",
+)
+_CHANGED = statement("SELECT id FROM account WHERE changed_ms >= ? ORDER BY changed_ms, id LIMIT ?")
 _OWNER_OF = statement(f"SELECT {_OWNER} FROM account_owner WHERE account_id = ?")
 _STATUS_OF = statement(f"SELECT {_STATUS} FROM account_status WHERE account_id = ?")
 _MAILBOXES_OF = statement(f"SELECT {_MAILBOX} FROM mailbox WHERE account_id = ? ORDER BY id")
@@ -94,9 +98,14 @@ def accounts_of_node(conn: Conn, node: int) -> int:
     return int(row[0]) if row else 0
 
 
-def sweeping(conn: Conn) -> set[int]:
-    """Return the accounts in which old mail is still to be swept."""
-    return {int(row[0]) for row in conn.all(_SWEEPING)}
+def nobodys(conn: Conn, live: Sequence[int], limit: int = PAGE) -> list[Watchable]:
+    """Return up to `limit` accounts that are to be watched and that none of the live nodes has."""
+    return [Watchable._make(row) for row in conn.all(_NOBODYS, (conn.many(live), limit))]
+
+
+def changed_since(conn: Conn, since_ms: int, limit: int = PAGE) -> list[int]:
+    """Return up to `limit` accounts, watched or not, that somebody has changed since then."""
+    return [int(row[0]) for row in conn.all(_CHANGED, (since_ms, limit))]
 
 
 def load(conn: Conn, account_id: int) -> Loaded | None:
