@@ -5,8 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postroom.net.imap.commands import BadCommand, Command, read_command
-from postroom.net.imap.fetch_items import FetchItem, read_fetch_items
-from postroom.net.imap.values import Value
 from postroom.net.imap.wire import COMMAND_LIMITS, Broken, Framer, LiteralAsked
 
 
@@ -93,36 +91,3 @@ def test_a_literal_that_cannot_be_taken_is_told_with_the_tag() -> None:
 def test_no_octets_fail(pieces: list[bytes]) -> None:
     for command in _read(b"".join(pieces)):
         assert isinstance(command, Command | BadCommand)
-
-
-# What FETCH asks for
-
-
-@pytest.mark.parametrize(
-    ("value", "items"),
-    [
-        ("FLAGS", (FetchItem("FLAGS"),)),
-        ("fast", (FetchItem("FLAGS"), FetchItem("INTERNALDATE"), FetchItem("RFC822.SIZE"))),
-        (("UID", "body.peek[]"), (FetchItem("UID"), FetchItem("BODY", "", is_peek=True))),
-        ("BODY[1.HEADER.FIELDS (to)]", (FetchItem("BODY", "1.HEADER.FIELDS (TO)"),)),
-        ("BODY[]<5.10>", (FetchItem("BODY", "", origin=5, count=10),)),
-        ("BINARY.SIZE[1]", (FetchItem("BINARY.SIZE", "1"),)),
-        ("BODY", (FetchItem("BODY"),)),
-        ((), None),
-        (b"FLAGS", None),
-        (None, None),
-        ("BODY[", None),
-        ("BODY[]<5>", None),
-        ("BODY.SIZE[]", None),
-        (("FLAGS", ("UID",)), None),
-    ],
-)
-def test_items_of_a_fetch_command_are_read(value: Value, items: tuple[FetchItem, ...] | None) -> None:
-    assert read_fetch_items(value) == items
-
-
-def test_an_answer_names_the_item_without_peek_and_with_the_origin_only() -> None:
-    items = read_fetch_items(("BODY.PEEK[HEADER]<5.10>", "BODY[]", "UID"))
-
-    assert items is not None
-    assert [item.answer for item in items] == ["BODY[HEADER]<5>", "BODY[]", "UID"]

@@ -16,7 +16,6 @@ from postroom.net.imap.encode import (
     astring,
     atom,
     encode_command,
-    encode_response,
     flag_list,
     internal_date,
     mailbox,
@@ -24,8 +23,6 @@ from postroom.net.imap.encode import (
     sequence_set,
     string,
 )
-from postroom.net.imap.fetch import Fetch
-from postroom.net.imap.reader import ResponseReader
 from postroom.net.imap.sequence_sets import STAR, SequenceSet, of_numbers, read_set
 from postroom.net.imap.values import date_of, octets_of
 from postroom.net.imap.wire import COMMAND_LIMITS, Frame, Framer, LiteralAsked
@@ -227,15 +224,3 @@ def test_a_server_reads_the_arguments_that_a_client_wrote(values: list[bytes], l
 
     assert (command.tag, command.name) == ("A1", "X")
     assert [octets_of(value) for value in command.arguments] == values
-
-
-@given(NUL_FREE, st.booleans())
-def test_a_client_reads_the_mail_that_a_server_wrote(mail: bytes, is_literal: bool) -> None:
-    piece = encode_response(b"* 1 FETCH (UID 5 BODY[]", Upload(mail) if is_literal else string(mail), b"FLAGS ())")
-    reader = ResponseReader()
-    reader.feed(b"".join(piece))
-
-    fetch = reader.take()
-
-    assert isinstance(fetch, Fetch)
-    assert (fetch.uid, fetch.body, fetch.flags) == (5, mail, ())

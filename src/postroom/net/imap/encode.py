@@ -1,4 +1,4 @@
-"""Values in, what is sent out: commands of a client, responses of a server. RFC 3501 4, 9, 7888, 3516; pure.
+"""Values in, what a client sends out. RFC 3501 4, 9, 7888, 3516; pure.
 
 A command is a sequence of parts with blanks between them. A part is `bytes` as they are sent, or an
 `Upload` (a literal) which only `encode_command` can place: it waits for the server's `+` unless the
@@ -75,21 +75,6 @@ def encode_command(tag: str, *parts: Part, literals: LiteralSupport = LiteralSup
         open_piece.append(part.data)
     open_piece.append(b"\r\n")
     return (*pieces, tuple(open_piece))
-
-
-def encode_response(*parts: Part) -> Piece:
-    """Return a response of a server: parts with blanks between them; its literals never wait.
-
-    What has no blanks around it, such as `(` and `)`, is part of a part: see `listed`.
-    """
-    found: list[bytes] = []
-    for number, part in enumerate(parts):
-        blank = b" " if number else b""
-        if isinstance(part, bytes):
-            found.append(blank + part)
-        else:
-            found += [blank + _announced(part, b""), part.data]
-    return (*found, b"\r\n")
 
 
 def astring(value: bytes | str) -> Part:

@@ -6,7 +6,7 @@ The bottom of the IMAP wire; both sides stand on it. What to use above it:
   values of `responses`; `encode.encode_command` makes what is sent.
 - a server: a `Framer(COMMAND_LIMITS, serves=True)`; `commands.read_command` makes a `Command` or
   `BadCommand` of each `Frame` and `Broken`; a `LiteralAsked` is answered with a `+` line
-  (or `refuse_literal`, and a NO); `encode.encode_response` makes what is sent.
+  (or `refuse_literal`, and a NO).
 
 How to drive a framer: `feed` what came, then `take` until it returns None. Looking at one thing at
 a time lets the session act before the next is read (STARTTLS: `has_unread`, `forget`).
