@@ -2,10 +2,14 @@
 
 import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 
+from postroom.access.partner_keys import PartnerKeys
+from postroom.access.workspaces import Workspaces
 from postroom.accounts.changes import SECRET_TEXT, AccountChange, AccountRules, ConnectionChange
+from postroom.accounts.partners import Partner, Partners
 from postroom.accounts.providers import Providers
 from postroom.accounts.registry import Accounts, TagTaken
 from postroom.base.clock import ManualClock
@@ -21,6 +25,7 @@ from postroom.ledger.webhook_rows import WebhookEndpointRow
 from postroom.store import accounts as store
 from postroom.store import events, webhooks
 from postroom.store.database import Database, Tx, statement
+from postroom.webhooks.partner_hooks import PartnerHooks
 
 SEALER = Sealer(bytes(32))
 LOGIN = AccountChange(username="ann@example.com", password="hunter2")
@@ -182,6 +187,33 @@ async def test_a_deleted_connection_takes_its_accounts_along_and_all_that_was_fo
     for table in (*tables.split(), "webhook_outbox"):
         left = await database.read(lambda conn, table=table: conn.one(statement(f"SELECT count(*) FROM {table}")))
         assert left == (0,), table
+
+
+async def test_partners_and_their_keys_are_kept_and_found(
+    registry: Accounts, database: Database, clock: ManualClock
+) -> None:
+    partners, ids = Partners(database, clock), IdSource(3, clock)
+    keys = PartnerKeys(database, Workspaces(database, ids, clock), ids, clock, SEALER)
+    hooks = PartnerHooks(database, ids, clock, SEALER)
+    change = hooks.prepare(1, {"new_mail_webhook": "https://a.example/", "user_connected_webhook": ""})
+    written = Partner("https://a.example/ok", "", ("https://b.example",), 0)
+    assert await partners.get(1) == Partner()
+    await partners.put(1, written, in_transaction=change.write)
+    assert await partners.get(1) == written
+    await partners.put(1, replace(written, retries=3))
+    assert (await partners.get(1)).retries == 3
+    assert await hooks.urls(1) == {"new_mail_webhook": "https://a.example/"}
+    assert set(change.secrets) == {"new_mail_webhook"}
+    workspace = WorkspaceRow(1, "shop", 1)
+    old, new = await keys.create(workspace), await keys.create(workspace)
+    assert [row.id for row in await keys.list(workspace)] == [new.id, old.id]
+    (newest, _) = await keys.list(workspace)
+    assert SEALER.open(newest.sealed, f"partner_key/{newest.id}/sealed").decode() == new.secret
+    for made in (old, new):
+        assert await keys.check(made.secret) == workspace
+    assert await keys.check(new.secret.upper()) is None
+    assert await keys.delete(workspace, old.id)
+    assert not await keys.delete(workspace, old.id)
 
 
 async def test_two_who_make_the_same_tag_at_once_make_one_account(

@@ -110,8 +110,10 @@ class SuperImapApi:
         media_type = fields.get(b"content-type", b"").partition(b";")[0].strip().lower().decode("latin-1")
         body = await _read_body(receive, fields.get(b"content-length", b""))
         parameters = read_parameters(scope["query_string"], media_type, body)
-        workspace = await self._workspace(fields, parameters)
         endpoint, path = chosen
+        # What the log of requests names.
+        scope["path_template"] = endpoint.path
+        workspace = scope["user"] = await self._workspace(fields, parameters)
         return await endpoint.handler(Ask(self._services, workspace, path, parameters))
 
     async def _workspace(self, fields: dict[bytes, bytes], parameters: Parameters) -> WorkspaceRow:
