@@ -228,6 +228,10 @@ class Mailbox:
 
         self.row = await self.write(function, size)
         tools.counts.mails += len(mails)
+        if way is _Way.NEW:
+            for one in told:
+                if isinstance(one, Read):
+                    tools.counts.stages.observe(holding.account.provider, one, now)
 
     async def _read(self, mails: Sequence[Mail | Gone], size: int) -> list[Read | Gone]:
         work = partial(_read_all, mails)

@@ -8,6 +8,7 @@ from typing import Protocol
 from postroom.accounts.credentials import Bearer, Password
 from postroom.accounts.pace import Buckets, Chance, Hands
 from postroom.accounts.providers import Provider, Providers
+from postroom.accounts.stage_counts import StageCounts
 from postroom.base.clock import Clock
 from postroom.base.ids import IdSource
 from postroom.base.threads import Threads
@@ -99,6 +100,7 @@ class Counts:
     """Mails that only an audit found."""
     turned_away: int = 0
     """Accounts that nobody watches, because the node that should is full."""
+    stages: StageCounts = field(default_factory=StageCounts)
 
 
 @dataclass(frozen=True, slots=True)

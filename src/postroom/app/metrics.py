@@ -17,6 +17,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from postroom import __version__
+from postroom.accounts.supervisor import Supervisor
+from postroom.accounts.tracers import Tracers
+from postroom.app.account_metrics import AccountsSeen, account_families, look_at_accounts
 from postroom.app.outbound import Outbound
 from postroom.app.services import Services
 from postroom.base.errors import TryLater
@@ -50,6 +53,9 @@ class MetricsPage:
         self.inbound: SmtpServer | None = None
         self.guessers: Guessers | None = None
         """Both set where it has an inbound door."""
+        self.mailboxes: Supervisor | None = None
+        self.tracers: Tracers | None = None
+        """Both set where it watches accounts."""
         self._lock = asyncio.Lock()
         self._page = b""
         self._made = float("-inf")
@@ -72,14 +78,21 @@ class MetricsPage:
             due = min((lane.due_ms for lane in waiting_lanes(conn, limit=_LANES)), default=None)
             inbound, inbound_due = inbound_depth(conn), next_due_ms(conn)
             return _Queue(
-                depth, due, outbox_depth(conn), endpoints_by_state(conn), inbound, inbound_due, hand_on_depth(conn)
+                depth,
+                due,
+                outbox_depth(conn),
+                endpoints_by_state(conn),
+                inbound,
+                inbound_due,
+                hand_on_depth(conn),
+                look_at_accounts(conn, self._services.clock.now_ms()),
             )
 
         try:
             return await self._services.database.read(look)
         except TryLater as error:
             _log.info("metrics without the queue", reason=str(error))
-            return _Queue({}, None, None, {}, {}, None, None)
+            return _Queue({}, None, None, {}, {}, None, None, AccountsSeen())
 
     def _text(self, queue: "_Queue") -> bytes:
         registry = CollectorRegistry(auto_describe=False)
@@ -98,6 +111,7 @@ class MetricsPage:
         )
         yield from self._recipients(queue)
         yield from self._inbound(queue)
+        yield from account_families(queue.accounts, self.mailboxes, self.tracers)
         yield from self._doors()
         yield from self._store()
         yield from self._tracking()
@@ -225,6 +239,7 @@ class _Queue:
     inbound_due_ms: int | None
     hand_on: int | None
     """Mails that wait to be handed on by routes."""
+    accounts: AccountsSeen
 
 
 class _Families(Collector):

@@ -27,7 +27,7 @@ from postroom.app.services import Services, open_services
 from postroom.app.sockets import InheritedSockets
 from postroom.app.supervisor import Supervisor
 from postroom.app.upkeep import make_upkeep
-from postroom.app.watching import make_watching
+from postroom.app.watching import make_tracers, make_watching
 from postroom.app.webhooks import make_webhook_worker
 from postroom.base.clock import SystemClock
 from postroom.base.collector import calm_collector
@@ -75,7 +75,7 @@ async def _serve(settings: Settings, supervision: Supervision) -> None:
         doors = Doors(services, outbound, inherited)
         operations = Operations(services, outbound)
         worker = await outbound.open() if "deliver" in settings.roles else None
-        others = _other_workers(services, outbound)
+        others = _other_workers(services, outbound, doors)
         made = await operations.init({})
         await doors.open()
         greet(made, settings, doors.http_port, doors.submission_port)
@@ -133,7 +133,7 @@ async def _close_doors(doors: Doors, others: Mapping[str, _OtherWorker]) -> None
     await asyncio.gather(doors.close(_DOOR_SECONDS), *(other.stop(_DOOR_SECONDS) for other in others.values()))
 
 
-def _other_workers(services: Services, outbound: Outbound) -> dict[str, _OtherWorker]:
+def _other_workers(services: Services, outbound: Outbound, doors: Doors) -> dict[str, _OtherWorker]:
     """Return what works beside delivery, by the name of its loop."""
     roles = services.settings.roles
     found: dict[str, _OtherWorker] = {}
@@ -143,7 +143,8 @@ def _other_workers(services: Services, outbound: Outbound) -> dict[str, _OtherWo
     if "inbound" in roles:
         found["inbound"] = make_inbound_worker(services, outbound)
     if "watch" in roles:
-        found["mailboxes"] = make_watching(services)
+        found["mailboxes"] = doors.metrics.mailboxes = make_watching(services)
+        found["tracers"] = doors.metrics.tracers = make_tracers(services)
     return found
 
 

@@ -3,8 +3,10 @@
 import random
 
 from postroom.accounts.pace import Buckets, Hands
+from postroom.accounts.submit import AccountSmtp
 from postroom.accounts.supervisor import Supervisor
 from postroom.accounts.tools import Tools
+from postroom.accounts.tracers import Tracers, TracerSettings
 from postroom.app.services import Services
 from postroom.net.imap.client import ImapDialler
 from postroom.net.tls import ClientContexts
@@ -30,3 +32,18 @@ def make_watching(services: Services) -> Supervisor:
         most_bytes=settings.watch_mail_kb * 1024,
     )
     return Supervisor(tools, services.nodes, settings.watch_accounts)
+
+
+def make_tracers(services: Services) -> Tracers:
+    """Return what sends tracers to the accounts that this process watches."""
+    settings = services.settings
+    return Tracers(
+        services.database,
+        services.ids,
+        services.clock,
+        services.credentials,
+        services.providers,
+        AccountSmtp(services.resolver, ClientContexts(), settings.allow_private, settings.hostname),
+        TracerSettings(settings.tracer_seconds, settings.tracers, settings.tracer_lost_seconds),
+        settings.hostname,
+    )
