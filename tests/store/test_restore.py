@@ -16,6 +16,9 @@ from postroom.base.clock import ManualClock, SystemClock
 from postroom.base.ids import IdSource, made_at_ms
 from postroom.config import Settings, read_settings
 from postroom.events import record
+from postroom.events.accounts import AccountFacts, LostEpoch, NewEvent, append_events
+from postroom.ledger.account_rows import AccountOwnerRow
+from postroom.ledger.event_kinds import EventKind
 from postroom.ledger.webhook_rows import WebhookEndpointRow
 from postroom.store import counters, postgresql_tools, restorations
 from postroom.store.database import Database, open_database
@@ -165,3 +168,18 @@ def test_a_manifest_that_is_not_ours_is_refused(tmp_path: Path) -> None:
             (tmp_path / "manifest.json").write_text(json.dumps({**manifest, **change}))
         with pytest.raises(NoBackup, match=name):
             read_backup(tmp_path)
+
+
+async def test_numbers_of_watched_accounts_that_were_given_since_the_backup_are_not_given_again(back: Back) -> None:
+    await back.database.write(lambda tx: restorations.mark(tx, 1, BACKUP_MS))
+    await back.database.write(lambda tx: tx.add(AccountOwnerRow(4, 1, node=3, epoch=7, last_number=12)))
+    account = AccountFacts(4, 1, "ann", "PLAIN", "ann@example.com")
+    event = NewEvent(EventKind.ACCOUNT_AUTH_FAILED, BACKUP_MS, {})
+
+    await hold_everything(back.database, back.ids, back.clock, BACKUP_MS, lambda count: None)
+
+    with pytest.raises(LostEpoch):
+        await back.database.write(lambda tx: append_events(tx, account, [event], back.ids, epoch=7))
+    numbers = await back.database.write(lambda tx: append_events(tx, account, [event], back.ids, epoch=None))
+    assert numbers == [12 + (1 << 20) + 1]
+    assert await back.ask("SELECT node FROM account_owner") == [(None,)]

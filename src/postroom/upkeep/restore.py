@@ -87,6 +87,7 @@ async def hold_everything(
             tx, f"{reason}: events that were told since are told again once you resume it", now
         )
         route_outbox.hold(tx)
+        restorations.leap_numbers(tx)
         restorations.finish(tx, now, held, in_doubt)
         return paused
 
