@@ -41,7 +41,10 @@ async def audit(tools: Tools, box: Mailbox, session: Session) -> int:
     lost: list[int] = []
     if row.uid_next > row.first_uid:
         listed = await session.uid_search(f"UID {row.first_uid}:{row.uid_next - 1}")
-        lost = missing(listed, await _known(tools, row), row.first_uid, row.uid_next)
+        known = await _known(tools, row)
+        # Read last: retention moves it behind what it deletes, and what it has just deleted is not missing.
+        first_uid = await tools.database.read(partial(first_uid_now, row=row))
+        lost = missing(listed, known, first_uid, row.uid_next)
     if lost:
         _log.warning("an audit found mail without outcome", account=row.account_id, mailbox=row.name, uids=lost[:20])
         tools.counts.missing += len(lost)
