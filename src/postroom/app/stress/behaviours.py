@@ -36,6 +36,8 @@ class Behaviour:
     """How often, beside the others that fit a command."""
     verbs: frozenset[str] | None = None
     """Commands that it is done to; None: to all."""
+    ends_by_time: bool = False
+    """It leaves a client waiting, until that gives up."""
 
 
 def _line(text: str) -> Send:
@@ -91,7 +93,7 @@ def _renumber(exchange: Exchange, random: Random) -> Sequence[Step]:
 SUPERIMAP_MIX: tuple[Behaviour, ...] = (
     Behaviour("NO", _no),
     Behaviour("BAD", _bad),
-    Behaviour("TAG ZZZ", _unknown_end),
+    Behaviour("TAG ZZZ", _unknown_end, ends_by_time=True),
     Behaviour("* ZZZ", _unknown_line),
     Behaviour("* BYE", _bye),
     Behaviour("connection cut", _cut),
@@ -224,13 +226,18 @@ WORSE: tuple[Behaviour, ...] = (
     Behaviour(
         "literal longer than announced", _announce(lambda size, r: size - r.randint(1, min(size, 40))), 1, _FETCH
     ),
-    Behaviour("literal shorter than announced", _announce(lambda size, r: size + r.randint(1, 5_000)), 1, _FETCH),
+    Behaviour(
+        "literal shorter than announced",
+        _announce(lambda size, r: size + r.randint(1, 5_000)),
+        verbs=_FETCH,
+        ends_by_time=True,
+    ),
     Behaviour("literal of 4 GB", _announce(lambda size, r: 4_294_967_295), 1, _FETCH),
     Behaviour("line without end", _endless, 0.1),
-    Behaviour("wrong tag", _wrong_tag),
+    Behaviour("wrong tag", _wrong_tag, ends_by_time=True),
     Behaviour("BYE in IDLE", _bye_in_idle, 2, frozenset({"IDLE"})),
     Behaviour("NO to IDLE", _no, 2, frozenset({"IDLE"})),
-    Behaviour("no + to IDLE", _no_plus, 1, frozenset({"IDLE"})),
+    Behaviour("no + to IDLE", _no_plus, 1, frozenset({"IDLE"}), ends_by_time=True),
     Behaviour("CAPABILITY changes", _capability_changes, 1, _CAPABLE | {"NOOP", "DONE"}),
     Behaviour("CAPABILITY lies", _capability_lies, 1, _CAPABLE),
     Behaviour("NUL and broken text", _nul),
@@ -242,7 +249,7 @@ WORSE: tuple[Behaviour, ...] = (
     Behaviour("SEARCH in pieces", _search_in_pieces, 1, _SEARCH),
     Behaviour("accepted and dropped", _cut, 1, frozenset({"GREETING"})),
     Behaviour("late answer", _late, 0.5),
-    Behaviour("no answer", _silent, 0.2),
+    Behaviour("no answer", _silent, 0.2, ends_by_time=True),
     Behaviour("throttled", _throttled, 0.5, frozenset({"LOGIN", "AUTHENTICATE", "EXAMINE", "SELECT"})),
 )
 

@@ -35,7 +35,8 @@ Told = Callable[[str, int, int], None]
 """Is told what is being done, how much of it is done, and how much there is."""
 
 _LOOK_SECONDS = 0.25
-_QUIET_SECONDS = 8.0
+_QUIET_SECONDS = 1.0
+_QUIET_AFTER_REFUSALS_SECONDS = 8.0
 """Longer than the first pause of a webhook that was refused (6 s)."""
 
 
@@ -50,6 +51,8 @@ class Plan:
     chaos_percent: float = SUPERIMAP_PERCENT
     only_superimap: bool = False
     """Its mix alone, without what is worse."""
+    patient: bool = True
+    """With behaviours that a client only gets over by giving up after a minute."""
     refuse_percent: float = 2.0
     """First tries of webhooks that are kept but answered with 503."""
     kill: bool = False
@@ -141,7 +144,8 @@ class _Stress:
         self._random = Random(plan.seed)  # noqa: S311 - the same seed is the same run
         self._generator = Generator(self._random, clock.now_ms, clock.monotonic)
         self._is_generating = False
-        behaviours = (*SUPERIMAP_MIX, *(() if plan.only_superimap else (*WORSE, arriving_mail(self._arrive))))
+        worse = () if plan.only_superimap else (*WORSE, arriving_mail(self._arrive))
+        behaviours = [one for one in (*SUPERIMAP_MIX, *worse) if plan.patient or not one.ends_by_time]
         self._chaos = Chaos(Random(plan.seed + 1), plan.chaos_percent, behaviours)  # noqa: S311
         self._store = MailStore()
         rules = ServerRules(self._store, clock.now_ms, self._chaos)
@@ -258,6 +262,7 @@ class _Stress:
     async def _wait_until_quiet(self) -> None:
         began, generated = self._clock.monotonic(), len(self._generator.generated)
         requests, since = -1, began
+        quiet = _QUIET_AFTER_REFUSALS_SECONDS if self._plan.refuse_percent else _QUIET_SECONDS
         while True:
             now = self._clock.monotonic()
             left = waited_for(self._generator.generated, self._receiver.told, self._store.accounts)
@@ -266,7 +271,7 @@ class _Stress:
                 requests, since = self._receiver.requests, now
             if not left:
                 self.report.quiet_seconds = self.report.quiet_seconds or round(now - began, 1)
-                if now - since >= _QUIET_SECONDS:
+                if now - since >= quiet:
                     return
             if now - began > self._plan.wait_seconds:
                 self.report.verdict.unfinished.append(f"{len(left)} mails were not told in {now - began:.0f} s")
