@@ -210,6 +210,20 @@ def test_a_mail_of_ten_megabytes_is_not_copied(is_streamed: bool) -> None:
     assert peak < (500_000 if is_streamed else 13_000_000)  # 10 MB and what it grew by
 
 
+def test_a_connection_that_idles_keeps_nothing_of_what_came() -> None:
+    framer = Framer()
+    tracemalloc.start()
+    try:
+        framer.feed(b"* 1 FETCH (BODY[] {%d}\r\n%s)\r\n" % (1_000_000, b"x" * 1_000_000))
+        while framer.take() is not None:
+            pass
+        kept = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+
+    assert kept < 10_000
+
+
 # A server's side
 
 

@@ -181,15 +181,19 @@ class Framer:
         """Return the next frame, question or broken thing; None where more octets are needed first."""
         while not self._is_dead:
             if self._left >= 0:
-                if not self._read_literal():
-                    return None
-                continue
+                if self._read_literal():
+                    continue
+                break
             line = self._take_line()
             if line is None:
-                return None
+                break
             item = line if isinstance(line, Broken) else self._take_text(line)
             if item is not None:
                 return item
+        if self._position == len(self._buffer):
+            # A connection that idles for hours does not keep the last piece of a mail.
+            self._buffer = b""
+            self._position = self._scanned = 0
         return None
 
     def refuse_literal(self) -> None:
