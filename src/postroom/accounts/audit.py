@@ -36,15 +36,14 @@ def audit_due_ms(row: MailboxRow, chance: float) -> int:
 async def audit(tools: Tools, box: Mailbox, session: Session) -> int:
     """Compare a selected mailbox with its server, tell what is missing, and return how many those were."""
     row = box.cursor
-    row = row._replace(first_uid=await tools.database.read(partial(purge_accounts.first_uid_now, row=row)))
+    row = row._replace(first_uid=await _first_uid(tools, row))
     now = tools.clock.now_ms()
     lost: list[int] = []
     if row.uid_next > row.first_uid:
         listed = await session.uid_search(f"UID {row.first_uid}:{row.uid_next - 1}")
         known = await _known(tools, row)
-        # Read last: retention moves it behind what it deletes, and what it has just deleted is not missing.
-        first_uid = await tools.database.read(partial(first_uid_now, row=row))
-        lost = missing(listed, known, first_uid, row.uid_next)
+        # Read again behind the ledger: what retention has deleted meanwhile is not missing.
+        lost = missing(listed, known, await _first_uid(tools, row), row.uid_next)
     if lost:
         _log.warning("an audit found mail without outcome", account=row.account_id, mailbox=row.name, uids=lost[:20])
         tools.counts.missing += len(lost)
@@ -52,6 +51,10 @@ async def audit(tools: Tools, box: Mailbox, session: Session) -> int:
     await box.write(lambda tx: watching.note_audited(tx, row, now))
     box.row = box.cursor._replace(audited_ms=now)
     return len(lost)
+
+
+async def _first_uid(tools: Tools, row: MailboxRow) -> int:
+    return await tools.database.read(partial(purge_accounts.first_uid_now, row=row))
 
 
 async def _known(tools: Tools, row: MailboxRow) -> set[int]:
