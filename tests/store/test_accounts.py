@@ -21,9 +21,8 @@ from postroom.events.accounts import AccountFacts, Found, NewEvent, append_mails
 from postroom.ledger.account_rows import AccountMailRow, AccountRow, AccountState, ConnectionRow, MailboxRow
 from postroom.ledger.event_kinds import EventKind
 from postroom.ledger.rows import WorkspaceRow
-from postroom.ledger.webhook_rows import WebhookEndpointRow
 from postroom.store import accounts as store
-from postroom.store import events, webhooks
+from postroom.store import events
 from postroom.store.database import Database, Tx, statement
 from postroom.webhooks.partner_hooks import PartnerHooks
 
@@ -163,8 +162,6 @@ async def test_a_deleted_connection_takes_its_accounts_along_and_all_that_was_fo
     registry: Accounts, connection: ConnectionRow, database: Database, clock: ManualClock
 ) -> None:
     ids = IdSource(2, clock)
-    hook = WebhookEndpointRow(9, 1, "https://a.example/", "", "[]", "", 1, "active", "", 1, b"s", None, None, 1)
-    await database.write(lambda tx: webhooks.create(tx, hook))
     account = await registry.create(connection, AccountChange(tag="ann", username="ann@example.com", password="p"))
     await registry.create(connection, AccountChange(tag="bob"))
     facts = AccountFacts(account.id, 1, "ann", "FASTMAIL", account.email)
@@ -184,7 +181,7 @@ async def test_a_deleted_connection_takes_its_accounts_along_and_all_that_was_fo
     assert await registry.delete_connection(connection)
     assert not await registry.delete_connection(connection)
     tables = "connection account account_owner account_status mailbox account_mail account_event account_content event"
-    for table in (*tables.split(), "webhook_outbox"):
+    for table in tables.split():
         left = await database.read(lambda conn, table=table: conn.one(statement(f"SELECT count(*) FROM {table}")))
         assert left == (0,), table
 

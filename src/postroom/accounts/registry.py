@@ -1,5 +1,8 @@
 """What people do with connections and accounts: make, change, connect, archive, restore, delete."""
 
+from collections.abc import Callable
+from functools import partial
+
 from postroom.accounts.changes import AccountChange, AccountRules, Changed, ConnectionChange, restored, tag_key
 from postroom.accounts.providers import Provider, Providers
 from postroom.base.clock import Clock
@@ -11,12 +14,13 @@ from postroom.ledger.account_rows import AccountRow, AccountState, ConnectionRow
 from postroom.ledger.event_kinds import EventKind
 from postroom.net.address_guard import Network
 from postroom.store import accounts
-from postroom.store.account_removal import remove_found
 from postroom.store.accounts import AccountView, ConnectionView
 from postroom.store.database import Database, StoreConflict, Tx
+from postroom.store.purge_accounts import drop_events_of, drop_mails_of
 from postroom.store.together import InTransaction, if_done, nothing_else
+from postroom.store.watching import mailboxes_of
 
-_PAGE = 100
+_PAGE = 500
 _PIECE = 50
 """Mails that are deleted in one transaction: each may have a megabyte."""
 
@@ -239,14 +243,19 @@ class Accounts:
         now_ms = self._clock.now_ms()
         if not await self._database.write(lambda tx: accounts.close_account(tx, workspace_id, account_id, now_ms)):
             return False
-        # Nothing new comes: whoever watched it has lost its epoch.
-        while not await self._database.write(lambda tx: remove_found(tx, workspace_id, account_id, _PIECE)):
-            pass
+        # Nothing new comes: whoever watched it has lost its epoch. Should this end half-way, upkeep goes on.
+        await self._drop(partial(drop_events_of, account_id=account_id, limit=_PIECE))
+        for mailbox in await self._database.read(lambda conn: mailboxes_of(conn, account_id)):
+            await self._drop(partial(drop_mails_of, mailbox_id=mailbox.id, limit=_PAGE))
 
         def write(tx: Tx) -> bool:
             return if_done(accounts.delete_account(tx, workspace_id, account_id), tx, in_transaction)
 
         return await self._database.write(write)
+
+    async def _drop(self, some: Callable[[Tx], int]) -> None:
+        while await self._database.write(some):
+            pass
 
     def _after(self, row: AccountRow, change: AccountChange, connection: ConnectionRow) -> Changed:
         provider = self.providers.get(connection.provider)

@@ -302,7 +302,7 @@ def begin_sweep(tx: Tx, workspace_id: int, account_id: int, now_ms: int) -> list
 def close_account(tx: Tx, workspace_id: int, account_id: int, now_ms: int) -> bool:
     """Begin to delete an account: nobody watches it from now on, and its credentials are gone. Tell whether it exists.
 
-    `account_removal.remove_found` and `delete_account` do the rest.
+    What was found goes by `store.purge_accounts`, in pieces, and `delete_account` ends it.
     """
     if not tx.run(_CLOSE, (now_ms, workspace_id, account_id)):
         return False
