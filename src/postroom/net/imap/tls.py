@@ -9,8 +9,10 @@ import contextlib
 import ssl
 from collections.abc import Callable
 
-_PIECE_BYTES = 16 * 1024
-"""A TLS record (RFC 8446 5.1). The library's buffers grow to what is put in at once, and stay so."""
+_FED_BYTES = 4 * 1024
+"""The library's buffer grows to what is put in at once, and stays so: at 16 kB a connection keeps 16 kB more."""
+_RECORD_BYTES = 16 * 1024
+"""RFC 8446 5.1: no more comes out at once."""
 
 
 class TlsStream:
@@ -42,8 +44,8 @@ class TlsStream:
     def receive(self, data: bytes, take: Callable[[bytes], None]) -> bytes:
         """Give what was in `data` to `take`, in pieces; return what has to be sent for it, mostly nothing."""
         with memoryview(data) as whole:
-            for begin in range(0, len(whole), _PIECE_BYTES):
-                self._incoming.write(whole[begin : begin + _PIECE_BYTES])
+            for begin in range(0, len(whole), _FED_BYTES):
+                self._incoming.write(whole[begin : begin + _FED_BYTES])
                 if not self.is_ready:
                     self._shake_hands()
                 if self.is_ready and not self.has_ended:
@@ -72,7 +74,7 @@ class TlsStream:
     def _read(self, take: Callable[[bytes], None]) -> None:
         while True:
             try:
-                piece = self._session.read(_PIECE_BYTES)
+                piece = self._session.read(_RECORD_BYTES)
             except ssl.SSLWantReadError:
                 return
             except ssl.SSLZeroReturnError:
