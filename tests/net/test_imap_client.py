@@ -456,6 +456,19 @@ async def test_a_mail_of_no_octets_is_a_mail() -> None:
         assert bodies == [b"", b"", None]
 
 
+async def test_parts_of_a_mail_are_found_by_what_stands_in_the_brackets() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.answer(
+            "UID FETCH 5 (BODY.PEEK[HEADER]<0.4> BODY.PEEK[]<0.2>)",
+            b"* 1 FETCH (UID 5 BODY[HEADER]<0> {4}\r\nA: b BODY[]<0> {2}\r\nA:)\r\n",
+        )
+
+    async with talking(script) as client:
+        (mail,) = await client.uid_fetch("5", ["BODY.PEEK[HEADER]<0.4>", "BODY.PEEK[]<0.2>"])
+        assert mail.body is None
+        assert mail.sections == {"HEADER": b"A: b", "": b"A:"}
+
+
 async def test_gmails_items_are_read() -> None:
     async def script(peer: Peer) -> None:
         await peer.answer(

@@ -74,7 +74,7 @@ class Fetched:
     body: bytes | None = None
     """BODY[]: the whole mail as the server holds it. None: it was not told, or it is NIL."""
     sections: Mapping[str, bytes | None] = field(default_factory=dict)
-    """Other body sections by what stands in the brackets, upper case, such as `HEADER`."""
+    """Other body sections, and parts of them, by what stands in the brackets, upper case, such as `HEADER`."""
     gmail_id: int | None = None
     """X-GM-MSGID."""
     gmail_thread: int | None = None

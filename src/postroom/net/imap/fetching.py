@@ -80,7 +80,7 @@ class FetchCollector:
     def _is_whole(self, mail: Fetched) -> bool:
         if any(getattr(mail, name) is None for name in self._wanted):
             return False
-        return all(mail.body is not None if not section else section in mail.sections for section in self._sections)
+        return all(mail.body is not None if name is None else name in mail.sections for name in self._sections)
 
 
 class SearchCollector:
@@ -114,8 +114,7 @@ def _fetched(told: Fetch) -> Fetched:
         if not section.section and section.origin is None:
             body = data
         else:
-            name = section.section + (f"<{section.origin}>" if section.origin is not None else "")
-            sections[name] = data
+            sections[section.section] = data
     return Fetched(
         uid=told.uid or 0,
         sequence=told.sequence,
@@ -139,8 +138,8 @@ def _merged(known: Fetched, told: Fetched) -> Fetched:
     return replace(known, sequence=told.sequence, sections={**known.sections, **told.sections}, **changes)  # type: ignore[arg-type]
 
 
-def _section_name(item: str) -> str:
-    """Return what the answer to an item such as `BODY.PEEK[HEADER]<0.100>` is called: `HEADER<0>`."""
+def _section_name(item: str) -> str | None:
+    """Return where `Fetched.sections` has what an item such as `BODY.PEEK[HEADER]<0.100>` asks; None: in `body`."""
     _, _, rest = item.partition("[")
     section, _, partial = rest.rpartition("]")
-    return section + (f"<{partial[1:-1].partition('.')[0]}>" if partial else "")
+    return section if section or partial else None
