@@ -238,7 +238,8 @@ def test_the_pages_receiver_handles_every_event_once_and_fetches_what_it_was_not
         assert len(handled) == 3
         assert receiving["on_webhook"](told.replace(b'"sha1":"', b'"sha1":"0')) == 401
         user["events"]["2"]["replay"].post()
-        wait_until(lambda: user["audit"].get()["events"]["given_up"] == 0, "it was told again", 20)
+        wait_until(lambda: len(receiver.received("/hook")) == 3, "it is told again", 20)
+        assert user["audit"].get()["events"]["given_up"] == 0
         assert receiver.received("/hook")[2].json["sequence_number"] == 2
 
         (line,) = json.loads(server.command("account", "list", "--json", "--state", "watching"))
@@ -249,6 +250,31 @@ def test_the_pages_receiver_handles_every_event_once_and_fetches_what_it_was_not
         wait_until(lambda: "archived" in server.command("account", "list"), "the account is archived", 10)
         assert "is watched again" in server.command("account", "restore", line["id"])
         assert "superimap, signs webhooks" in server.command("key", "list")
+        api["connections"]["PLAIN"].delete()
+
+
+def test_a_refused_password_is_told_once_and_the_right_one_is_tried_at_once(
+    server: RunningServer, api: Resource, key: str
+) -> None:
+    require_peer("dovecot")
+    with Dovecot({"eve": "right"}) as dovecot, HttpReceiver() as receiver:
+        api["partner"].put(new_mail_webhook="", user_auth_failed_webhook=receiver.url("/refused"))
+        api["connections"].post(imap_provider_code="PLAIN")
+        users = api["connections"]["PLAIN"]["users"]
+        server_of_hers = {"imap_host": "127.0.0.1", "imap_port": str(dovecot.imap_port), "imap_security": "plain"}
+        users.post(tag="eve", login_username="eve", login_password="wrong", **server_of_hers)
+        wait_until(lambda: receiver.received("/refused"), "the refusal is told", 20)
+        told = receiver.received("/refused")[0]
+        assert is_signed(told.body, key)
+        assert (told.json["event"], told.json["user_tag"]) == ("account_auth_failed", "eve")
+        users["eve"].put(login_password="right")
+        wait_until(lambda: users["eve"]["audit"].get()["mailboxes"], "the mailbox is watched", 20)
+        assert len(receiver.received("/refused")) == 1
+        assert [item["kind"] for item in users["eve"]["events"].get()["items"]] == [
+            "account_connected",
+            "account_auth_failed",
+            "account_connected",
+        ]
         api["connections"]["PLAIN"].delete()
 
 
