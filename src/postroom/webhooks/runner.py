@@ -44,8 +44,10 @@ _T = TypeVar("_T")
 
 REQUESTS = 4
 """Requests to one endpoint at a time; one to an endpoint that never took any, or that fails."""
-SUPERIMAP_REQUESTS = 16
-"""As REQUESTS in SuperIMAP's form, which has no batches: one receiver hears of all accounts, a mail a request."""
+SUPERIMAP_REQUESTS = 8
+"""As REQUESTS in SuperIMAP's form, which has no batches: one receiver hears of all accounts, a mail a request.
+
+Each request costs time for every connection that is kept, so more would not be more."""
 WINDOW = 1_000
 """Events of one endpoint in memory: less than 200 kB."""
 OF_RECIPIENT = 50
@@ -244,16 +246,20 @@ class Runner:
             return False
         ids = [row.event_id for row in rows]
 
-        def read(conn: Conn) -> tuple[WebhookEndpointRow | None, list[ToldEvent]]:
+        def read(conn: Conn) -> tuple[WebhookEndpointRow | None, list[ToldEvent], PartnerFacts | None]:
             endpoint = webhook_facts.endpoint_now(conn, self.endpoint_id)
-            return endpoint, webhook_facts.told_events(conn, endpoint.workspace_id, ids) if endpoint else []
+            if endpoint is None:
+                return None, [], None
+            events = webhook_facts.told_events(conn, endpoint.workspace_id, ids)
+            is_ours = endpoint.form != EndpointForm.SUPERIMAP
+            return endpoint, events, None if is_ours else webhook_facts.partner_facts(conn, endpoint.workspace_id)
 
-        endpoint, events = await tools.database.read(read)
+        endpoint, events, facts = await tools.database.read(read)
         if endpoint is None or endpoint.state != EndpointState.ACTIVE:
             self.end()
             return False
-        if endpoint.form == EndpointForm.SUPERIMAP:
-            return await self._tell_partner(endpoint, rows[0], events)
+        if facts is not None:
+            return await self._tell_partner(endpoint, rows[0], events, facts)
         bodies = {event.id: event_body(event) for event in events}
         if gone := [event_id for event_id in ids if event_id not in bodies]:
             # Erased or purged: there is nothing left to tell.
@@ -278,30 +284,30 @@ class Runner:
         # Near its end the lease may pass to another node while the request runs.
         return self._ending or self.lease_ms - self._tools.clock.now_ms() < self._tools.request_ms
 
-    async def _tell_partner(self, endpoint: WebhookEndpointRow, row: Waiting, events: Sequence[ToldEvent]) -> bool:
+    async def _tell_partner(
+        self, endpoint: WebhookEndpointRow, row: Waiting, events: Sequence[ToldEvent], facts: PartnerFacts
+    ) -> bool:
         """Send one event in SuperIMAP's form and settle it; return whether it was told."""
         if not events or not is_told_in_form(events[0]):
             await self._write(lambda tx: outbox.give_up(tx, self.endpoint_id, [row.event_id]))
             return True
         event = events[0]
         if not webhook_facts.is_large(event):
-            return await self._tell_partner_now(endpoint, row, event)
+            return await self._tell_partner_now(endpoint, row, event, facts)
         # A place for a large one is waited for before its bytes are read.
         async with self._tools.large.take(is_slow=self._is_slow):
-            return False if self._may_not_begin() else await self._tell_partner_now(endpoint, row, event)
+            if self._may_not_begin():
+                return False
+            read = partial(webhook_facts.with_bytes_of_mail, workspace_id=endpoint.workspace_id, event=event)
+            return await self._tell_partner_now(endpoint, row, await self._tools.database.read(read), facts)
 
-    async def _tell_partner_now(self, endpoint: WebhookEndpointRow, row: Waiting, event: ToldEvent) -> bool:
-        tools, workspace_id = self._tools, endpoint.workspace_id
-        is_large = webhook_facts.is_large(event)
-
-        def read(conn: Conn) -> tuple[PartnerFacts, ToldEvent]:
-            whole = webhook_facts.with_bytes_of_mail(conn, workspace_id, event) if is_large else event
-            return webhook_facts.partner_facts(conn, workspace_id), whole
-
-        facts, whole = await tools.database.read(read)
-        partner = Partner(workspace_id, event.account_id or 0, number_of(event), facts.retries)
+    async def _tell_partner_now(
+        self, endpoint: WebhookEndpointRow, row: Waiting, event: ToldEvent, facts: PartnerFacts
+    ) -> bool:
+        tools, is_large = self._tools, webhook_facts.is_large(event)
+        partner = Partner(endpoint.workspace_id, event.account_id or 0, number_of(event), facts.retries)
         now_ms = tools.clock.now_ms()
-        work = partial(compose_superimap, tools.sealer, endpoint, facts.key, whole, now_ms)
+        work = partial(compose_superimap, tools.sealer, endpoint, facts.key, event, now_ms)
         try:
             request = await tools.slow.run(work) if is_large else work()
         except CannotOpen as error:
