@@ -103,6 +103,7 @@ async def test_what_was_given_up_is_seen_and_told_again(room: Room) -> None:
 async def test_the_audit_accounts_for_every_uid(room: Room) -> None:
     audit = (await room.client.get(f"{HERS}/audit")).json()
     assert (audit["user_tag"], audit["imap_provider_code"]) == ("ann", "FASTMAIL")
+    assert (audit["state"], audit["why"]) == ("connecting", None)
     (mailbox,) = audit["mailboxes"]
     assert mailbox["outcomes"] == {"delivered": {"mails": 2, "first_uid": 11, "last_uid": 14}}
     assert mailbox["absent"] == [[10, 10], [12, 13]]

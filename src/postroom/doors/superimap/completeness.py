@@ -6,6 +6,7 @@ from postroom.base.ids import show_id
 from postroom.doors.superimap.answers import Answer, Refused, json, show_time
 from postroom.doors.superimap.ask import Ask
 from postroom.doors.superimap.parameters import wrong
+from postroom.ledger.account_rows import AccountStatusRow
 from postroom.store import account_events, accounts
 from postroom.store.account_audit import MailboxAudit, audit_mailboxes
 from postroom.store.account_events import AccountEvent
@@ -68,9 +69,14 @@ async def audit_user(ask: Ask) -> Answer:
         told = account_events.count_told(conn, row.workspace_id, row.id)
         given_up = account_events.given_up_after(conn, row.workspace_id, row.id, 0, _MOST_GAPS)
         mailboxes = audit_mailboxes(conn, row.workspace_id, row.id, _MOST_GAPS)
+        view = accounts.account_view(conn, row.workspace_id, row.id)
+        status = view.status if view else AccountStatusRow(row.id, row.workspace_id)
         return {
             "user_tag": row.tag,
             "imap_provider_code": connection.provider,
+            "state": status.state,
+            "why": status.why or None,
+            "since": show_time(status.since_ms or None),
             "events": {
                 "last": account_events.last_number(conn, row.workspace_id, row.id),
                 "kept": told.events,
