@@ -100,7 +100,15 @@ class OidcServer:
 
     def token_requests(self) -> int:
         """Return how often a token was asked for."""
-        return int(self._control("do=tell")["tokenRequests"])
+        asked = self._control("do=tell")["tokenRequests"]
+        assert isinstance(asked, int)
+        return asked
+
+    def tokens(self) -> list[str]:
+        """Return every code, access token and refresh token that it gave."""
+        found = self._control("do=tell")["given"]
+        assert isinstance(found, list)
+        return [str(one) for one in found]
 
     def stop(self) -> None:
         """End it: nobody listens at its port any more."""
@@ -138,7 +146,7 @@ class OidcServer:
         wait_until(lambda: process.poll() is not None or listens(self.port), "oidc-provider listens", 30)
         self._process = process if process.poll() is None else None
 
-    def _control(self, query: str) -> dict[str, int]:
+    def _control(self, query: str) -> dict[str, object]:
         with urllib.request.urlopen(f"{self.issuer}/control?{query}", timeout=20) as answer:
-            found: dict[str, int] = json.loads(answer.read())
+            found: dict[str, object] = json.loads(answer.read())
             return found

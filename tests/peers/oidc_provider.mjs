@@ -7,7 +7,7 @@ const asked = JSON.parse(readFileSync(0, 'utf8'))
 const require = createRequire(asked.modules + '/')
 const { default: Provider } = await import(pathToFileURL(require.resolve('oidc-provider')))
 
-const state = { down: 0, tokenRequests: 0 }
+const state = { down: 0, tokenRequests: 0, given: [] }
 const grants = new Set()
 const provider = new Provider(asked.issuer, {
   clients: [
@@ -41,6 +41,10 @@ const provider = new Provider(asked.issuer, {
   cookies: { keys: ['of a test'] },
 })
 provider.on('refresh_token.saved', (token) => grants.add(token.grantId))
+provider.on('grant.success', (ctx) => {
+  const said = ctx.body ?? {}
+  for (const token of [ctx.oidc.params.code, said.access_token, said.refresh_token]) if (token) state.given.push(token)
+})
 provider.use(async (ctx, next) => {
   if (ctx.path === '/control') {
     const order = ctx.query.do

@@ -70,7 +70,7 @@ def password_page(form: Form) -> bytes:
         + hint
         + (_server_part(form) if form.shows_server else "")
         + "<button>Connect</button></form>"
-        '<p class="soft">The password is kept encrypted and is never shown again, to nobody.</p>',
+        '<p class="soft">The password is kept encrypted and is shown to nobody.</p>',
     )
 
 
@@ -176,7 +176,7 @@ def _server_part(form: Form) -> str:
     is_open = " open" if form.opens_server else ""
     return (
         f"<details{is_open}><summary>Server settings</summary>"
-        '<p class="soft">They are found by themselves for most addresses. Your provider names them where not.</p>'
+        '<p class="soft">For most addresses you can leave these empty. Where not, your mail provider names them.</p>'
         + _input(form, "username", "User name, if it is not the address", form.username, 'autocomplete="off"')
         + _service_part(form, "imap", "Incoming mail (IMAP)", form.server.imap, Security.TLS)
         + _service_part(form, "smtp", "Outgoing mail (SMTP), if you know it", form.server.smtp, Security.TLS)
