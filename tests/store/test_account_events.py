@@ -13,7 +13,7 @@ from postroom.ledger.event_kinds import EventKind
 from postroom.ledger.rows import WorkspaceRow
 from postroom.ledger.webhook_rows import WebhookEndpointRow
 from postroom.store import account_events as store
-from postroom.store import events, webhooks
+from postroom.store import events, watching, webhooks
 from postroom.store.database import Database, Tx, statement
 
 ACCOUNT = AccountFacts(40, 1, "ann", "GMAIL_OAUTH2", "ann@example.com")
@@ -184,3 +184,13 @@ async def test_what_was_given_up_is_told_again_when_somebody_asks(database: Data
     assert await waiting(database) == [(60, 2)]
     assert await database.read(lambda conn: store.given_up_after(conn, 1, 40, 0, 9)) == [1]
     assert await database.write(lambda tx: store.tell_again(tx, 2, 40, [1], 90)) == 0
+
+
+async def test_of_two_nodes_only_the_one_that_took_the_epoch_goes_on(database: Database, ids: IdSource) -> None:
+    await database.write(lambda tx: append_mails(tx, ACCOUNT, [mail(1)], ids, epoch=3))
+    assert await database.write(lambda tx: watching.take(tx, 40, node=2, epoch=3)) == 4
+
+    with pytest.raises(LostEpoch):
+        await database.write(lambda tx: append_mails(tx, ACCOUNT, [mail(2)], ids, epoch=3))
+    assert await database.write(lambda tx: append_mails(tx, ACCOUNT, [mail(2)], ids, epoch=4)) == [2]
+    assert await database.write(lambda tx: append_events(tx, ACCOUNT, [change()], ids, epoch=None)) == [3]
