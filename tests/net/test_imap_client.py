@@ -97,6 +97,16 @@ async def test_a_wrong_tag_and_noise_do_not_end_a_command() -> None:
         await client.noop()
 
 
+async def test_an_end_that_says_neither_yes_nor_no_is_not_waited_on() -> None:
+    async def script(peer: Peer) -> None:
+        tag = await peer.command("NOOP")
+        peer.send(f"{tag} ZZZ")
+
+    async with talking(script) as client:
+        with pytest.raises(ImapGarbled, match="neither OK, NO nor BAD"):
+            await client.noop()
+
+
 async def test_a_fetch_that_cannot_be_read_is_not_taken_for_a_mail_that_is_gone() -> None:
     async def script(peer: Peer) -> None:
         await peer.answer("UID FETCH", "* 1 FETCH (UID 1 RFC822.SIZE 9)", "* 2 FETCH (UID 2 RFC822.SIZE 9")

@@ -93,7 +93,7 @@ def _renumber(exchange: Exchange, random: Random) -> Sequence[Step]:
 SUPERIMAP_MIX: tuple[Behaviour, ...] = (
     Behaviour("NO", _no),
     Behaviour("BAD", _bad),
-    Behaviour("TAG ZZZ", _unknown_end, ends_by_time=True),
+    Behaviour("TAG ZZZ", _unknown_end),
     Behaviour("* ZZZ", _unknown_line),
     Behaviour("* BYE", _bye),
     Behaviour("connection cut", _cut),

@@ -356,6 +356,9 @@ class Session:
         elif not response.line.startswith(b"* ") and refusals.is_later(words):
             # Microsoft's `Server Unavailable.` without star or tag.
             self.error = refusals.throttled(f"{self._server} said", words)
+        elif self.running is not None and response.line.startswith(self.running.tag.encode() + b" "):
+            # It ends our command, and nobody can tell how: no other end will come.
+            self.error = ImapGarbled(f"{self._server} ended {self.running.verb} with neither OK, NO nor BAD")
         elif _MAY_BE_NEWS.search(response.line):
             self._draft().unreadable += 1
             if self.running is not None:
