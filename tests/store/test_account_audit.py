@@ -11,14 +11,18 @@ from postroom.base.secrets import Sealer
 from postroom.ledger.account_rows import AccountMailRow, AccountRow, MailboxRow, Outcome
 from postroom.ledger.rows import WorkspaceRow
 from postroom.store import accounts
-from postroom.store.account_audit import audit_mailboxes
+from postroom.store.account_audit import absent_of
 from postroom.store.database import Database, Tx
 
 
 @pytest.fixture
-async def account(database: Database, clock: ManualClock) -> AccountRow:
+async def registry(database: Database, clock: ManualClock) -> Accounts:
     await database.write(lambda tx: tx.add(WorkspaceRow(1, "shop", 1)))
-    registry = Accounts(database, IdSource(1, clock), clock, Sealer(bytes(32)), Providers())
+    return Accounts(database, IdSource(1, clock), clock, Sealer(bytes(32)), Providers())
+
+
+@pytest.fixture
+async def account(registry: Accounts) -> AccountRow:
     provider = registry.providers.get("FASTMAIL")
     assert provider is not None
     connection = await registry.create_connection(1, provider, ConnectionChange())
@@ -29,7 +33,9 @@ def opened(account: AccountRow, first_uid: int = 10, uid_next: int = 10) -> Mail
     return MailboxRow(5, account.id, 1, "INBOX", 99, first_uid, uid_next, 0, None, 7, 7, 0)
 
 
-async def test_every_uid_has_an_outcome_or_was_not_there(database: Database, account: AccountRow) -> None:
+async def test_every_uid_has_an_outcome_or_was_not_there(
+    database: Database, registry: Accounts, account: AccountRow
+) -> None:
     uids = {3: Outcome.DELIVERED, 12: Outcome.DELIVERED, 13: Outcome.TRACER, 20: Outcome.VANISHED}
 
     def write(tx: Tx) -> None:
@@ -40,26 +46,29 @@ async def test_every_uid_has_an_outcome_or_was_not_there(database: Database, acc
         tx.add(AccountMailRow(5, 98, 11, account.id, 1, "delivered", None, 1, None, None, 1, 1, 1))
 
     await database.write(write)
-    (found,) = await database.read(lambda conn: audit_mailboxes(conn, 1, account.id, 100))
+    (found,) = await registry.audit(1, account.id, 100)
     assert {(one.outcome, one.mails, one.first, one.last) for one in found.outcomes} == {
         ("delivered", 2, 3, 12),
         ("tracer", 1, 13, 13),
         ("vanished", 1, 20, 20),
     }
     assert found.absent == [(10, 11), (14, 19), (21, 24)]
-    (cut,) = await database.read(lambda conn: audit_mailboxes(conn, 1, account.id, 2))
-    assert cut.absent == found.absent[:2]
-    assert await database.read(lambda conn: audit_mailboxes(conn, 2, account.id, 2)) == []
+    for limit in (1, 2):
+        cut = await database.read(lambda conn, limit=limit: absent_of(conn, found.mailbox, limit))  # type: ignore[misc]
+        assert cut == found.absent[:limit]
+    full = found.mailbox._replace(first_uid=12, uid_next=14)
+    assert await database.read(lambda conn: absent_of(conn, full, 5)) == []
+    assert await registry.audit(2, account.id, 2) == []
 
 
-async def test_a_mailbox_without_news_has_no_gap(database: Database, account: AccountRow) -> None:
+async def test_a_mailbox_without_news_has_no_gap(database: Database, registry: Accounts, account: AccountRow) -> None:
     await database.write(lambda tx: tx.add(opened(account)))
-    (found,) = await database.read(lambda conn: audit_mailboxes(conn, 1, account.id, 100))
+    (found,) = await registry.audit(1, account.id, 100)
     assert (found.outcomes, found.absent) == ([], [])
 
 
 async def test_a_sweep_begins_below_where_watching_began_and_wakes_who_watches(
-    database: Database, account: AccountRow, clock: ManualClock
+    database: Database, registry: Accounts, account: AccountRow, clock: ManualClock
 ) -> None:
     woken: list[set[int]] = []
     database.on_commit(accounts.WAKE, woken.append)
@@ -69,6 +78,6 @@ async def test_a_sweep_begins_below_where_watching_began_and_wakes_who_watches(
         await database.write(lambda tx, row=row: tx.add(row))  # type: ignore[misc]
     assert await database.write(lambda tx: accounts.begin_sweep(tx, 2, account.id, 5)) is None
     assert await database.write(lambda tx: accounts.begin_sweep(tx, 1, account.id, 5)) == [("INBOX", 10)]
-    found = await database.read(lambda conn: audit_mailboxes(conn, 1, account.id, 1))
+    found = await registry.audit(1, account.id, 1)
     assert [(one.mailbox.name, one.mailbox.sweep_next) for one in found] == [("INBOX", 1), ("New", None)]
     assert woken == [{account.id}]

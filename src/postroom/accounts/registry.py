@@ -14,11 +14,12 @@ from postroom.ledger.account_rows import AccountRow, AccountState, ConnectionRow
 from postroom.ledger.event_kinds import EventKind
 from postroom.net.address_guard import Network
 from postroom.store import accounts
+from postroom.store.account_audit import MailboxAudit, absent_of, mailboxes_to_audit
 from postroom.store.accounts import AccountView, ConnectionView
 from postroom.store.database import Database, StoreConflict, Tx
 from postroom.store.purge_accounts import drop_events_of, drop_mails_of
 from postroom.store.together import InTransaction, if_done, nothing_else
-from postroom.store.watching import mailboxes_of
+from postroom.store.watching import mailboxes_of, outcomes_of
 
 _PAGE = 500
 _PIECE = 50
@@ -144,6 +145,16 @@ class Accounts:
     async def get(self, workspace_id: int, account_id: int) -> AccountView | None:
         """Return an account of a workspace with all that stands beside it, or None."""
         return await self._database.read(lambda conn: accounts.account_view(conn, workspace_id, account_id))
+
+    async def audit(self, workspace_id: int, account_id: int, most_absent: int) -> list[MailboxAudit]:
+        """Return what became of every UID of an account's mailboxes, with up to `most_absent` ranges each."""
+        read = self._database.read
+        audits = []
+        for row in await read(lambda conn: mailboxes_to_audit(conn, workspace_id, account_id)):
+            # One by one: each walks through a whole mailbox.
+            outcomes = await read(partial(outcomes_of, row=row))
+            audits.append(MailboxAudit(row, outcomes, await read(partial(absent_of, row=row, limit=most_absent))))
+        return audits
 
     async def create(
         self, connection: ConnectionRow, change: AccountChange, *, in_transaction: InTransaction = nothing_else

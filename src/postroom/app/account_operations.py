@@ -17,15 +17,13 @@ from postroom.doors.http.words import show_time
 from postroom.ledger.account_rows import AccountState
 from postroom.ledger.rows import WorkspaceRow
 from postroom.store import account_list, accounts
-from postroom.store.account_audit import audit_mailboxes
 from postroom.store.account_list import AccountFilter
 from postroom.store.accounts import AccountView
-from postroom.store.database import Conn, Tx
+from postroom.store.database import Tx
 
 Arguments = Mapping[str, Any]
 
 _MOST_LISTED = 1_000
-_MOST_GAPS = 100
 _LAST_ID = (1 << 63) - 1
 
 
@@ -121,20 +119,6 @@ class AccountOperations:
         workspace, view = await self._account(arguments)
         account, status = view.account, view.status
 
-        def read(conn: Conn) -> list[dict[str, Any]]:
-            return [
-                {
-                    "mailbox": one.mailbox.name,
-                    "uid_validity": one.mailbox.uid_validity,
-                    "first_uid": one.mailbox.first_uid,
-                    "uid_next": one.mailbox.uid_next,
-                    "sweep_next": one.mailbox.sweep_next,
-                    "outcomes": {outcome.outcome: outcome.mails for outcome in one.outcomes},
-                    "audited": _time(one.mailbox.audited_ms),
-                }
-                for one in audit_mailboxes(conn, workspace.id, account.id, _MOST_GAPS)
-            ]
-
         return {
             "id": show_id("acc", account.id),
             "provider": view.connection.provider,
@@ -151,7 +135,18 @@ class AccountOperations:
             "archived": bool(account.is_archived),
             "last_number": view.owner.last_number,
             "last_mail": _time(status.last_mail_ms),
-            "mailboxes": await self._services.database.read(read),
+            "mailboxes": [
+                {
+                    "mailbox": one.mailbox.name,
+                    "uid_validity": one.mailbox.uid_validity,
+                    "first_uid": one.mailbox.first_uid,
+                    "uid_next": one.mailbox.uid_next,
+                    "sweep_next": one.mailbox.sweep_next,
+                    "outcomes": {outcome.outcome: outcome.mails for outcome in one.outcomes},
+                    "audited": _time(one.mailbox.audited_ms),
+                }
+                for one in await self._services.accounts.audit(workspace.id, account.id, 1)
+            ],
         }
 
     async def sweep_account(self, arguments: Arguments) -> dict[str, Any]:

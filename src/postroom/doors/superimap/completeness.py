@@ -8,7 +8,7 @@ from postroom.doors.superimap.ask import Ask
 from postroom.doors.superimap.parameters import wrong
 from postroom.ledger.account_rows import AccountStatusRow
 from postroom.store import account_events, accounts
-from postroom.store.account_audit import MailboxAudit, audit_mailboxes
+from postroom.store.account_audit import MailboxAudit
 from postroom.store.account_events import AccountEvent
 from postroom.store.database import Conn
 
@@ -68,7 +68,6 @@ async def audit_user(ask: Ask) -> Answer:
     def read(conn: Conn) -> dict[str, object]:
         told = account_events.count_told(conn, row.workspace_id, row.id)
         given_up = account_events.given_up_after(conn, row.workspace_id, row.id, 0, _MOST_GAPS)
-        mailboxes = audit_mailboxes(conn, row.workspace_id, row.id, _MOST_GAPS)
         view = accounts.account_view(conn, row.workspace_id, row.id)
         status = view.status if view else AccountStatusRow(row.id, row.workspace_id)
         return {
@@ -84,10 +83,11 @@ async def audit_user(ask: Ask) -> Answer:
                 "given_up": told.given_up,
                 "given_up_numbers": given_up,
             },
-            "mailboxes": [_audited(one) for one in mailboxes],
         }
 
-    return json(await ask.services.database.read(read))
+    shown = await ask.services.database.read(read)
+    mailboxes = await ask.services.accounts.audit(row.workspace_id, row.id, _MOST_GAPS)
+    return json({**shown, "mailboxes": [_audited(one) for one in mailboxes]})
 
 
 async def sweep_user(ask: Ask) -> Answer:
