@@ -213,9 +213,11 @@ class WatchWorld:
         rows = await self.rows(f"SELECT {names} FROM account_status WHERE account_id = ?", account_id)
         return AccountStatusRow._make(rows[0])
 
-    async def until(self, met: Callable[[], Any], *, step: float = 0.0, most: int = 4_000) -> None:
+    async def until(
+        self, met: Callable[[], Any], *, step: float = 0.0, most: int = 4_000, seconds: float = _WAIT_SECONDS
+    ) -> None:
         """Wait until `met` (maybe a coroutine function) is true; the clock goes on by `step` seconds each turn."""
-        deadline = time.monotonic() + _WAIT_SECONDS
+        deadline = time.monotonic() + seconds
         for _ in range(most):
             found = met()
             if asyncio.iscoroutine(found):

@@ -181,3 +181,41 @@ async def test_a_server_that_is_stopped_and_started_is_caught_up_with(sqlite_url
         await world.until_told(1)
 
     assert time.monotonic() - began <= 10
+
+
+async def test_mail_that_comes_while_the_server_stands_still_is_told_when_it_goes_on(
+    sqlite_url: str, dovecot: Dovecot
+) -> None:
+    async with watching(sqlite_url, dovecot.imap_port) as (world, account):
+        dovecot.freeze()
+        try:
+            dovecot.deliver(USER, mail(1))
+            # The comparison is due while nobody answers.
+            world.nodes[0].supervisor.watchers[account].wake([])
+            await asyncio.sleep(0.3)
+            assert await world.told() == []
+        finally:
+            dovecot.thaw()
+        began = time.monotonic()
+        await world.until_told(1)
+
+    assert time.monotonic() - began <= 10
+
+
+@pytest.mark.soak
+async def test_a_burst_of_ten_thousand_mails_is_told_in_order(sqlite_url: str, dovecot: Dovecot) -> None:
+    async with watching(sqlite_url, dovecot.imap_port) as (world, account):
+        for number in range(10_000):
+            dovecot.deliver(USER, mail(number))
+        began = time.monotonic()
+
+        async def met() -> bool:
+            return len(await world.told()) == 10_000
+
+        await world.until(met, most=1_000_000, seconds=120)
+        seconds = time.monotonic() - began
+        uids = [uid for uid, _ in await world.outcomes()]
+
+        assert await world.told() == [(account, number) for number in range(1, 10_001)]
+    assert uids == list(range(uids[0], uids[0] + 10_000))
+    print(f"10,000 mails in {seconds:.1f} s")

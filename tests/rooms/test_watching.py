@@ -483,3 +483,21 @@ async def test_a_restart_takes_its_accounts_at_once(world: WatchWorld) -> None:
 
     assert await world.told() == [(account, 1)]
     assert await world.rows("SELECT epoch FROM account_owner") == [(2,)]
+
+
+async def test_a_burst_in_one_account_does_not_delay_another(world: WatchWorld) -> None:
+    world.server.boxes["B"] = Box(uid_validity=70)
+    busy = await watching(world)
+    other = await world.account(2, mailboxes='["B"]')
+    await world.until_state(other, "watching")
+
+    for number in range(1_000):
+        world.server.append(mail(number))
+    await world.until_told(1)
+    world.server.append(mail(1), "B")
+
+    async def met() -> bool:
+        return (other, 1) in await world.told()
+
+    await world.until(met)
+    assert len([one for one in await world.told() if one[0] == busy]) < 500
