@@ -1,7 +1,5 @@
 """Wiring of SuperIMAP's API."""
 
-from postroom.accounts.connect import Links
-from postroom.app.keys import public_url
 from postroom.app.services import Services
 from postroom.doors.superimap.api import SuperImapApi
 from postroom.doors.superimap.services import Services as SuperImapServices
@@ -23,7 +21,7 @@ def make_superimap(services: Services) -> SuperImapApi:
             accounts=services.accounts,
             partners=services.partners,
             hooks=make_hooks(services),
-            links=Links(public_url(services.settings), services.token_keys, services.clock),
+            links=services.links,
         )
     )
 
