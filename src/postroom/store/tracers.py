@@ -34,6 +34,9 @@ _OF_ACCOUNT = statement(
     f"SELECT {_COLUMNS} FROM tracer WHERE workspace_id = ? AND account_id = ? AND id < ? ORDER BY id DESC LIMIT ?"
 )
 _LOST_SINCE = statement("SELECT count(*) FROM tracer WHERE id > ? AND lost_ms IS NOT NULL AND arrived_ms IS NULL")
+_LOST_OF = statement(
+    "SELECT count(*) FROM tracer WHERE workspace_id = ? AND id > ? AND lost_ms IS NOT NULL AND arrived_ms IS NULL"
+)
 _MARKED = statement("SELECT count(*) FROM account WHERE workspace_id = ? AND is_tracer = 1 AND is_archived = 0")
 _PURGE = statement(
     sqlite="DELETE FROM tracer WHERE id IN (SELECT id FROM tracer WHERE id < ? ORDER BY id LIMIT ?) RETURNING id",
@@ -116,9 +119,12 @@ def tracers_of_account(conn: Conn, workspace_id: int, account_id: int, before_id
     return [TracerRow._make(row) for row in rows]
 
 
-def count_lost(conn: Conn, since_ms: int) -> int:
-    """Return how many tracers of all workspaces that were sent since then are lost and have not come late."""
-    return int(conn.all(_LOST_SINCE, (first_id_at(since_ms),))[0][0])
+def count_lost(conn: Conn, since_ms: int, workspace_id: int | None = None) -> int:
+    """Return how many tracers of a workspace (None: of all) sent since then are lost and have not come late."""
+    since_id = first_id_at(since_ms)
+    if workspace_id is None:
+        return int(conn.all(_LOST_SINCE, (since_id,))[0][0])
+    return int(conn.all(_LOST_OF, (workspace_id, since_id))[0][0])
 
 
 def count_marked(conn: Conn, workspace_id: int) -> int:

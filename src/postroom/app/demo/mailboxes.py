@@ -252,7 +252,8 @@ class Mailboxes:
             row = row._replace(since_ms=end - 4 * _MINUTE_MS, retry_ms=end + 26 * _MINUTE_MS, failures=3)
         if person.state is AccountState.REFUSED:
             since = end - 5 * HOUR_MS
-            row = row._replace(since_ms=since, auth_failed_ms=since, retry_ms=end + 2 * HOUR_MS, failures=5)
+            row = row._replace(since_ms=since, auth_failed_ms=since, last_login_ms=since - 7 * HOUR_MS)
+            row = row._replace(retry_ms=end + 2 * HOUR_MS, failures=5)
         return row
 
     # What was found

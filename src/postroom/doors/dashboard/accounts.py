@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 from litestar import Response, get
 
 from postroom.accounts.providers import Kind, Provider, Providers, overrides_of
+from postroom.base.clock import DAY_MS
 from postroom.base.ids import parse_id, show_id
 from postroom.doors.dashboard.account_views import STATE_LOOKS, line_view, title_of
 from postroom.doors.dashboard.latency_views import LATENCY_MS, latency_view
@@ -13,7 +14,7 @@ from postroom.doors.dashboard.page import address_of, render, workspace_of
 from postroom.doors.dashboard.services import PageRequest, services_of
 from postroom.ledger.account_rows import AccountState
 from postroom.ledger.rows import WorkspaceRow
-from postroom.store import account_list, accounts, nodes
+from postroom.store import account_list, accounts, nodes, tracers
 from postroom.store.account_list import AccountFilter, AccountLine
 from postroom.store.accounts import ConnectionView
 from postroom.store.database import Conn
@@ -58,6 +59,8 @@ class _Seen:
     times: list[StageTimes]
     watching: list[int]
     """Live nodes that watch accounts."""
+    lost: int
+    """Tracers of the last 24 hours that have not arrived."""
 
 
 @get(_PATH)
@@ -77,6 +80,7 @@ async def list_accounts(request: PageRequest) -> Response[bytes]:
             accounts.connections_of(conn, workspace.id),
             stage_times(conn, workspace.id, now - LATENCY_MS),
             [row.number for row in nodes.live_nodes(conn, now) if "watch" in row.roles.split(",")],
+            tracers.count_lost(conn, now - DAY_MS, workspace.id),
         )
 
     seen = await services.database.read(read)
@@ -99,6 +103,7 @@ async def list_accounts(request: PageRequest) -> Response[bytes]:
         connections=[connection_line(one, providers) for one in seen.connections],
         latency=latency_view(seen.times, providers),
         refused=seen.states.get(AccountState.REFUSED, 0),
+        lost=seen.lost,
         nobody_watches=bool(to_watch) and not seen.watching,
         node=services.ids.node,
         curl=_curl(services.facts.http_url),
