@@ -163,7 +163,7 @@ class ImapClient(Conversation):
         """Fetch items such as `UID`, `RFC822.SIZE`, `BODY.PEEK[]` of a UID set, in the order of the answers.
 
         Only answers that carry a UID within the set are given: servers also tell of others
-        at any time. With `on_mail` each is given at once and the list stays empty. A UID
+        at any time. With `on_mail`, which must not raise, each is given at once and the list stays empty. A UID
         without an answer is not there (any more), or not yet. `changed_since`: only what has a
         higher MODSEQ (RFC 7162 3.1.4). Raises ImapUnreadable, after all others were given, where
         answers could not be understood: what lacks need not be gone.

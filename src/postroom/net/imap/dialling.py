@@ -7,7 +7,7 @@ are judged before anything is sent to them.
 import asyncio
 import socket
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 
 from postroom.base.clock import Clock
@@ -15,7 +15,7 @@ from postroom.ledger.account_rows import Security
 from postroom.net.address_guard import Network, allowed
 from postroom.net.dns import Resolver, Status
 from postroom.net.imap.errors import AddressRefused, ImapBye, ImapLost, Throttled, TlsFailed, Unreachable
-from postroom.net.imap.link import ImapLimits, ImapLink, make_tls
+from postroom.net.imap.link import READ_BYTES, ImapLimits, ImapLink, make_tls
 from postroom.net.imap.responses import Status as ResponseStatus
 from postroom.net.imap.session import Session
 from postroom.net.imap.wire import Limits
@@ -50,6 +50,8 @@ class Ways:
     context: ssl.SSLContext
     allow_private: tuple[Network, ...]
     clock: Clock
+    buffer: bytearray = field(default_factory=lambda: bytearray(READ_BYTES))
+    """What is read goes through it on its way; the loop reads one connection at a time."""
 
 
 async def open_link(server: ImapServer, limits: ImapLimits, ways: Ways) -> ImapLink:
@@ -124,7 +126,7 @@ async def _converse(connected: socket.socket, server: ImapServer, limits: ImapLi
     session = Session(str(server), wire)
     try:
         tls = make_tls(ways.context, server.host, str(server)) if server.security is Security.TLS else None
-        link = ImapLink(str(server), session, limits, ways.clock, tls)
+        link = ImapLink(str(server), session, limits, ways.clock, tls, ways.buffer)
         await asyncio.get_running_loop().create_connection(lambda: link, sock=connected)
     except BaseException:
         connected.close()

@@ -32,6 +32,8 @@ class FetchCollector:
         self._uids = uids
         self._wanted = tuple(_ATTRIBUTES[item] for item in items if item in _ATTRIBUTES)
         self._sections = tuple(_section_name(item) for item in items if "[" in item)
+        self._telling = tuple(name for name in self._wanted if name not in ("flags", "modseq"))
+        """What no mere change of flags tells."""
         self._on_mail = on_mail
         self._parts: dict[int, Fetched] = {}
         self.found: list[Fetched] = []
@@ -71,15 +73,20 @@ class FetchCollector:
         """Tell whether it holds something that was asked for: flags that others change come at any time."""
         if not told.uid:
             return False
-        others = [name for name in self._wanted if name not in ("flags", "modseq")]
-        if others or self._sections:
-            # BODY[] may be NIL: then the server holds no octets of it.
-            return holds or told.uid in self._parts or any(getattr(told, name) is not None for name in others)
+        # BODY[] may be NIL: then the server holds no octets of it.
+        if holds or told.uid in self._parts:
+            return True
+        for name in self._telling:
+            if getattr(told, name) is not None:
+                return True
+        if self._telling or self._sections:
+            return False
         return all(getattr(told, name) is not None for name in self._wanted)
 
     def _is_whole(self, mail: Fetched) -> bool:
-        if any(getattr(mail, name) is None for name in self._wanted):
-            return False
+        for name in self._wanted:
+            if getattr(mail, name) is None:
+                return False
         return all(mail.body is not None if name is None else name in mail.sections for name in self._sections)
 
 

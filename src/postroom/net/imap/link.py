@@ -8,6 +8,7 @@ import asyncio
 import copy
 import math
 import ssl
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
@@ -19,6 +20,9 @@ from postroom.net.imap.tls import TlsStream
 
 _PIECE_BYTES = 64 * 1024
 """Of a large mail that is appended; between two of them the server may have to catch up."""
+READ_BYTES = 64 * 1024
+"""Read at once, so that a hundred thousand lines do not keep the loop to themselves."""
+_TURN_SECONDS = 0.004
 _SLOWEST_BYTES_PER_SECOND = 1_024
 """An answer that comes slower than this is not waited for, though something always comes."""
 
@@ -38,16 +42,26 @@ class ImapLimits:
     """The largest literal that is held in memory; a larger one ends the connection (ImapGarbled)."""
 
 
-class ImapLink(asyncio.Protocol):
+class ImapLink(asyncio.BufferedProtocol):
     """One connection. What the loop calls is at the end."""
 
     __slots__ = (
-        "_begun", "_clock", "_deadline", "_is_full", "_is_holding", "_limit", "_limits", "_loop", "_ready", "_received",
-        "_server", "_timer", "_tls", "_transport", "_waiter", "heard", "session",
+        "_begun", "_buffer", "_clock", "_deadline", "_is_full", "_is_holding", "_limit", "_limits", "_loop", "_ready",
+        "_received", "_server", "_timer", "_tls", "_transport", "_waiter", "heard", "session",
     )  # fmt: skip
 
-    def __init__(self, server: str, session: Session, limits: ImapLimits, clock: Clock, tls: TlsStream | None) -> None:
+    def __init__(
+        self,
+        server: str,
+        session: Session,
+        limits: ImapLimits,
+        clock: Clock,
+        tls: TlsStream | None,
+        buffer: bytearray,
+    ) -> None:
+        """`buffer` is what the loop reads into; all connections of a loop may share it."""
         self.session = session
+        self._buffer = buffer
         self.heard = clock.monotonic()
         self._server = server
         self._limits = limits
@@ -277,17 +291,30 @@ class ImapLink(asyncio.Protocol):
         if self._tls is not None:
             self._transport.write(self._tls.begin())
 
-    def data_received(self, data: bytes) -> None:
-        self._heard(len(data))
-        if self._tls is None:
-            self.session.receive(data)
-        else:
-            self._receive_tls(self._tls, data)
+    def get_buffer(self, sizehint: int) -> bytearray:
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        begun = time.perf_counter()
+        self._heard(nbytes)
+        with memoryview(self._buffer) as whole, whole[:nbytes] as data:
+            if self._tls is None:
+                self.session.receive(bytes(data))
+            else:
+                self._receive_tls(self._tls, data)
         if self.session.error is not None:
             self._let_go(goodbye=True)
         self.poke()
+        if self._transport is not None and not self._is_holding and time.perf_counter() - begun > _TURN_SECONDS:
+            # The loop would go on reading as long as there is something: others wait for their turn.
+            self._transport.pause_reading()
+            self._loop.call_soon(self._take_turn)
 
-    def _receive_tls(self, tls: TlsStream, data: bytes) -> None:
+    def _take_turn(self) -> None:
+        if self._transport is not None and not self._is_holding and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def _receive_tls(self, tls: TlsStream, data: memoryview) -> None:
         try:
             answer = tls.receive(data, self.session.receive)
         except ssl.SSLError as error:
@@ -321,7 +348,7 @@ class ImapLink(asyncio.Protocol):
 def make_tls(context: ssl.SSLContext, name: str, server: str) -> TlsStream:
     """Return TLS for a server of this name. Raises TlsFailed for a name that TLS cannot say."""
     try:
-        return TlsStream(context, name.rstrip("."))
+        return TlsStream(context, name.rstrip(".").removeprefix("[").removesuffix("]"))
     except ValueError as error:
         raise TlsFailed(f"TLS with {server} failed: its name cannot be used") from error
 

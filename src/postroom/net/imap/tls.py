@@ -41,15 +41,14 @@ class TlsStream:
         self._shake_hands()
         return self._outgoing.read()
 
-    def receive(self, data: bytes, take: Callable[[bytes], None]) -> bytes:
+    def receive(self, data: memoryview, take: Callable[[bytes], None]) -> bytes:
         """Give what was in `data` to `take`, in pieces; return what has to be sent for it, mostly nothing."""
-        with memoryview(data) as whole:
-            for begin in range(0, len(whole), _FED_BYTES):
-                self._incoming.write(whole[begin : begin + _FED_BYTES])
-                if not self.is_ready:
-                    self._shake_hands()
-                if self.is_ready and not self.has_ended:
-                    self._read(take)
+        for begin in range(0, len(data), _FED_BYTES):
+            self._incoming.write(data[begin : begin + _FED_BYTES])
+            if not self.is_ready:
+                self._shake_hands()
+            if self.is_ready and not self.has_ended:
+                self._read(take)
         return self._outgoing.read() if self._outgoing.pending else b""
 
     def send(self, data: bytes | memoryview) -> bytes:
