@@ -445,3 +445,37 @@ async def test_a_partners_webhook_keeps_its_kind_and_takes_no_place_of_ordinary_
     assert await world.room.update(row, replace(asked, url="https://elsewhere.example/"))
     for _ in range(MOST_ENDPOINTS):
         await world.endpoint()
+
+
+async def test_after_half_a_day_without_a_receiver_everything_is_told_in_order_once_somebody_asks(world: World) -> None:
+    await make_accounts(world, 40, 41)
+    await hook(world)
+    world.receiver.behave("/", answer(503))
+    world.start()
+    for account_id in (40, 41):
+        await arrive(world, account_id, *[MAIL] * 80)
+    await world.pass_time(hours=12)
+    failed = len(world.receiver.requests)
+    given_up = {
+        account_id: await world.database.read(
+            lambda conn, at=account_id: account_events.given_up_after(conn, WORKSPACE, at, 0, 1000)  # type: ignore[misc]
+        )
+        for account_id in (40, 41)
+    }
+    assert all(numbers == list(range(1, len(numbers) + 1)) for numbers in given_up.values())
+    assert 1 <= len(given_up[40]) < 80
+
+    world.receiver.behave("/", answer(200))
+    await world.pass_time(hours=1)
+    now_ms = world.clock.now_ms()
+    for account_id, lost in given_up.items():
+        await world.database.write(
+            lambda tx, at=account_id, lost=lost: account_events.tell_again(tx, WORKSPACE, at, lost, now_ms)  # type: ignore[misc]
+        )
+    await world.pass_time(hours=1)
+
+    for account_id, lost in given_up.items():
+        told = [one.json for one in world.receiver.requests[failed:]]
+        mine = [one["sequence_number"] for one in told if one["user_tag"] == f"user-{account_id}"]
+        assert mine == [*range(len(lost) + 1, 81), *lost]
+        assert all(one.told_ms is not None for one in await events_of(world, account_id))

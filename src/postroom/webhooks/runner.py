@@ -76,6 +76,8 @@ class Runner:
         self._window: dict[int, list[Waiting]] = {}
         self._known: set[int] = set()
         self._busy: set[int] = set()
+        self._failed: set[int] = set()
+        """What failed since the store was last asked."""
         self._batch, self._most = 1, REQUESTS
         self._failures = 0
         self._quiet_until_ms = 0
@@ -139,6 +141,7 @@ class Runner:
         """Fill the window; return how many events came."""
         # What is known now: an event that is told while the store reads must not come back with its answer.
         known = frozenset(self._known)
+        self._failed.clear()
         skip = [key for key, rows in self._window.items() if key > 0 and len(rows) >= OF_RECIPIENT]
         now_ms, limit = self._tools.clock.now_ms(), _LOAD + len(known)
 
@@ -162,7 +165,10 @@ class Runner:
         self._more = bool(skip) or len(due.rows) + len(due.blocked) >= limit
         if due.blocked:
             await self._tools.database.write(lambda tx: outbox.put_off(tx, self.endpoint_id, due.blocked[:_LOAD]))
-        return self._take([row for row in due.rows if row.event_id not in known])
+        # What failed while the store read has left the window with all that came behind it: none of that is in `known`
+        # any more, and what was read here would overtake it.
+        self._news = self._news or bool(self._failed)
+        return self._take([row for row in due.rows if row.event_id not in known and _key(row) not in self._failed])
 
     def _take(self, rows: Sequence[Waiting]) -> int:
         before = len(self._known)
@@ -234,6 +240,7 @@ class Runner:
             key = _key(row)
             self._busy.discard(key)
             if not settled:
+                self._failed.add(key)
                 # What comes behind must not overtake it; the store has all of them.
                 self._known.difference_update(one.event_id for one in self._window.pop(key, ()))
         self._known.difference_update(row.event_id for row in rows)
