@@ -150,7 +150,7 @@ class ConnectWorld:
     def __init__(self, database: Database, clock: ManualClock, receiver: HttpReceiver) -> None:
         self.database, self.clock, self.receiver = database, clock, receiver
         self.ids, self.sealer = IdSource(1, clock), Sealer(b"s" * 32)
-        self.http = HttpClient(Literals(), allow_private=LOOPBACK, limits=HttpLimits(whole_seconds=0.7))
+        self.http = HttpClient(Literals(), allow_private=LOOPBACK, limits=HttpLimits(whole_seconds=15))
         self.token_server = TokenServer(receiver)
         self.logins, self.dns = FakeLogins(), FakeDns()
         self.providers = Providers()
@@ -174,9 +174,9 @@ class ConnectWorld:
         self.door = ConnectDoor(self.connecting, clock, _client, _nothing, may_be_plain=True)
         self.browser = self.new_browser()
 
-    def new_credentials(self) -> Credentials:
+    def new_credentials(self, servers: AuthorizationServers | None = None) -> Credentials:
         """Return credentials as another node has them."""
-        return Credentials(self.database, self.sealer, self.clock, self.servers, random.Random(7))
+        return Credentials(self.database, self.sealer, self.clock, servers or self.servers, random.Random(7))
 
     def new_browser(self) -> httpx.AsyncClient:
         """Return a browser without cookies that follows no redirects."""

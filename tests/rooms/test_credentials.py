@@ -6,15 +6,17 @@ from collections.abc import AsyncIterator, Awaitable
 from typing import TypeVar
 
 import pytest
-from connect_world import ConnectWorld, connect_world
+from connect_world import LOOPBACK, ConnectWorld, connect_world
 from hypothesis import given
 from hypothesis import strategies as st
 from peers.http_receiver import answer, hang
+from webhook_world import Literals
 
 from postroom.accounts.changes import AccountChange
 from postroom.accounts.credentials import AuthRevoked, Bearer, Password, TokenServerAway
-from postroom.accounts.oauth import _email_in, challenge_of
+from postroom.accounts.oauth import AuthorizationServers, _email_in, challenge_of
 from postroom.base.clock import ManualClock
+from postroom.net.http_client import HttpClient, HttpLimits
 from postroom.store.database import open_database, statement
 
 T = TypeVar("T")
@@ -126,6 +128,30 @@ async def test_a_token_that_another_node_replaced_meanwhile_is_read_again(world:
     await there.close()
 
 
+async def test_a_token_of_the_authorization_before_is_not_used_for_another(world: ConnectWorld) -> None:
+    account, connection, provider = await world.connected()
+    world.clock.advance(seconds=1)
+    change = AccountChange(email="grace@example.test", refresh_token="of grace")
+    changed = await world.accounts.update(account, connection, change)
+
+    opened = await world.credentials.open(changed, connection, provider)
+
+    assert isinstance(opened, Bearer)
+    assert (opened.user, opened.token) == ("grace@example.test", "access-2")
+    assert world.token_server.asked[-1]["refresh_token"] == "of grace"
+
+
+async def test_a_row_that_was_read_before_the_token_was_replaced_needs_no_other_one(world: ConnectWorld) -> None:
+    account, connection, provider = await world.connected()
+    world.credentials.forget(account.id)
+    world.token_server.asked.clear()
+
+    for _ in range(3):
+        await world.credentials.open(account, connection, provider)
+
+    assert len(world.token_server.asked) == 1
+
+
 async def test_invalid_grant_is_a_revoked_authorization_and_is_asked_once_in_ten_minutes(world: ConnectWorld) -> None:
     account, connection, provider = await world.connected()
     world.token_server.refused.add("refresh-1")
@@ -195,11 +221,13 @@ async def test_while_the_endpoint_is_away_the_token_at_hand_is_used_to_its_end(w
 
 async def test_an_endpoint_that_says_nothing_costs_its_time_limit_and_no_more(world: ConnectWorld) -> None:
     account, connection, provider = await world.connected()
-    world.credentials.forget(account.id)
     world.receiver.behave("/token", hang())
+    http = HttpClient(Literals(), allow_private=LOOPBACK, limits=HttpLimits(whole_seconds=0.3))
+    impatient = world.new_credentials(AuthorizationServers(http, world.clock))
 
     with pytest.raises(TokenServerAway, match="no answer from the token endpoint"):
-        await world.credentials.open(account, connection, provider)
+        await impatient.open(account, connection, provider)
+    await http.close()
 
 
 @pytest.mark.parametrize("url", ["https://192.168.7.7/token", "http://app.example.test/token", "ftp://x/token", ""])

@@ -258,8 +258,7 @@ class Connecting:
         except WrongInput as error:
             _log.warning("an account cannot be connected", connection=asked.connection.provider, reason=str(error))
             raise CannotConnect(Failure.GONE if error.code == "gone" else Failure.NOT_SET_UP, dance) from error
-        if after.refresh_token is not None:
-            self._credentials.keep(account_id, tokens, after.refresh_token)
+        self._credentials.keep(after, tokens)
 
     # Passwords
 

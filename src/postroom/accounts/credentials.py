@@ -77,6 +77,13 @@ class _Held:
     """From then on another one is asked for."""
     sealed: bytes = field(repr=False)
     """The refresh token that it came of, as it is stored."""
+    changed_ms: int
+    """When the account that it was given for was changed last."""
+
+    def is_of(self, account: AccountRow) -> bool:
+        """Tell whether it belongs to the authorization that an account has."""
+        # A row that was read before the refresh token was replaced names the one before.
+        return self.sealed == account.refresh_token or account.changed_ms <= self.changed_ms
 
 
 class Credentials:
@@ -112,6 +119,8 @@ class Credentials:
         if account.refresh_token is None:
             raise AuthRevoked("the account is not connected")
         held = self._held.get(account.id)
+        if held is not None and not held.is_of(account):
+            held = None
         if held is None or self._clock.now_ms() >= held.refresh_ms:
             held = await self._refreshed(account, connection, provider, held)
         return Bearer(user, "XOAUTH2", held.token, held.ends_ms)
@@ -120,10 +129,10 @@ class Credentials:
         """Forget an account's access token: the next `open` asks for another, as after a refused login."""
         self._held.pop(account_id, None)
 
-    def keep(self, account_id: int, tokens: Tokens, sealed: bytes) -> None:
-        """Hold what an authorization has just given; `sealed` is its refresh token as it is stored."""
-        self._refused.pop(account_id, None)
-        self._hold(account_id, tokens, sealed)
+    def keep(self, account: AccountRow, tokens: Tokens) -> None:
+        """Hold what an authorization has just given to an account, as it is stored now."""
+        self._refused.pop(account.id, None)
+        self._hold(account, tokens, account.refresh_token or b"")
 
     async def close(self) -> None:
         """End the requests that are under way."""
@@ -149,30 +158,31 @@ class Credentials:
             raise
 
     async def _refresh(self, account_id: int, connection: ConnectionRow, provider: Provider) -> _Held:
-        sealed = await self._stored(account_id)
+        account = await self._stored(account_id)
         while True:
+            sealed = account.refresh_token or b""
             self._raise_if_refused(account_id, sealed)
-            token = self._sealer.open(sealed, f"account/{account_id}/refresh_token").decode()
+            token = self._opened(account)
             try:
                 tokens = await self._servers.refresh(client_of(self._sealer, connection, provider), token)
             except GrantRefused as error:
                 # Another node that asked at the same time was given another one, which it may be storing just now.
                 await self._clock.sleep(_SETTLE_SECONDS)
                 newer = await self._stored(account_id)
-                if newer != sealed:
-                    sealed = newer
+                if newer.refresh_token != sealed:
+                    account = newer
                     continue
                 self._refused[account_id] = (sealed, self._clock.now_ms() + _REVOKED_MS, str(error))
                 _bound(self._refused)
                 self._held.pop(account_id, None)
                 raise AuthRevoked(str(error)) from error
-            return self._hold(account_id, tokens, await self._store(account_id, sealed, token, tokens))
+            return self._hold(account, tokens, await self._store(account_id, sealed, token, tokens))
 
-    async def _stored(self, account_id: int) -> bytes:
+    async def _stored(self, account_id: int) -> AccountRow:
         row = await self._database.read(lambda conn: any_account(conn, account_id))
         if row is None or row.refresh_token is None:
             raise AuthRevoked("the account is not connected any more")
-        return row.refresh_token
+        return row
 
     async def _store(self, account_id: int, sealed: bytes, token: str, tokens: Tokens) -> bytes:
         """Write what the server gave; return the refresh token as it is stored now."""
@@ -197,14 +207,14 @@ class Credentials:
         sealed = account.refresh_token or b""
         return self._sealer.open(sealed, f"account/{account.id}/refresh_token").decode()
 
-    def _hold(self, account_id: int, tokens: Tokens, sealed: bytes) -> _Held:
+    def _hold(self, account: AccountRow, tokens: Tokens, sealed: bytes) -> _Held:
         now = self._clock.now_ms()
         life = _UNKNOWN_LIFE_MS if tokens.ends_ms is None else tokens.ends_ms - now
         # A life shorter than that is used for its most part.
         left = min(self._chance.randint(_LEAST_LEFT_MS, _MOST_LEFT_MS), life // 4)
-        held = _Held(tokens.access_token, tokens.ends_ms, now + life - left, sealed)
-        self._held[account_id] = held
-        self._held.move_to_end(account_id)
+        held = _Held(tokens.access_token, tokens.ends_ms, now + life - left, sealed, account.changed_ms)
+        self._held[account.id] = held
+        self._held.move_to_end(account.id)
         _bound(self._held)
         return held
 
