@@ -29,7 +29,7 @@ from selectolax.lexbor import LexborHTMLParser
 AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
 WORKSPACE_PAGES = (
     "", "activity", "inbound", "sandbox", "queue", "bounces", "complaints", "suppressions", "routes", "webhooks",
-    "domains", "keys",
+    "domains", "keys", "accounts", "tracers", "partner",
 )  # fmt: skip
 BOUNCE = b"""From: MAILER-DAEMON@mx.example.net
 Subject: Undelivered
@@ -370,6 +370,8 @@ def fill(server: RunningServer, client: Client) -> None:
     # Nobody listens there: the log has a request without an answer.
     endpoint = client.post("/w/default/webhooks", url="http://127.0.0.1:9/hook", batch="1").headers["location"]
     client.post(f"{endpoint}/test")
+    client.post("/w/default/accounts/connections", imap_provider_code="PLAIN", imap_host="127.0.0.1", imap_port="9")
+    client.post("/w/default/accounts", connection="PLAIN", tag="ada", email="ada@example.net", login_password="x")
 
 
 def come_back(server: RunningServer) -> None:
@@ -396,7 +398,7 @@ def pages(client: Client) -> tuple[dict[str, str], list[str]]:
     """Return one address for each kind of page that links lead to, by its shape, and what is not there."""
     found: dict[str, str] = {}
     broken: dict[str, str] = {}
-    waiting = [f"/w/default/{one}" for one in WORKSPACE_PAGES] + ["/settings"]
+    waiting = [f"/w/default/{one}" for one in WORKSPACE_PAGES] + ["/settings", "/nodes"]
     while waiting:
         path = waiting.pop(0)
         if shape(path) in found or shape(path) in broken:

@@ -16,6 +16,7 @@ from postroom.app.check.clock import check_synchronised, check_times
 from postroom.app.check.findings import Finding, Verdict
 from postroom.app.check.fitting import check_settings
 from postroom.app.check.folder import check_folder, size
+from postroom.app.check.mailboxes import judge
 from postroom.app.check.ports import check_bindable
 from postroom.config import Settings, read_settings
 from postroom.outbound.transport import TransportKind
@@ -221,3 +222,23 @@ def test_a_port_that_another_program_has_fails() -> None:
     assert (found.verdict, found.found.startswith("POSTROOM_HTTP")) == (Verdict.FAIL, True)
     assert "another program has the port" in found.remedy
     assert len(findings) == 2
+
+
+@pytest.mark.parametrize(
+    ("states", "unwatched", "lost", "watchers", "said"),
+    [
+        ({}, 0, 0, 0, []),
+        ({"archived": 3, "unconnected": 1}, 0, 0, 0, []),
+        ({"watching": 4}, 0, 0, 1, []),
+        ({"connecting": 4}, 4, 0, 0, ["no node has the role"]),
+        ({"watching": 4}, 2, 0, 1, ["2 accounts have no node"]),
+        ({"watching": 4, "refused": 1}, 0, 2, 1, ["1 accounts cannot log in", "2 tracers"]),
+    ],
+)
+def test_accounts_that_nobody_watches_or_that_cannot_log_in_are_told(
+    states: dict[str, int], unwatched: int, lost: int, watchers: int, said: list[str]
+) -> None:
+    found = [one.found for one in wrong(judge(states, unwatched, lost, watchers))]
+
+    assert len(found) == len(said)
+    assert all(words in text for words, text in zip(said, found, strict=True))

@@ -13,6 +13,7 @@ from postroom.app.check.clock import check_synchronised
 from postroom.app.check.findings import Finding, fail, ok
 from postroom.app.check.fitting import check_settings
 from postroom.app.check.folder import check_folder
+from postroom.app.check.mailboxes import check_mailboxes
 from postroom.app.check.names import check_domains, check_names
 from postroom.app.check.ports import check_bindable, check_outside, check_reachable, hint_outside
 from postroom.app.check.store import check_store
@@ -92,7 +93,7 @@ def _of_machine(settings: Settings, clock: Clock) -> list[Finding]:
 
 async def _of_services(services: Services, outside: str) -> list[Finding]:
     found = [await _key(services), *await check_store(services), *await check_names(services)]
-    found += await check_domains(services)
+    found += [*await check_domains(services), *await check_mailboxes(services)]
     if outside:
         found.append(await check_outside(services.resolver, services.settings, outside))
     elif services.default_transport.kind is TransportKind.DIRECT:
