@@ -1,6 +1,7 @@
 """What a webhook request is made of: signature, body, pauses."""
 
 import base64
+import hashlib
 import hmac
 import json
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,9 @@ from peers.require import ROOT
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from postroom.base.clock import DAY_MS, HOUR_MS
+from postroom.base.packing import pack
 from postroom.ledger.webhook_rows import WebhookEndpointRow
+from postroom.mail.imap_envelope import envelope_of
 from postroom.net.webhook_request import retry_after_ms
 from postroom.net.webhook_signature import new_secret, signed_header
 from postroom.store.webhook_facts import ToldEvent
@@ -23,6 +26,7 @@ from postroom.webhooks import retry
 from postroom.webhooks.endpoints import asked_of
 from postroom.webhooks.payload import batch_body, event_body, request_id
 from postroom.webhooks.runner import _within_size
+from postroom.webhooks.superimap import superimap_body
 
 VECTOR = {
     # From the test suites of the specification's own libraries.
@@ -158,3 +162,41 @@ def test_an_endpoint_is_read_as_it_was_asked_for() -> None:
 def test_the_docs_show_the_samples_that_are_tested(sample: str) -> None:
     text = (ROOT / "src/postroom/doors/dashboard/templates/verify" / f"{sample}.txt").read_text().strip()
     assert text in (ROOT / "docs" / "events.md").read_text()
+
+
+def found_mail(raw: bytes | None, **detail: Any) -> ToldEvent:
+    told = {"number": 7, "tag": "t", "provider": "PLAIN", "email": "e@x", "size_bytes": len(raw or b""), **detail}
+    packed = None if raw is None else pack(raw)
+    return event(json.dumps(told), kind="mail_arrived", account_id=40, packed=packed)
+
+
+@given(st.binary(max_size=300), st.integers(0, 1 << 41))
+def test_any_mail_is_told_in_superimaps_form_byte_for_byte_and_signed_as_superimap_signs(
+    raw: bytes, at_ms: int
+) -> None:
+    told = json.loads(superimap_body(found_mail(raw, envelope=envelope_of(raw)), "key", at_ms))
+
+    assert base64.b64decode(told["raw"]) == raw
+    assert told["sha1"] == hashlib.sha1(told["rfc822"].encode()).hexdigest()
+    signed = f"{told['timestamp']}{told['sha1']}".encode()
+    assert told["signature"] == hmac.new(b"key", signed, "sha256").hexdigest()
+
+
+def test_superimaps_signature_is_the_one_that_was_computed_by_hand() -> None:
+    # printf Hello | sha1sum; printf 1420070400f7ff9e… | openssl dgst -sha256 -hmac secret
+    told = json.loads(superimap_body(found_mail(b"Hello"), "secret", 1_420_070_400_999))
+
+    assert told["timestamp"] == 1_420_070_400
+    assert told["sha1"] == "f7ff9e8b7bb2e09b70935a5d785e0cc5d9d0abf0"
+    assert told["signature"] == "7227ca2076975cb367322625382b0fac4f3862de7fa1534d1f4c93f5c50be178"
+
+
+def test_a_mail_whose_bytes_are_gone_is_told_with_empty_text() -> None:
+    told = json.loads(superimap_body(found_mail(None, size_bytes=99), "secret", 0))
+
+    assert (told["rfc822"], told["raw"], told["size"], told["truncated"]) == ("", None, 99, False)
+
+
+def test_superimaps_pauses_are_those_of_its_jobs_and_end_at_eight_hours() -> None:
+    assert [retry.superimap_pause_ms(tries) // 1000 for tries in range(1, 6)] == [6, 21, 86, 261, 630]
+    assert retry.superimap_pause_ms(100) == 8 * HOUR_MS

@@ -103,7 +103,8 @@ _INBOUND = statement(
 _WITH_INBOUND = (EventKind.REPLIED.value, EventKind.RECEIVED.value)
 MOST_RAW_BYTES = 64 << 10
 """Of a mail whose bytes stand in an event: three of them fit into a batch."""
-
+_MOST_TOGETHER = 512 << 10
+"""Twice what a batch holds."""
 SUPERIMAP_RETRIES = 6
 """SuperIMAP's own number of tries, where a workspace set none."""
 
@@ -119,9 +120,18 @@ _FACTS_AT, _RECIPIENT_AT = 7, 13
 
 
 def told_events(conn: Conn, workspace_id: int, event_ids: Sequence[int]) -> list[ToldEvent]:
-    """Return those of the events that the workspace has, by id."""
-    events = [_told(row) for row in conn.all(_EVENTS, (workspace_id, conn.many(event_ids)))]
-    return [_with_bytes(conn, workspace_id, event) for event in events]
+    """Return those of the events that the workspace has, by id.
+
+    Once bytes of mails have filled a request, those of later events are left out: they go into the next one.
+    """
+    events, room = [], _MOST_TOGETHER
+    for row in conn.all(_EVENTS, (workspace_id, conn.many(event_ids))):
+        event = _told(row)
+        if room > 0:
+            event = _with_bytes(conn, workspace_id, event)
+            room -= len(event.packed or b"") + len(event.inbound.raw or b"" if event.inbound else b"")
+        events.append(event)
+    return events
 
 
 def is_large(event: ToldEvent) -> bool:
