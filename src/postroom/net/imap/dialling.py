@@ -27,7 +27,9 @@ _KEEPALIVE_PAUSE_SECONDS = 10
 _KEEPALIVE_TRIES = 3
 _UNACKNOWLEDGED_MS = 70_000
 """A peer that is gone without a word is noticed after 45 + 3 x 10 s of silence, or after 70 s with octets under way."""
-_BESIDE_BODY_BYTES = 8 * 1024 * 1024
+_BESIDE_BODY_BYTES = 1024 * 1024
+_STREAMED_BYTES = 2 * 1024 * 1024 * 1024
+"""A body that is handed on in pieces may be as large as this; no server has such mails."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,7 @@ async def _connect(address: str, port: int) -> socket.socket:
 
 
 async def _converse(connected: socket.socket, server: ImapServer, limits: ImapLimits, ways: Ways) -> ImapLink:
-    wire = Limits(literal_bytes=limits.body_bytes, response_bytes=limits.body_bytes + _BESIDE_BODY_BYTES)
+    wire = Limits(literal_bytes=_STREAMED_BYTES, response_bytes=limits.body_bytes + _BESIDE_BODY_BYTES)
     session = Session(str(server), wire)
     try:
         tls = make_tls(ways.context, server.host, str(server)) if server.security is Security.TLS else None
