@@ -82,6 +82,12 @@ def test_a_number_that_is_left_out_is_a_gap_and_one_that_comes_later_is_out_of_o
     assert faults(world.verdict()) == {"gaps", "out_of_order"}
 
 
+def test_kinds_that_go_to_different_addresses_do_not_wait_for_one_another(world: World) -> None:
+    told = world.tell(world.put(), 2)
+    world.told.append(replace(told, kind="user_connected_webhook", number=1, event_id="evt_1", digest=""))
+    assert world.verdict().holds
+
+
 @pytest.mark.parametrize("other", [{"event_id": "evt_9"}, {"digest": "other"}, {"number": 2}])
 def test_a_repeated_webhook_must_be_the_same(world: World, other: dict[str, str]) -> None:
     told = world.tell(world.put(), 1)

@@ -19,7 +19,7 @@ _FAULTS = {
     "doubled": "mails told by two events",
     "gaps": "accounts with gaps in their numbers",
     "changed_repeats": "repeated webhooks that were not the same",
-    "out_of_order": "accounts whose numbers came in another order",
+    "out_of_order": "accounts whose numbers came to an address in another order",
     "refused": "webhooks that must not be believed",
     "died": "nodes that ended by themselves",
     "unfinished": "things that were still waited for",

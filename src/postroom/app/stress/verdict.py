@@ -59,6 +59,7 @@ class Verdict:
     changed_repeats: list[str] = field(default_factory=list)
     """Came again under another id or number, or with another content."""
     out_of_order: list[str] = field(default_factory=list)
+    """Told at one address before an earlier number."""
     refused: list[str] = field(default_factory=list)
     """Webhooks whose signature or form was wrong."""
     died: list[str] = field(default_factory=list)
@@ -134,6 +135,7 @@ def _judge_numbers(told: Sequence[Told], verdict: Verdict) -> list[Told]:
     first: dict[tuple[str, int], Told] = {}
     ids: dict[str, tuple[str, int]] = {}
     numbers: defaultdict[str, list[int]] = defaultdict(list)
+    at_address: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
     for one in told:
         key = (one.tag, one.number)
         before = first.get(key)
@@ -142,6 +144,7 @@ def _judge_numbers(told: Sequence[Told], verdict: Verdict) -> list[Told]:
         if before is None:
             first[key] = one
             numbers[one.tag].append(one.number)
+            at_address[one.tag, one.kind].append(one.number)
         elif (before.event_id, before.kind, before.digest) != (one.event_id, one.kind, one.digest):
             verdict.changed_repeats.append(f"{one.tag}: {one.number} came as {before.event_id} and {one.event_id}")
         else:
@@ -150,9 +153,11 @@ def _judge_numbers(told: Sequence[Told], verdict: Verdict) -> list[Told]:
         lost = sorted(set(range(1, max(found) + 1)) - set(found))
         if lost:
             verdict.gaps.append(f"{tag}: {', '.join(map(str, lost[:10]))} of {max(found)}")
+    # Each kind goes to an address of its own, and one that is tried again does not hold up another address.
+    for (tag, kind), found in sorted(at_address.items()):
         late = [number for before, number in itertools.pairwise(found) if number < before]
         if late:
-            verdict.out_of_order.append(f"{tag}: {', '.join(map(str, late[:10]))}")
+            verdict.out_of_order.append(f"{tag}: {', '.join(map(str, late[:10]))} at {kind}")
     return list(first.values())
 
 
