@@ -11,7 +11,7 @@ from postroom.store.database import Conn, statement
 
 STAGES = ("provider", "notify", "fetch", "queue", "hook")
 """Hand-over to INTERNALDATE, up to when we knew, up to its bytes, up to COMMIT, up to the first receiver's answer."""
-MOST_MAILS = 5_000
+MOST_MAILS = 2_000
 """Of a workspace, the newest ones, that are looked at."""
 
 _MAILS = statement(
