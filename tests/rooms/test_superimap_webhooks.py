@@ -479,3 +479,20 @@ async def test_after_half_a_day_without_a_receiver_everything_is_told_in_order_o
         mine = [one["sequence_number"] for one in told if one["user_tag"] == f"user-{account_id}"]
         assert mine == [*range(len(lost) + 1, 81), *lost]
         assert all(one.told_ms is not None for one in await events_of(world, account_id))
+
+
+async def test_at_a_new_address_what_waits_is_told_at_once(world: World) -> None:
+    await make_accounts(world, 40)
+    endpoint_id = await hook(world, path="/old")
+    world.receiver.behave("/old", answer(500))
+    world.start()
+    await arrive(world, 40, MAIL)
+    for pause in (0, 6, 21):
+        world.clock.advance(seconds=pause)
+        await world.quiet()
+    assert len(world.receiver.received("/old")) == 3
+
+    assert await hook(world, path="/new") == endpoint_id
+    await world.quiet()
+
+    assert numbers(world.receiver, "/new") == [1]

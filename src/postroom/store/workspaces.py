@@ -10,6 +10,13 @@ _BY_NAME = statement(f"SELECT {_COLUMNS} FROM workspace WHERE name = ? ORDER BY 
 _BY_ID = statement(f"SELECT {_COLUMNS} FROM workspace WHERE id = ?")
 _TRANSPORT = statement("UPDATE workspace SET transport = ? WHERE id = ? RETURNING id")
 
+_HOLD = statement("UPDATE workspace SET name = name WHERE id = ?")
+
+
+def hold(tx: Tx, workspace_id: int) -> None:
+    """Have others who hold the workspace wait until this transaction ends."""
+    tx.run(_HOLD, (workspace_id,))
+
 
 def all_workspaces(conn: Conn) -> list[WorkspaceRow]:
     """Return every workspace, oldest first."""

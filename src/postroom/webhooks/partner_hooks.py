@@ -13,12 +13,15 @@ from postroom.ledger.webhook_rows import EndpointForm, EndpointState, WebhookEnd
 from postroom.net.address_guard import Network
 from postroom.net.http_client import url_problem
 from postroom.net.webhook_signature import new_secret
-from postroom.store import webhooks
+from postroom.store import webhook_outbox, webhooks, workspaces
 from postroom.store.database import Database, Tx
 from postroom.webhooks.superimap import FIELDS
 
 KINDS: Mapping[str, EventKind] = {name: kind for kind, name in FIELDS.items()}
 """Names of the settings to what each is told."""
+
+_HASTENED = 500
+"""Events that a new address is told at once; the others when their time comes."""
 
 _encode_kinds = msgspec.json.Encoder().encode
 
@@ -46,8 +49,10 @@ class HookChange:
         return {name: secret for name, secret in self._secrets.items() if name in self._made}
 
     def write(self, tx: Tx) -> None:
-        """Make, change and delete endpoints."""
+        """Make, change and delete endpoints. At a new address what waits is tried at once."""
         made = set()
+        # Two who set the same webhook at once make one, not two that tell each mail twice.
+        workspaces.hold(tx, self._workspace_id)
         before = _hooks(webhooks.endpoints_of(tx, self._workspace_id))
         for name, url in self._urls.items():
             row = before.get(name)
@@ -60,6 +65,7 @@ class HookChange:
             elif url != row.url:
                 webhooks.begin_again(tx, row.id, self._new[name].created_ms)
                 webhooks.update(tx, row._replace(url=url))
+                webhook_outbox.hasten(tx, row.id, self._new[name].created_ms, _HASTENED)
         self._made = frozenset(made)
 
 
