@@ -11,7 +11,7 @@ from postroom.access.workspaces import Workspaces
 from postroom.accounts.changes import SECRET_TEXT, AccountChange, AccountRules, ConnectionChange
 from postroom.accounts.partners import Partner, Partners
 from postroom.accounts.providers import Providers
-from postroom.accounts.registry import Accounts, TagTaken
+from postroom.accounts.registry import Accounts, Gone, TagTaken
 from postroom.base.clock import ManualClock
 from postroom.base.errors import WrongInput
 from postroom.base.ids import IdSource
@@ -211,6 +211,20 @@ async def test_partners_and_their_keys_are_kept_and_found(
     assert await keys.check(new.secret.upper()) is None
     assert await keys.delete(workspace, old.id)
     assert not await keys.delete(workspace, old.id)
+
+
+async def test_no_account_is_added_to_a_connection_that_is_deleted(
+    registry: Accounts, connection: ConnectionRow, database: Database
+) -> None:
+    adding = [registry.create(connection, AccountChange(tag=f"user {number}")) for number in range(20)]
+    done = await asyncio.gather(
+        *adding[:10], registry.delete_connection(connection), *adding[10:], return_exceptions=True
+    )
+    assert done[10] is True
+    assert {type(one).__name__ for one in (*done[:10], *done[11:])} <= {"AccountRow", "Gone"}
+    assert await database.read(lambda conn: conn.one(statement("SELECT count(*) FROM account"))) == (0,)
+    with pytest.raises(Gone):
+        await registry.create(connection, AccountChange(tag="late"))
 
 
 async def test_two_who_make_the_same_tag_at_once_make_one_account(

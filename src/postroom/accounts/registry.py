@@ -119,6 +119,7 @@ class Accounts:
         """Delete a connection with its accounts and all that was found; tell whether there was one."""
 
         def some(tx: Tx) -> list[int] | None:
+            accounts.hold_connection(tx, row.workspace_id, row.id, to_delete=True)
             ids = accounts.account_ids_of(tx, row.workspace_id, row.id, _PAGE)
             if ids:
                 return ids
@@ -167,11 +168,11 @@ class Accounts:
         empty = _empty(self._ids.next(), connection, tag, now_ms)
 
         def write(tx: Tx) -> AccountRow:
+            if not accounts.hold_connection(tx, connection.workspace_id, connection.id):
+                raise Gone
             before = accounts.account_by_tag(tx, connection.workspace_id, connection.id, tag_key(tag))
             if before is not None and not before.is_archived:
                 raise TagTaken(tag)
-            if accounts.connection_by_id(tx, connection.id) is None:
-                raise Gone
             if before is None:
                 changed = self._after(empty, change, connection)
                 accounts.create_account(tx, changed.row, _state(changed.row).value)

@@ -63,6 +63,9 @@ _CONNECTION_OF_PROVIDER = statement(
     "FROM connection WHERE workspace_id = ? AND provider = ?"
 )
 _CONNECTION_BY_ID = statement(f"SELECT {_CONNECTION} FROM connection WHERE id = ?")
+_HOLD = "SELECT id FROM connection WHERE workspace_id = ? AND id = ?"
+_HOLD_TO_ADD = statement(sqlite=_HOLD, postgresql=f"{_HOLD} FOR SHARE")
+_HOLD_TO_DELETE = statement(sqlite=_HOLD, postgresql=f"{_HOLD} FOR UPDATE")
 _UPDATE_CONNECTION = statement(
     "UPDATE connection SET client_id = ?, client_secret = ?, server = ? WHERE workspace_id = ? AND id = ? RETURNING id"
 )
@@ -165,6 +168,14 @@ def connection_by_id(reader: Conn | Tx, connection_id: int) -> ConnectionRow | N
     """Return a connection of whatever workspace: where an account names it."""
     rows = _all(reader, _CONNECTION_BY_ID, connection_id)
     return _connection(rows[0]) if rows else None
+
+
+def hold_connection(tx: Tx, workspace_id: int, connection_id: int, *, to_delete: bool = False) -> bool:
+    """Keep a connection as it is until the transaction ends; tell whether there is one.
+
+    Nobody deletes it while accounts are added to it, and nobody adds one while it is deleted.
+    """
+    return bool(tx.run(_HOLD_TO_DELETE if to_delete else _HOLD_TO_ADD, (workspace_id, connection_id)))
 
 
 def update_connection(tx: Tx, row: ConnectionRow, now_ms: int) -> bool:
