@@ -32,6 +32,9 @@ class Session(Protocol):
     def greeting(self) -> str: ...
 
     @property
+    def heard(self) -> float: ...
+
+    @property
     def is_dirty(self) -> bool: ...
 
     @property
@@ -128,8 +131,9 @@ class Tools:
 
     def limits(self) -> ImapLimits:
         """Return what a session may take."""
-        # A server may say less than a mail has; what is far above is cut.
-        return ImapLimits(body_bytes=2 * self.most_bytes + 64 * 1024)
+        # A server may say less than a mail has; what is far above is cut. Who waits for a dead
+        # server tells no mail meanwhile: half a minute without an octet is long enough.
+        return ImapLimits(command=30.0, login=45.0, body_bytes=2 * self.most_bytes + 64 * 1024)
 
 
 @dataclass(frozen=True, slots=True)
