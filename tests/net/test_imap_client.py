@@ -119,6 +119,17 @@ async def test_a_fetch_that_cannot_be_read_is_not_taken_for_a_mail_that_is_gone(
         assert client.is_open
 
 
+async def test_a_search_that_cannot_be_read_is_not_taken_for_an_empty_one() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.answer("UID SEARCH", "* SEARCH 5 six")
+        await peer.answer("LIST", '* LIST () "/"', '* LIST () "/" INBOX')
+
+    async with talking(script, capabilities="IMAP4rev1") as client:
+        with pytest.raises(ImapUnreadable):
+            await client.uid_search("ALL")
+        assert [one.name for one in await client.list_mailboxes()] == ["INBOX"]
+
+
 async def test_a_literal_larger_than_what_is_taken_ends_the_connection() -> None:
     async def script(peer: Peer) -> None:
         await peer.command("UID FETCH")

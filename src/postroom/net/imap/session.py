@@ -27,6 +27,7 @@ from postroom.net.imap.sasl import SaslExchange
 from postroom.net.imap.wire import Limits, Sink
 
 _MAY_BE_NEWS = re.compile(rb"EXISTS|RECENT|EXPUNGE|FETCH|VANISHED", re.IGNORECASE)
+_MAY_BE_FOUND = re.compile(rb"FETCH|SEARCH|STATUS", re.IGNORECASE)
 _MOST_ALERTS = 5
 
 
@@ -50,7 +51,7 @@ class Running:
     is_given_up: bool = False
     """Nobody waits for it any more."""
     unreadable: int = 0
-    """Responses that came meanwhile and could not be understood."""
+    """Responses that came meanwhile, may be answers, and could not be understood."""
     end: Tagged | None = None
 
     @property
@@ -361,8 +362,8 @@ class Session:
             self.error = ImapGarbled(f"{self._server} ended {self.running.verb} with neither OK, NO nor BAD")
         elif _MAY_BE_NEWS.search(response.line):
             self._draft().unreadable += 1
-            if self.running is not None:
-                self.running.unreadable += 1
+        if self.running is not None and _MAY_BE_FOUND.search(response.line):
+            self.running.unreadable += 1
 
     def _sink_for(self, _text: bytes, _size: int) -> Sink | None:
         return self.running.sink if self.running is not None else None
