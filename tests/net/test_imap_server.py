@@ -6,16 +6,21 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
 import trustme
+from imap_script import SHORT, dialler
 from imapclient import IMAPClient  # type: ignore[import-untyped]
 from imapclient.exceptions import IMAPClientError, LoginError  # type: ignore[import-untyped]
 
 from postroom.app.stress.behaviours import SUPERIMAP_MIX, WORSE, Behaviour, arriving_mail
 from postroom.app.stress.chaos import Chaos
+from postroom.ledger.account_rows import Security
+from postroom.net.imap.answers import FlagChange, IdleEnd
+from postroom.net.imap.client import ImapServer
 from postroom.net.imap.listening import ImapListener
 from postroom.net.imap.mailstore import MailStore, StoredAccount
 from postroom.net.imap.server import ServerRules, ServerSession
@@ -66,6 +71,10 @@ class Serving:
             deed()
 
         asyncio.run_coroutine_threadsafe(do(), self.loop).result(10)
+
+    def later(self, seconds: float, deed: Callable[[], Any]) -> None:
+        """Do it after a while, whatever the caller does then."""
+        self.loop.call_soon_threadsafe(self.loop.call_later, seconds, deed)
 
     def client(self, **options: Any) -> IMAPClient:
         return IMAPClient("localhost", self.port, **{"timeout": 10, "ssl": False, **options})
@@ -173,6 +182,41 @@ def test_it_speaks_tls_from_the_first_octet_and_by_starttls(implicit: bool) -> N
             client.starttls(client_side)
         client.login("u", "secret")
         assert client.select_folder("INBOX")[b"EXISTS"] == 1
+
+
+@pytest.mark.parametrize("security", [Security.TLS, Security.STARTTLS, Security.PLAIN])
+async def test_our_own_client_does_with_it_all_that_it_can(security: Security, tmp_path: Path) -> None:
+    authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    store, account = account_with(MAIL, MAIL)
+    account.tokens.add("good")
+    account.add_mailbox("Sent", ("\\Sent",))
+    rules = rules_of(store, offers_tls=True)
+    with serving(rules, context, implicit=security is Security.TLS) as server:
+        connecting = dialler(authorities=tmp_path / "ca.pem").connect(
+            ImapServer("127.0.0.1", server.port, security), limits=SHORT
+        )
+        client = await connecting
+        await client.authenticate("XOAUTH2", "u", "good")
+        assert (await client.identify())["name"] == "Postroom"
+        assert [one.special_use for one in await client.list_mailboxes()][-1] == "\\Sent"
+        assert (await client.examine("INBOX")).uid_next == 3
+        assert await client.uid_search("UID 2:*") == [2]
+        (fetched,) = await client.uid_fetch("2", ["UID", "BODY.PEEK[]", "RFC822.SIZE", "INTERNALDATE"])
+        assert (fetched.body, fetched.size, fetched.internal_ms) == (MAIL, len(MAIL), AT_MS)
+        server.later(0.05, lambda: account.inbox.append(MAIL, internal_ms=AT_MS))
+        assert (await client.idle(5), client.take_news().exists) == (IdleEnd.NEWS, 3)
+        await client.select("INBOX")
+        assert await client.uid_move("1", "Sent") is not None
+        await client.uid_store("2", FlagChange.ADD, ["\\Deleted"])
+        await client.uid_expunge("2")
+        assert await client.uid_copy("3", "Sent") is not None
+        appended = await client.append("Sent", MAIL, flags=["\\Seen"])
+        assert appended is not None
+        assert (appended.uid, await client.uid_search("ALL")) == (3, [3])
+        assert (await client.status("Sent")).messages == 3
+        await client.logout()
 
 
 def test_tokens_open_an_account_and_a_wrong_one_is_answered_with_an_error_first() -> None:
