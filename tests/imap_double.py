@@ -123,6 +123,7 @@ class DoubleSession:
         self.greeting = "double ready"
         self.selected: str | None = None
         self.is_preauth = False
+        self.heard = 0.0
         self._news: News | None = None
         self._error: ImapLost | None = None
         self._stir = asyncio.Event()

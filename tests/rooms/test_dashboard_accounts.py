@@ -4,9 +4,10 @@ import json
 
 import pytest
 from account_rows import Made, add_account, add_connection
-from dashboard_browser import World
+from dashboard_browser import World, dashboard
 from selectolax.lexbor import LexborHTMLParser
 
+from postroom.base.clock import ManualClock
 from postroom.base.ids import show_id
 from postroom.base.packing import pack
 from postroom.events.accounts import Found, NewEvent, append_mails
@@ -14,7 +15,7 @@ from postroom.ledger.account_rows import AccountMailRow, AccountState, MailboxRo
 from postroom.ledger.event_kinds import EventKind
 from postroom.ledger.rows import NodeRow
 from postroom.store import account_events, accounts, tracers, watching
-from postroom.store.database import Tx, statement
+from postroom.store.database import Tx, open_database, statement
 
 ENVELOPE = {"subject": "=?utf-8?q?Caf=C3=A9_at_ten?=", "from": [{"name": "Bo", "mailbox": "bo", "host": "x.example"}]}
 
@@ -126,6 +127,27 @@ async def test_an_account_tells_its_events_newest_first_with_their_numbers(pages
     assert [cell.text() for cell in rest.css("#events td[data-label=Number]")] == [str(n) for n in range(10, 0, -1)]
     assert "Bo: Café at ten" in page.css_first("#events").text()  # type: ignore[union-attr]
     assert "60 delivered" in page.css_first("#mailboxes").text()  # type: ignore[union-attr]
+
+
+async def test_an_account_that_this_node_watches_says_when_its_server_last_spoke(sqlite_url: str) -> None:
+    clock = ManualClock()
+    database = await open_database(sqlite_url, clock=clock)
+    async with dashboard(database, clock, silent_seconds=lambda account_id: 84.2) as pages:
+        made = await _account(pages)
+        assert "1 min 24 s ago" in _text((await pages.get(_path(made))).text)
+    await database.close()
+
+
+async def test_events_of_accounts_lead_to_their_account(pages: World) -> None:
+    made = await _account(pages, mailbox=True)
+    await _mails(pages, made, 1)
+
+    page = LexborHTMLParser((await pages.get("/w/one/activity", q="event:any")).text)
+    link = page.css_first("main table a")
+
+    assert link is not None
+    assert link.attributes["href"] == _path(made)
+    assert "Bo: Café at ten" in page.css_first("main").text()  # type: ignore[union-attr]
 
 
 async def test_given_up_events_are_told_again_one_or_all(pages: World) -> None:

@@ -93,6 +93,12 @@ class Supervisor:
         """How many accounts belong to this node and find no room on it."""
         return len(self._turned_away)
 
+    def silent_seconds(self, account_id: int) -> float | None:
+        """Return for how long an account's server has said nothing; None: it is not watched here now."""
+        watcher = self._watchers.get(account_id)
+        heard = None if watcher is None else watcher.heard
+        return None if heard is None else max(0.0, self._tools.clock.monotonic() - heard)
+
     @property
     def done(self) -> Counts:
         """What its watchers did since the start."""

@@ -128,6 +128,11 @@ class Watch:
                 await self._wait()
             noticed_ms = self._tools.clock.now_ms()
 
+    @property
+    def heard(self) -> float:
+        """When the server was last heard of, on the clock's monotonic seconds."""
+        return self._session.heard
+
     def wake(self, rows: Sequence[MailboxRow]) -> None:
         """Look at the mailboxes now; `rows` are theirs as somebody may have changed them: a sweep was asked for."""
         by_name = {row.name: row for row in rows}

@@ -86,6 +86,11 @@ class Watcher:
         """How it goes: a word of AccountState."""
         return self._status.state
 
+    @property
+    def heard(self) -> float | None:
+        """When its server was last heard of, on the clock's monotonic seconds; None: there is no open mailbox."""
+        return None if self._watch is None else self._watch.heard
+
     async def run(self) -> None:
         """Watch until the account is another's or gone. Cancelling closes the session."""
         while True:

@@ -20,8 +20,8 @@ from postroom.tracking.hosts import INSTALLATION, Hosts
 _OF_THE_API = ("/api", "/health", "/metrics")
 
 
-def make_dashboard(services: Services, watch: Watch) -> ASGIApp:
-    """Return the dashboard of this process."""
+def make_dashboard(services: Services, watch: Watch, silent_seconds: Callable[[int], float | None]) -> ASGIApp:
+    """Return the dashboard of this process. `silent_seconds`: of `accounts.supervisor.Supervisor`."""
     settings = services.settings
     submission = settings.submission or settings.submissions
     # A transport may carry a password: only what stands behind it is for pages.
@@ -64,6 +64,7 @@ def make_dashboard(services: Services, watch: Watch) -> ASGIApp:
             token_keys=services.token_keys,
             transport_of=services.transport_of,
             watch=watch,
+            silent_seconds=silent_seconds,
         )
     )
 

@@ -231,7 +231,7 @@ class Doors:
                     not_ready=self._not_ready,
                 )
             )
-            dashboard = make_dashboard(services, self._outbound.watch)
+            dashboard = make_dashboard(services, self._outbound.watch, self.metrics.silent_seconds)
             pages = make_connect_door(services, client_address_of(services), dashboard)
             behind = MetricsDoor(
                 beside(api_app, make_superimap(services), pages, self.hosts),

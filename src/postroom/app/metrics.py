@@ -60,6 +60,10 @@ class MetricsPage:
         self._page = b""
         self._made = float("-inf")
 
+    def silent_seconds(self, account_id: int) -> float | None:
+        """Return for how long an account's server has said nothing; None: it is not watched by this process."""
+        return None if self.mailboxes is None else self.mailboxes.silent_seconds(account_id)
+
     async def render(self) -> bytes:
         """Return the page; one that is younger than a second is given again."""
         async with self._lock:

@@ -297,12 +297,18 @@ async def _account_page(
         form=form,
         account=account,
         choices=[(code, title_of(code, services.accounts.providers)) for code in codes],
+        is_oauth=_is_oauth(services, view),
         has_password=account is not None and account.password is not None,
         securities=_SECURITIES,
         server_open=any(form.get(name) for name in _SERVER_FIELDS) or _has_error(form),
         action=f"{address(workspace, account.id)}/edit" if account is not None else here,
         back=address(workspace, account.id) if account is not None else here,
     )
+
+
+def _is_oauth(services: Services, view: AccountView | None) -> bool:
+    provider = None if view is None else services.accounts.providers.get(view.connection.provider)
+    return provider is not None and provider.kind is Kind.OAUTH2
 
 
 def _has_error(form: Form) -> bool:

@@ -22,6 +22,7 @@ from postroom.doors.dashboard.forms import read_form, sentence
 from postroom.doors.dashboard.page import address_of, done, not_found, render, workspace_of
 from postroom.doors.dashboard.services import PageRequest, Services, services_of
 from postroom.doors.dashboard.session import actor_of
+from postroom.doors.dashboard.times import duration
 from postroom.ledger.account_rows import AccountState, TracerRow
 from postroom.ledger.rows import WorkspaceRow
 from postroom.store import account_events, tracers, webhooks
@@ -77,6 +78,7 @@ async def show_account(request: PageRequest) -> Response[bytes]:
         going=status,
         owner=owner,
         node=services.ids.node,
+        silent=_silence(services.silent_seconds(account.id)),
         facts_of_it=_facts(view, services.accounts.providers),
         is_connected=is_connected,
         is_refused=status.state == AccountState.REFUSED,
@@ -244,6 +246,10 @@ def _read(conn: Conn, workspace_id: int, account_id: int, after: int, limit: int
         tracers.tracers_of_account(conn, workspace_id, account_id, _NEWEST, _TRACERS),
         frozenset(kind for one in endpoints for kind in json.loads(one.kinds)),
     )
+
+
+def _silence(seconds: float | None) -> str:
+    return "" if seconds is None else f"{duration(round(seconds) * 1000 or 1)} ago"
 
 
 def _facts(view: AccountView, providers: Providers) -> list[tuple[str, str]]:

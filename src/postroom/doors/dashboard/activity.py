@@ -10,7 +10,7 @@ from litestar import Response, get
 from litestar.response import Stream as StreamResponse
 
 from postroom.base.ids import made_at_ms, parse_id, show_id
-from postroom.doors.dashboard.event_words import EventWords, address_of_event, words_of
+from postroom.doors.dashboard.event_words import EventWords, address_of_event, path_of_event, words_of
 from postroom.doors.dashboard.first_mail import first_mail
 from postroom.doors.dashboard.page import address_of, render, workspace_of
 from postroom.doors.dashboard.reasons import Reason, reason_of
@@ -131,13 +131,8 @@ def event_line(found: FoundEvent) -> Line:
     """Return an event as a row."""
     event = found.event
     words: EventWords = words_of(event, found.provider, found.domain)
-    path = ""
-    if event.recipient_id is not None:
-        path = f"recipients/{show_id('rcp', event.recipient_id)}"
-    elif event.message_id is not None:
-        path = f"messages/{show_id('msg', event.message_id)}"
     return Line(
-        path,
+        path_of_event(event),
         words.tone,
         words.title,
         found.address or address_of_event(event),

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from postroom.base.ids import show_id
 from postroom.doors.dashboard.reasons import explained
 from postroom.ledger.event_kinds import EventKind
 from postroom.ledger.rows import EventRow
@@ -132,6 +133,15 @@ def reason_sentence(word: str, *, hard: bool) -> str:
 def rule_in_words(rule: str) -> str:
     """Return why a hit has its label, by the name of the rule that gave it."""
     return _RULES.get(rule, rule.replace("_", " "))
+
+
+def path_of_event(event: EventRow) -> str:
+    """Return the page that tells more, below the workspace's address; empty: there is none."""
+    if event.recipient_id is not None:
+        return f"recipients/{show_id('rcp', event.recipient_id)}"
+    if event.message_id is not None:
+        return f"messages/{show_id('msg', event.message_id)}"
+    return f"accounts/{show_id('acc', event.account_id)}" if event.account_id is not None else ""
 
 
 def address_of_event(event: EventRow) -> str:

@@ -13,8 +13,7 @@ import msgspec
 from litestar import Response, get
 
 from postroom.base.clock import HOUR_MS
-from postroom.base.ids import show_id
-from postroom.doors.dashboard.event_words import EventWords, address_of_event, words_of
+from postroom.doors.dashboard.event_words import EventWords, address_of_event, path_of_event, words_of
 from postroom.doors.dashboard.first_mail import first_mail
 from postroom.doors.dashboard.page import address_of, render, workspace_of
 from postroom.doors.dashboard.reasons import provider_name
@@ -228,12 +227,7 @@ def feed_of(rows: Sequence[FoundEvent]) -> tuple[FeedLine, ...]:
 
 def _feed_line(row: FoundEvent) -> FeedLine:
     event = row.event
-    path = ""
-    if event.recipient_id is not None:
-        path = f"recipients/{show_id('rcp', event.recipient_id)}"
-    elif event.message_id is not None:
-        path = f"messages/{show_id('msg', event.message_id)}"
-    words = words_of(event, row.provider, row.domain)
+    words, path = words_of(event, row.provider, row.domain), path_of_event(event)
     return FeedLine(event.id, event.at_ms, words, row.address or address_of_event(event), row.subject, path)
 
 

@@ -92,6 +92,8 @@ class Services:
     """Returns the transport of a workspace."""
     watch: Watch
     """What this node delivers now."""
+    silent_seconds: Callable[[int], float | None] = lambda account_id: None
+    """Returns for how long an account's server has said nothing to this node; None: it is not watched here."""
     imports: Results = field(default_factory=Results)
     """What came of the last imports of suppressions."""
 
