@@ -1,6 +1,6 @@
 """What people do with connections and accounts: make, change, connect, archive, restore, delete."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from postroom.accounts.changes import AccountChange, AccountRules, Changed, ConnectionChange, restored, tag_key
@@ -21,7 +21,8 @@ from postroom.store.purge_accounts import drop_events_of, drop_mails_of
 from postroom.store.together import InTransaction, if_done, nothing_else
 from postroom.store.watching import mailboxes_of, outcomes_of
 
-_PAGE = 500
+_PAGE = 100
+_ROWS = 500
 _PIECE = 50
 """Mails that are deleted in one transaction: each may have a megabyte."""
 
@@ -127,8 +128,7 @@ class Accounts:
             return [] if done else None
 
         while ids := await self._database.write(some):
-            for account_id in ids:
-                await self._delete(row.workspace_id, account_id)
+            await self._delete(row.workspace_id, ids)
         return ids is not None
 
     # Accounts
@@ -249,24 +249,39 @@ class Accounts:
     async def delete(self, row: AccountRow, *, in_transaction: InTransaction = nothing_else) -> bool:
         """Delete an account with all that was found; tell whether there was one."""
 
-        return await self._delete(row.workspace_id, row.id, in_transaction)
+        return await self._delete(row.workspace_id, [row.id], in_transaction)
 
-    async def _delete(self, workspace_id: int, account_id: int, in_transaction: InTransaction = nothing_else) -> bool:
+    async def _delete(
+        self, workspace_id: int, ids: Sequence[int], in_transaction: InTransaction = nothing_else
+    ) -> bool:
         now_ms = self._clock.now_ms()
-        if not await self._database.write(lambda tx: accounts.close_account(tx, workspace_id, account_id, now_ms)):
+
+        def close(tx: Tx) -> int:
+            return sum(accounts.close_account(tx, workspace_id, account_id, now_ms) for account_id in ids)
+
+        def delete(tx: Tx) -> bool:
+            done = sum(accounts.delete_account(tx, workspace_id, account_id) for account_id in ids)
+            return if_done(done > 0, tx, in_transaction)
+
+        if not await self._database.write(close):
             return False
-        # Nothing new comes: whoever watched it has lost its epoch. Should this end half-way, upkeep goes on.
-        await self._drop(partial(drop_events_of, account_id=account_id, limit=_PIECE))
-        for mailbox in await self._database.read(lambda conn: mailboxes_of(conn, account_id)):
-            await self._drop(partial(drop_mails_of, mailbox_id=mailbox.id, limit=_PAGE))
+        # Nothing new comes: whoever watched them has lost its epoch. Should this end half-way, upkeep goes on.
+        await self._drop(drop_events_of, ids, _PIECE)
+        boxes = await self._database.read(lambda conn: [box.id for one in ids for box in mailboxes_of(conn, one)])
+        await self._drop(drop_mails_of, boxes, _ROWS)
+        return await self._database.write(delete)
 
-        def write(tx: Tx) -> bool:
-            return if_done(accounts.delete_account(tx, workspace_id, account_id), tx, in_transaction)
+    async def _drop(self, some: Callable[[Tx, int, int], int], ids: Sequence[int], limit: int) -> None:
+        """Delete what belongs to each of these, `limit` rows in a transaction."""
 
-        return await self._database.write(write)
+        def write(tx: Tx) -> int:
+            left = limit
+            for one in ids:
+                if left > 0:
+                    left -= some(tx, one, left)
+            return limit - left
 
-    async def _drop(self, some: Callable[[Tx], int]) -> None:
-        while await self._database.write(some):
+        while await self._database.write(write):
             pass
 
     def _after(self, row: AccountRow, change: AccountChange, connection: ConnectionRow) -> Changed:
