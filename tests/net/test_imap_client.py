@@ -95,6 +95,7 @@ async def test_a_wrong_tag_and_noise_do_not_end_a_command() -> None:
 
     async with talking(script) as client:
         await client.noop()
+        assert client.oddities == 4
 
 
 async def test_an_end_that_says_neither_yes_nor_no_is_not_waited_on() -> None:

@@ -1,6 +1,7 @@
 """How an IMAP session is spoken: what is known of the server, login, IDLE, and how commands run and end."""
 
 import asyncio
+import copy
 from collections.abc import Callable, Mapping
 
 from postroom import __version__
@@ -68,6 +69,11 @@ class Conversation:
     def heard(self) -> float:
         """When the server's last octet came, on the clock's monotonic seconds."""
         return self._link.heard
+
+    @property
+    def oddities(self) -> int:
+        """How many responses so far belonged to nothing, such as a wrong tag, or could not be understood."""
+        return self._session.strangers + self._session.unreadable
 
     @property
     def is_dirty(self) -> bool:
@@ -218,6 +224,6 @@ class Conversation:
 
     def _need(self, capability: str) -> None:
         if not self.is_open:
-            raise self._session.error or ImapLost(f"the connection to {self.server} is closed")
+            raise copy.copy(self._session.error) or ImapLost(f"the connection to {self.server} is closed")
         if not self.can(capability):
             raise NotOffered(f"{self.server} has no {capability}")

@@ -7,7 +7,6 @@ XOAUTH2 and LOGIN have no RFC: the one is what Google and Microsoft describe, th
 from dataclasses import dataclass, field
 
 _ERROR_BYTES = 4_096
-_CR_LF_NUL = frozenset("\r\n\0")
 
 
 @dataclass(slots=True, repr=False)
@@ -57,16 +56,6 @@ def oauthbearer(user: str, token: str) -> SaslExchange:
 
 
 MECHANISMS = {"PLAIN": plain, "LOGIN": login, "XOAUTH2": xoauth2, "OAUTHBEARER": oauthbearer}
-
-
-def can_be_literal(user: str, password: str) -> bool:
-    """Tell whether LOGIN can say them at all: no NUL (RFC 9051 9, literal)."""
-    return "\0" not in user and "\0" not in password
-
-
-def can_be_quoted(text: str) -> bool:
-    """Tell whether a text may stand in quotes: ASCII without line ends."""
-    return text.isascii() and not _CR_LF_NUL & set(text)
 
 
 def _octets(text: str, separator: str) -> bytes:
