@@ -73,6 +73,11 @@ class World:
         items = self.api("GET", f"/connections/{code}/users/{tag}/events?after=0")["items"]
         return [one["kind"] for one in items]
 
+    def wait_until_watched(self, tag: str) -> None:
+        """Wait until a user's mailbox has a cursor: what was there before is not told."""
+        asked = "SELECT state FROM account_status JOIN account ON account.id = account_id WHERE tag = ?"
+        wait_until(lambda: self.server.rows(asked, tag) == [("watching",)], f"{tag} is watched", 40)
+
     def wait_for(self, code: str, tag: str, *kinds: str) -> None:
         """Wait until a user's events are these."""
         try:
@@ -107,6 +112,19 @@ def world() -> Iterator[World]:
             yield made
 
 
+def test_a_server_that_knows_oauthbearer_alone_is_watched_too(world: World) -> None:
+    with Dovecot({}, oauth2=world.oidc.for_dovecot, extra="auth_mechanisms = oauthbearer") as dovecot:
+        imap = {"imap_host": "127.0.0.1", "imap_port": dovecot.imap_port, "imap_security": "plain"}
+        world.api("POST", "/connections", {"imap_provider_code": "OAUTH2"})
+        world.api("PUT", "/connections/OAUTH2", {**world.oidc.connection, **imap})
+        _give_access(world, "modern", EMAIL, "OAUTH2")
+        world.wait_until_watched("modern")
+        assert "method=OAUTHBEARER" in dovecot.log()
+        _deliver(dovecot, EMAIL, 9)
+        world.wait_for("OAUTH2", "modern", "account_connected", "mail_arrived")
+        world.api("DELETE", "/connections/OAUTH2")
+
+
 def test_a_person_gives_access_at_the_provider_and_the_mailbox_is_watched_with_the_token(world: World) -> None:
     user = world.user(OAUTH, "ada")
     assert user["connected_at"] is None
@@ -117,8 +135,9 @@ def test_a_person_gives_access_at_the_provider_and_the_mailbox_is_watched_with_t
     assert user["email"] == EMAIL
     assert user["connected_at"] is not None
     world.wait_for(OAUTH, "ada", "account_connected")
-    wait_until(lambda: "method=XOAUTH2" in world.dovecot.log(), "Dovecot took the token", 30)
-    _deliver(world, EMAIL, 1)
+    world.wait_until_watched("ada")
+    assert "method=XOAUTH2" in world.dovecot.log()
+    _deliver(world.dovecot, EMAIL, 1)
     world.wait_for(OAUTH, "ada", "account_connected", "mail_arrived")
     wait_until(lambda: bool(world.app.received("/hook")), "the application is told", 20)
     assert world.app.received("/hook")[0].json["email"] == EMAIL
@@ -130,7 +149,7 @@ def test_a_token_that_has_ended_is_replaced_at_the_next_login_without_a_word(wor
     world.wait_for(OAUTH, "renewed", "account_connected")
     asked = world.oidc.token_requests()
 
-    wait_until(lambda: _logins(world) >= 1, "it is logged in", 20)
+    world.wait_until_watched("renewed")
 
     def needs_another() -> bool:
         before = _logins(world)
@@ -139,7 +158,7 @@ def test_a_token_that_has_ended_is_replaced_at_the_next_login_without_a_word(wor
         return world.oidc.token_requests() > asked
 
     wait_until(needs_another, "a login needs another token", 60)
-    _deliver(world, EMAIL, 2)
+    _deliver(world.dovecot, EMAIL, 2)
 
     world.wait_for(OAUTH, "renewed", "account_connected", "mail_arrived")
 
@@ -147,7 +166,7 @@ def test_a_token_that_has_ended_is_replaced_at_the_next_login_without_a_word(wor
 def test_an_authorization_that_ends_is_told_once_and_a_token_endpoint_that_is_away_never(world: World) -> None:
     _give_access(world, "gone", GRACE)
     world.wait_for(OAUTH, "gone", "account_connected")
-    wait_until(lambda: f"user=<{GRACE}>, method=XOAUTH2" in world.dovecot.log(), "it is logged in", 30)
+    world.wait_until_watched("gone")
 
     world.oidc.token_endpoint_down(503)
     asked = world.oidc.token_requests()
@@ -254,9 +273,10 @@ def test_no_secret_stands_in_the_database_the_log_or_a_page(world: World) -> Non
         **{f"token {number}": token.encode() for number, token in enumerate(world.oidc.tokens())},
     }
 
-    logins = _logins(world)
+    # The authorizations were all ended above; the password was not.
+    logins = _logins(world, GRACE, "PLAIN")
     world.server.start()
-    wait_until(lambda: _logins(world) > logins, "the newest key alone opens the token", 40)
+    wait_until(lambda: _logins(world, GRACE, "PLAIN") > logins, "the newest key alone opens the password", 40)
     assert len(planted) > 6
     assert [name for name, secret in planted.items() if secret in dump or secret.hex().encode() in dump.lower()] == []
 
@@ -265,10 +285,10 @@ def _files(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
 
 
-def _give_access(world: World, tag: str, login: str) -> None:
+def _give_access(world: World, tag: str, login: str, code: str = OAUTH) -> None:
     """Go to the provider with a fresh browser, log in there, say yes, and arrive at the application."""
     with logged_in_page(world.browser, None) as page:
-        page.goto(world.link(OAUTH, tag))
+        page.goto(world.link(code, tag))
         page.locator("[name=login]").fill(login)
         page.locator("[name=password]").fill("whatever")
         page.get_by_role("button", name="Sign-in").click()
@@ -291,10 +311,10 @@ def _look(page: Page, name: str) -> None:
         page.screenshot(path=f"{PICTURES}/connect-{name}.png", full_page=True)
 
 
-def _deliver(world: World, user: str, number: int) -> None:
+def _deliver(dovecot: Dovecot, user: str, number: int) -> None:
     mail = b"From: x@example.test\r\nSubject: Hello\r\nMessage-ID: <%d@example.test>\r\n\r\nHi.\r\n" % number
-    world.dovecot.deliver(user, mail)
+    dovecot.deliver(user, mail)
 
 
-def _logins(world: World) -> int:
-    return world.dovecot.log().count(f"Login: user=<{EMAIL}>, method=XOAUTH2")
+def _logins(world: World, user: str = EMAIL, method: str = "XOAUTH2") -> int:
+    return world.dovecot.log().count(f"Login: user=<{user}>, method={method}")
