@@ -597,6 +597,17 @@ async def test_an_append_waits_for_the_server_where_it_wants_that() -> None:
         assert caught.value.code == "TRYCREATE"
 
 
+async def test_a_server_that_does_not_read_is_not_waited_for() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.command("APPEND")
+        await asyncio.sleep(30)
+
+    async with talking(script, limits=IMPATIENT) as client:
+        async with asyncio.timeout(10):
+            with pytest.raises(ImapSilent, match="APPEND"):
+                await client.append("Sent", b"x" * 24_000_000)
+
+
 async def test_nothing_can_be_smuggled_into_a_command() -> None:
     async def script(peer: Peer) -> None:
         await peer.end()

@@ -39,8 +39,9 @@ from postroom.net.tls import ClientContexts
 __all__ = ["ImapClient", "ImapDialler", "ImapLimits", "ImapServer"]
 
 
-_UPLOAD_BYTES_PER_SECOND = 16 * 1024
-"""What is on its way when everything was written may go as slowly as this."""
+_BUFFERED_BYTES = 4 * 1024 * 1024
+_UPLOAD_BYTES_PER_SECOND = 32 * 1024
+"""What the system still holds when everything was written may go as slowly as this."""
 
 
 class ImapDialler:
@@ -123,7 +124,7 @@ class ImapClient(Conversation):
             parts.append(flag_list(flags))
         if internal_ms is not None:
             parts.append(internal_date(datetime.fromtimestamp(internal_ms // 1000, UTC)))
-        silence = self._limits.command + len(content) / _UPLOAD_BYTES_PER_SECOND
+        silence = self._limits.command + min(len(content), _BUFFERED_BYTES) / _UPLOAD_BYTES_PER_SECOND
         running = await self._run("APPEND", *parts, upload(content), silence=silence)
         match running.end:
             case responses.Tagged(code=AppendUid(uid_validity=epoch, uids=uids)) if uids.count() == 1:

@@ -111,17 +111,22 @@ class ImapLink(asyncio.BufferedProtocol):
     ) -> None:
         """Send what is to be sent and return when `ready()`; it is asked after each input and each `poke`.
 
-        `seconds` limits it as a whole (may be infinite), else `silence`, or the limit of commands, each pause of
-        the server. Raises the session's error.
+        `seconds` limits it as a whole (may be infinite). Else the limit of commands holds for each pause of the
+        server, or `silence`, once all was written. Raises the session's error.
         """
         session = self.session
         self._begun = self._loop.time()
         self._received = 0
-        self._limit = 0.0 if seconds is not None else silence or self._limits.command
+        self._limit = 0.0 if seconds is not None else self._limits.command
         self._deadline = self._begun + (self._limit if seconds is None else seconds)
         while True:
             if session.has_output:
                 await self._send()
+                if seconds is None:
+                    # From here on it is the server's turn.
+                    self._limit = silence or self._limits.command
+                    self._begun, self._received = self._loop.time(), 0
+                    self._deadline = self._begun + self._limit
             if ready():
                 return
             if session.error is not None:
@@ -162,8 +167,9 @@ class ImapLink(asyncio.BufferedProtocol):
         """Read again."""
         if self._transport is not None and self._is_holding:
             self._is_holding = False
-            self._begun, self._received = self._loop.time(), 0
-            self._deadline = self._begun + self._limit
+            if self._limit:
+                self._begun, self._received = self._loop.time(), 0
+                self._deadline = self._begun + self._limit
             if not self._transport.is_closing():
                 self._transport.resume_reading()
 
