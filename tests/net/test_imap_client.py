@@ -422,10 +422,12 @@ async def test_only_mails_of_the_set_are_given_and_those_of_others_are_no_news()
             "* 1 FETCH (UID 4 RFC822.SIZE 10)",
             "* 2 FETCH (UID 5 RFC822.SIZE 20)",
         )
+        await peer.answer("UID FETCH *", "* 2 FETCH (UID 5 RFC822.SIZE 20)")
 
     async with talking(script) as client:
         found = await client.uid_fetch("5:*", ["UID", "RFC822.SIZE"])
         assert [(mail.uid, mail.size) for mail in found] == [(5, 20)]
+        assert [mail.uid for mail in await client.uid_fetch("*", ["UID", "RFC822.SIZE"])] == [5]
         assert not client.is_dirty
 
 

@@ -7,7 +7,7 @@ from postroom.net.imap import responses
 from postroom.net.imap.answers import Fetched
 from postroom.net.imap.fetch import Fetch
 from postroom.net.imap.responses import Response
-from postroom.net.imap.sequence_sets import SequenceSet
+from postroom.net.imap.sequence_sets import STAR, SequenceSet
 
 _MOST_FOUND = 20_000_000
 """UIDs that one SEARCH may name: `1:4294967295` is an answer of twelve octets."""
@@ -29,7 +29,8 @@ class FetchCollector:
 
     def __init__(self, uids: SequenceSet, items: Sequence[str], on_mail: Callable[[Fetched], None] | None) -> None:
         """`items`: what was asked for, upper case."""
-        self._uids = uids
+        # `*` alone is the last mail, whatever its UID.
+        self._uids = SequenceSet(tuple((0 if low == STAR else low, high) for low, high in uids.ranges))
         self._wanted = tuple(_ATTRIBUTES[item] for item in items if item in _ATTRIBUTES)
         self._sections = tuple(_section_name(item) for item in items if "[" in item)
         self._telling = tuple(name for name in self._wanted if name not in ("flags", "modseq"))
