@@ -48,6 +48,8 @@ SUPERIMAP_REQUESTS = 8
 """As REQUESTS in SuperIMAP's form, which has no batches: one receiver hears of all accounts, a mail a request.
 
 Each request costs time for every connection that is kept, so more would not be more."""
+SETTLING = 16
+"""Requests to one endpoint that were answered and are not committed: so many may be told twice after a crash."""
 WINDOW = 1_000
 """Events of one endpoint in memory: less than 200 kB."""
 OF_RECIPIENT = 50
@@ -78,6 +80,8 @@ class Runner:
         self._busy: set[int] = set()
         self._failed: set[int] = set()
         """What failed since the store was last asked."""
+        self._settling = 0
+        """Requests whose receiver has answered, and that wait for a commit."""
         self._batch, self._most = 1, REQUESTS
         self._failures = 0
         self._quiet_until_ms = 0
@@ -189,7 +193,9 @@ class Runner:
 
     def _begin(self) -> None:
         most = self._most if self._is_proved and self._failures < retry.FAILING else 1
-        while len(self._requests) < most and not self._ending and not self._is_quiet():
+        while len(self._requests) - self._settling < most and not self._ending and not self._is_quiet():
+            if self._settling >= SETTLING:
+                return
             rows = self._next_rows()
             if not rows:
                 return
@@ -327,7 +333,9 @@ class Runner:
         self._is_slow = not reply.is_success or reply.duration_ms > SLOW_MS
         if reply.is_success:
             is_back = self._was_away()
-            more = await self._write(lambda tx: settle_partner_told(tx, attempt, row, partner, now_ms, is_back=is_back))
+            more = await self._write_told(
+                lambda tx: settle_partner_told(tx, attempt, row, partner, now_ms, is_back=is_back)
+            )
             self._failures, self._is_back, self._is_proved = 0, more, True
             return True
         verdict = await self._write(
@@ -361,7 +369,9 @@ class Runner:
         is_back = self._was_away()
         self._is_slow = not reply.is_success or reply.duration_ms > SLOW_MS
         if reply.is_success:
-            more = await self._write(lambda tx: settle_told(tx, attempt, request.event_ids, now_ms, is_back=is_back))
+            more = await self._write_told(
+                lambda tx: settle_told(tx, attempt, request.event_ids, now_ms, is_back=is_back)
+            )
             self._failures, self._is_back, self._is_proved = 0, more, True
             return True
         verdict = await self._write(lambda tx: settle_failed(tx, attempt, self.epoch, rows, reply, now_ms, chance))
@@ -370,6 +380,15 @@ class Runner:
         else:
             self._failures, self._quiet_until_ms = verdict.failures, verdict.quiet_until_ms
         return False
+
+    async def _write_told(self, function: Callable[[Tx], bool]) -> bool:
+        """Write that a receiver took a request; it is asked the next one meanwhile."""
+        self._settling += 1
+        self._awake.set()
+        try:
+            return await self._write(function)
+        finally:
+            self._settling -= 1
 
     async def _write(self, function: Callable[[Tx], _T]) -> _T:
         """Write what came of a request; what was told is told, so this waits for a store that is away."""
