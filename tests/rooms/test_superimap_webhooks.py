@@ -4,9 +4,11 @@ import asyncio
 import base64
 import hashlib
 import hmac
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from migrated import sqlite_url
@@ -20,7 +22,8 @@ from postroom.base.errors import WrongInput
 from postroom.base.ids import show_id
 from postroom.ledger.event_kinds import EventKind
 from postroom.store import account_events, webhooks
-from postroom.store.database import Database, open_database, statement
+from postroom.store.database import Conn, Database, open_database, statement
+from postroom.store.webhook_outbox import Due
 from postroom.webhooks.endpoints import MOST_ENDPOINTS, asked_of
 
 MAIL = b"From: Ann <ann@example.com>\r\nTo: u40@example.com\r\nSubject: Hi\r\nMessage-ID: <1@x>\r\n\r\nHello\r\n"
@@ -496,3 +499,57 @@ async def test_at_a_new_address_what_waits_is_told_at_once(world: World) -> None
     await world.quiet()
 
     assert numbers(world.receiver, "/new") == [1]
+
+
+class HoldsReads:
+    """A database whose readers of the outbox wait, with what they have read, until they may go on."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.goes_on = asyncio.Event()
+        self.goes_on.set()
+        self.held = asyncio.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._database, name)
+
+    async def read(self, function: Callable[[Conn], Any]) -> Any:
+        found = await self._database.read(function)
+        if isinstance(found, tuple) and isinstance(found[-1], Due) and not self.goes_on.is_set():
+            self.held.set()
+            await self.goes_on.wait()
+        return found
+
+
+async def test_what_was_read_while_an_event_failed_does_not_overtake_it(world: World) -> None:
+    await make_accounts(world, 40)
+    endpoint_id = await hook(world)
+    fails = threading.Event()
+
+    async def fail_later(received: Received, writer: asyncio.StreamWriter) -> None:
+        await until(fails.is_set)
+        writer.write(response(500))
+        await writer.drain()
+
+    world.receiver.behave("/", fail_later)
+    database = HoldsReads(world.database)
+    world.start(world.make_worker(cast(Database, database), 1))
+    await arrive(world, 40, MAIL, MAIL)
+    await until(lambda: len(world.receiver.requests) == 1)
+    database.goes_on.clear()
+    await arrive(world, 40, MAIL)
+    await asyncio.wait_for(database.held.wait(), 20)
+
+    fails.set()
+    async with asyncio.timeout(20):
+        while not (await world.log(endpoint_id)):
+            await database.held.wait()
+    world.receiver.behave("/", answer(200))
+    database.goes_on.set()
+    for _ in range(20):
+        await world.log(endpoint_id)
+    assert numbers(world.receiver) == [1]
+    world.clock.advance(seconds=7)
+    await until(lambda: len(world.receiver.requests) == 4)
+
+    assert numbers(world.receiver) == [1, 1, 2, 3]
