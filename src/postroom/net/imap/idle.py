@@ -61,15 +61,18 @@ async def idle(idler: Idler, link: ImapLink, limits: ImapLimits, clock: Clock, s
 
 async def _begin(idler: Idler, link: ImapLink, running: Running, limits: ImapLimits) -> None:
     """Wait for the `+`. Some servers take the command and never say it, nor anything else."""
-    loop = asyncio.get_running_loop()
-    end = loop.time() + limits.greeting
-    late = loop.call_at(end, link.poke)
+    is_late = False
+
+    def late() -> None:
+        nonlocal is_late
+        is_late = True
+        link.poke()
+
+    timer = asyncio.get_running_loop().call_later(limits.greeting, late)
     try:
-        await link.until(
-            lambda: running.is_continued or running.end is not None or loop.time() >= end, seconds=math.inf
-        )
+        await link.until(lambda: running.is_continued or running.end is not None or is_late, seconds=math.inf)
     finally:
-        late.cancel()
+        timer.cancel()
     if running.end is None and not running.is_continued:
         link.session.end_idle()
         await link.finish(running)
