@@ -225,10 +225,20 @@ class WatchWorld:
             if found:
                 return
             assert time.monotonic() < deadline, "it did not come to that in time"
-            await asyncio.sleep(0.002)
             if step:
+                await self._calm()
                 self.clock.advance(seconds=step)
+            else:
+                await asyncio.sleep(0.002)
         raise AssertionError("it did not come to that")
+
+    async def _calm(self) -> None:
+        """Let the loop turn, and what waits for the stores be answered: on a slow machine too no time passes for it."""
+        calm = 0
+        while calm < 2:
+            await asyncio.sleep(0.001)
+            databases = {self.database, *self._databases}
+            calm = 0 if any(one.waiting or one._reads for one in databases) else calm + 1
 
     async def until_told(self, count: int, kind: str = "mail_arrived", *, step: float = 0.0) -> None:
         """Wait until so many events of a kind are recorded."""
@@ -251,8 +261,7 @@ class WatchWorld:
         until = self.clock.monotonic() + seconds
         while self.clock.monotonic() < until:
             self.clock.advance(seconds=min(step, until - self.clock.monotonic()))
-            for _ in range(3):
-                await asyncio.sleep(0.001)
+            await self._calm()
 
     async def close(self) -> None:
         """End everything."""
