@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 import trustme
 import uvloop
-from imap_script import SHORT, Peer, Script, ScriptedServer, dialler, talking
+from imap_script import LOOPBACK, SHORT, Peer, Script, ScriptedServer, dialler, talking
 
+from postroom.base.clock import SystemClock
 from postroom.ledger.account_rows import Security
+from postroom.net.dns import Answer, Resolver, Status
 from postroom.net.imap import refusals
-from postroom.net.imap.client import ImapClient, ImapLimits, ImapServer
+from postroom.net.imap.client import ImapClient, ImapDialler, ImapLimits, ImapServer
 from postroom.net.imap.errors import (
     AddressRefused,
     AuthRefused,
@@ -25,6 +27,7 @@ from postroom.net.imap.errors import (
     TlsFailed,
     Unreachable,
 )
+from postroom.net.tls import ClientContexts
 
 LOGIN = "IMAP4rev1 AUTH=PLAIN AUTH=XOAUTH2 AUTH=OAUTHBEARER AUTH=LOGIN"
 
@@ -85,6 +88,23 @@ async def test_a_port_where_nobody_listens_is_unreachable() -> None:
         port = server.port
     with pytest.raises(Unreachable):
         await dialler().connect(ImapServer("127.0.0.1", port), limits=SHORT)
+
+
+async def test_the_second_address_of_a_host_is_tried_and_a_private_one_is_passed_over() -> None:
+    class TwoAddresses(Resolver):
+        async def host_addresses(self, name: str) -> Answer[str]:
+            return Answer(Status.FOUND, ("10.0.0.1", "127.0.0.2", "127.0.0.1"))
+
+    async def script(peer: Peer) -> None:
+        peer.send("* OK [CAPABILITY IMAP4rev1] ready")
+        await peer.end()
+
+    clock = SystemClock()
+    ours = ImapDialler(TwoAddresses("127.0.0.1:9", clock=clock), ClientContexts(), LOOPBACK, clock)
+    async with ScriptedServer(script) as server:
+        client = await ours.connect(ImapServer("mail.test", server.port, Security.PLAIN), limits=SHORT)
+        assert client.greeting == "ready"
+        client.close()
 
 
 async def _nothing(peer: Peer) -> None:
