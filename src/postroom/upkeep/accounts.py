@@ -21,16 +21,15 @@ class AccountSweeps:
 
     async def gone(self) -> int:
         """Delete what was found in accounts that are deleted; return how many rows. Raises TryLater."""
-        found = await self._database.read(lambda conn: purge_accounts.gone(conn, _GONE))
         total = 0
-        for account_id in found.accounts:
-            drop = partial(purge_accounts.drop_events_of, account_id=account_id, limit=PAGE)
-            total += await in_pages(self._database, drop)
-        for mailbox_id in found.mailboxes:
-            while count := await self._database.write(
-                partial(purge_accounts.drop_mails_of, mailbox_id=mailbox_id, limit=PAGE)
-            ):
-                total += count
+        while any(found := await self._database.read(lambda conn: purge_accounts.gone(conn, _GONE))):
+            for account_id in found.accounts:
+                drop = partial(purge_accounts.drop_events_of, account_id=account_id, limit=PAGE)
+                total += await in_pages(self._database, drop)
+            for mailbox_id in found.mailboxes:
+                drop = partial(purge_accounts.drop_mails_of, mailbox_id=mailbox_id, limit=PAGE)
+                while count := await self._database.write(drop):
+                    total += count
         return total
 
     async def tracers(self) -> int:
