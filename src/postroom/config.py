@@ -137,10 +137,12 @@ class Settings:
         _database, "", "sqlite:///PATH or postgresql://…; empty is postroom.db in the data folder.", secret=True
     )
     public_url: str = _setting(
-        _url, "", "How recipients reach /o /c /u of this installation; empty is the HTTP listener's own address."
+        _url, "", "How people reach /o /c /u and /users of this installation; empty is the HTTP listener's own address."
     )
     http: Listener | None = _setting(_listener, "127.0.0.1:8025", "Listener of API, pages and public addresses.")
-    public_http: Listener | None = _setting(_listener, "", "Second listener that serves /o /c /u only; empty is off.")
+    public_http: Listener | None = _setting(
+        _listener, "", "Second listener that serves /o /c /u and /users only; empty is off."
+    )
     submission: Listener | None = _setting(_listener, "127.0.0.1:2525", "SMTP submission with STARTTLS.")
     submissions: Listener | None = _setting(_listener, "", "SMTP submission with implicit TLS; empty is off.")
     inbound: Listener | None = _setting(

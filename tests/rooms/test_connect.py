@@ -3,8 +3,10 @@
 import hashlib
 import re
 from collections.abc import AsyncIterator
+from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
+import httpx
 import pytest
 from connect_world import APP, ConnectWorld, connect_world
 from peers.http_receiver import answer
@@ -12,6 +14,7 @@ from peers.http_receiver import answer
 from postroom.accounts.autodetect import Tried, Verdict
 from postroom.accounts.credentials import Bearer
 from postroom.base.clock import ManualClock
+from postroom.doors.superimap.connect import ConnectDoor
 from postroom.net.dns import MxRecord, SrvRecord
 from postroom.store.database import open_database, statement
 
@@ -481,3 +484,13 @@ async def test_a_state_is_stored_as_its_hash_and_its_verifier_sealed(world: Conn
     cookie = world.browser.cookies["postroom_connect"]
     assert bytes(stored) == hashlib.sha256(f"{state} {cookie}".encode()).digest()
     assert state.encode() not in bytes(verifier)
+
+
+async def test_a_listener_for_strangers_has_these_pages_and_nothing_else(world: ConnectWorld) -> None:
+    account = await world.account("GMAIL")
+    door = ConnectDoor(world.connecting, world.clock, lambda scope: "192.0.2.7", None)
+    transport = httpx.ASGITransport(cast("Any", door))
+    async with httpx.AsyncClient(transport=transport, base_url="http://postroom.test") as stranger:
+        assert (await stranger.get(world.connect(account))).status_code == 200
+        assert [(await stranger.get(path)).status_code for path in ("/", "/w/default/", "/users/x")] == [404] * 3
+        assert (await stranger.head(world.connect(account))).status_code == 405

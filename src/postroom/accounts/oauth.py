@@ -138,7 +138,7 @@ class AuthorizationServers:
         except TokenServerAway:
             return False
         # RFC 7009 2.2: 200 also for a token that is invalid already. Google says 400 then.
-        return answer.status in (200, 204, 400)
+        return answer.status in (200, 204) or _json_object(answer.body).get("error") == "invalid_token"
 
     async def email_of(self, client: Client, tokens: Tokens) -> str:
         """Return the address of the account that was authorized, or an empty text where the provider does not say.

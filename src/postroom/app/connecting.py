@@ -13,8 +13,10 @@ from postroom.net.imap.client import ImapDialler
 from postroom.net.tls import ClientContexts
 
 
-def make_connect_door(services: Services, client_address: Callable[[HTTPScope], str], behind: ASGIApp) -> ConnectDoor:
-    """Return these pages, with what answers all other paths behind them."""
+def make_connect_door(
+    services: Services, client_address: Callable[[HTTPScope], str], behind: ASGIApp | None
+) -> ConnectDoor:
+    """Return these pages, with what answers all other paths behind them (None: nothing is there)."""
     settings = services.settings
     dialler = ImapDialler(services.resolver, ClientContexts(), settings.allow_private, services.clock)
     may_be_plain = bool(settings.allow_private)

@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import structlog
+from litestar.types import ASGIApp
 
 from postroom import __version__
 from postroom.app.connecting import make_connect_door
@@ -210,7 +211,9 @@ class Doors:
 
     def _public(self, *, api: bool) -> PublicDoor:
         services = self._services
-        behind = None
+        dashboard = make_dashboard(services, self._outbound.watch, self.metrics.silent_seconds) if api else None
+        pages = make_connect_door(services, client_address_of(services), dashboard)
+        behind: ASGIApp = pages
         if api:
             api_app = create_api(
                 HttpServices(
@@ -231,8 +234,6 @@ class Doors:
                     not_ready=self._not_ready,
                 )
             )
-            dashboard = make_dashboard(services, self._outbound.watch, self.metrics.silent_seconds)
-            pages = make_connect_door(services, client_address_of(services), dashboard)
             behind = MetricsDoor(
                 beside(api_app, make_superimap(services), pages, self.hosts),
                 render=self.metrics.render,

@@ -10,7 +10,7 @@ from typing import Any
 
 from postroom.app.check.certificate import check_certificate, utc
 from postroom.app.check.clock import check_synchronised
-from postroom.app.check.findings import Finding, fail, ok
+from postroom.app.check.findings import Finding, fail, ok, warn
 from postroom.app.check.fitting import check_settings
 from postroom.app.check.folder import check_folder
 from postroom.app.check.mailboxes import check_mailboxes
@@ -107,11 +107,15 @@ async def _key(services: Services) -> Finding:
     if not settings.secret and not (settings.data / "secret.key").exists():
         return fail("key", "the key of the next start is missing", "put secret.key back before you restart")
     try:
-        sealer = Sealer(*master_keys(settings))
+        keys = master_keys(settings)
+        sealer = Sealer(*keys)
         now = services.clock.now_ms()
         await services.database.write(lambda tx: check_master_key(tx, sealer, now))
     except (WrongMasterKey, SettingsError) as error:
         return fail("key", str(error), "put the right key back before you restart")
     except TryLater as error:
         return fail("key", f"it could not be tried: {error}", "see the lines about the database")
+    if len(keys) > 1:
+        shown = f"the {len(keys)} master keys open what this database has sealed"
+        return warn("key", shown, "`postroom key rotate`, then --finish, takes the older out")
     return ok("key", "the master key opens what this database has sealed")

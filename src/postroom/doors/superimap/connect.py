@@ -80,11 +80,14 @@ class ConnectDoor:
         connecting: Connecting,
         clock: Clock,
         client_address: Callable[[HTTPScope], str],
-        behind: ASGIApp,
+        behind: ASGIApp | None,
         *,
         may_be_plain: bool = False,
     ) -> None:
-        """`may_be_plain`: people may name a server without TLS, inside networks that the operator opened."""
+        """`behind` None: anything else is answered 404.
+
+        `may_be_plain`: people may name a server without TLS, inside networks that the operator opened.
+        """
         self._connecting = connecting
         self._links = connecting.links
         self._clock = clock
@@ -95,8 +98,15 @@ class ConnectDoor:
         self._trying: set[int] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != ScopeType.HTTP or not scope["path"].startswith((CONNECT_PATH, DISCONNECT_PATH)):
+        is_ours = scope["type"] == ScopeType.HTTP and scope["path"].startswith((CONNECT_PATH, DISCONNECT_PATH))
+        if not is_ours and self._behind is not None:
             await self._behind(scope, receive, send)
+            return
+        if scope["type"] != ScopeType.HTTP:
+            await send({"type": "websocket.close", "code": 1000, "reason": ""})
+            return
+        if not is_ours:
+            await self._send(send, Answer(404, pages.nowhere_page()))
             return
         try:
             answer = await self._answer(scope, receive)

@@ -129,6 +129,11 @@ def unknown_page() -> bytes:
     )
 
 
+def nowhere_page() -> bytes:
+    """Say that nothing is at an address."""
+    return _page("There is nothing here", "<p>The address may be mistyped or cut off.</p>")
+
+
 def unknown_dance_page() -> bytes:
     """Say that an authorization was begun elsewhere."""
     return _page(
