@@ -267,7 +267,7 @@ async def test_a_password_that_cannot_be_quoted_goes_as_a_literal() -> None:
         await client.login("ann", "pässwör")
 
 
-async def test_where_login_is_disabled_plain_is_said_or_nothing() -> None:
+async def test_where_login_is_disabled_authenticate_is_said_or_nothing() -> None:
     async def plain(peer: Peer) -> None:
         tag = await peer.command("AUTHENTICATE PLAIN")
         peer.send("+ ")
@@ -275,10 +275,20 @@ async def test_where_login_is_disabled_plain_is_said_or_nothing() -> None:
         peer.send(f"{tag} OK in")
         await peer.answer("CAPABILITY")
 
+    async def old(peer: Peer) -> None:
+        tag = await peer.command("AUTHENTICATE LOGIN")
+        for word in (b"ann", b"secret"):
+            peer.send("+ ")
+            assert base64.b64decode(await peer.line()) == word
+        peer.send(f"{tag} OK in")
+        await peer.answer("CAPABILITY")
+
     async def none(peer: Peer) -> None:
         assert await peer.line() == ""
 
     async with talking(plain, preauth=False, capabilities="IMAP4rev1 LOGINDISABLED AUTH=PLAIN") as client:
+        await client.login("ann", "secret")
+    async with talking(old, preauth=False, capabilities="IMAP4rev1 LOGINDISABLED AUTH=LOGIN") as client:
         await client.login("ann", "secret")
     async with talking(none, preauth=False, capabilities="IMAP4rev1 LOGINDISABLED") as client:
         with pytest.raises(NotOffered):

@@ -11,14 +11,15 @@ from postroom.net.imap.session import Running
 
 
 async def login(link: ImapLink, server: str, user: str, password: str, seconds: float) -> None:
-    """LOGIN, or AUTHENTICATE PLAIN where LOGIN is disabled or the text is not ASCII. Raises as `refusals`."""
+    """LOGIN, or AUTHENTICATE where LOGIN is disabled or the text is not ASCII. Raises as `refusals`."""
     capabilities = link.session.capabilities
-    has_plain = "AUTH=PLAIN" in capabilities
-    if "LOGINDISABLED" in capabilities and not has_plain:
+    mechanism = next((name for name in ("PLAIN", "LOGIN") if f"AUTH={name}" in capabilities), None)
+    is_disabled = "LOGINDISABLED" in capabilities
+    if is_disabled and mechanism is None:
         raise NotOffered(f"{server} takes no password on this connection (LOGINDISABLED)")
-    # RFC 9051 6.2.3: what is not ASCII has no charset in LOGIN; PLAIN says UTF-8.
-    if has_plain and ("LOGINDISABLED" in capabilities or not (user + password).isascii()):
-        await authenticate(link, server, "PLAIN", user, password, seconds)
+    # What is not ASCII has no charset in LOGIN (RFC 9051 6.2.3); PLAIN says UTF-8.
+    if mechanism is not None and (is_disabled or not (user + password).isascii()):
+        await authenticate(link, server, mechanism, user, password, seconds)
         return
     try:
         words: tuple[Part, ...] = (string(user), string(password))
