@@ -85,6 +85,18 @@ async def test_alerts_are_kept_for_people_and_are_no_news() -> None:
         assert client.take_news().alerts == ("Your mailbox is nearly full",)
 
 
+async def test_a_command_leaves_in_one_piece() -> None:
+    received: list[bytes] = []
+
+    async def script(peer: Peer) -> None:
+        received.append(await peer.reader.read(65_536))
+        peer.send("A1 OK done")
+
+    async with talking(script) as client:
+        await client.uid_search("UID 1:*")
+    assert received == [b"A1 UID SEARCH RETURN (ALL) UID 1:*\r\n"]
+
+
 # What cannot be understood
 
 

@@ -186,7 +186,8 @@ class ImapLink(asyncio.BufferedProtocol):
     async def _send(self) -> None:
         """Write what is to be sent; wait where the server does not read."""
         for piece in self.session.take_output():
-            for octets in piece:
+            # A command is one segment and one TLS record; only a large literal goes by itself.
+            for octets in (b"".join(piece),) if sum(map(len, piece)) <= _PIECE_BYTES else piece:
                 with memoryview(octets) as whole:
                     for begin in range(0, len(whole), _PIECE_BYTES):
                         self._write(whole[begin : begin + _PIECE_BYTES])
