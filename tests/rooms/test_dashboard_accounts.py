@@ -231,6 +231,18 @@ async def test_a_sweep_is_begun_where_there_is_mail_from_before(pages: World) ->
     assert "sweeping UID 1 of 900" in _text((await pages.get(_path(made))).text)
 
 
+async def test_a_server_is_shown_as_it_showed_itself_and_what_it_only_claims_apart(pages: World) -> None:
+    told = {"banner": "ready.", "id": {"name": "X"}, "capabilities": ["IDLE", "NOTIFY"], "claims_only": ["NOTIFY"]}
+    made = await _account(pages, server=json.dumps(told))
+    odd = await _account(pages, "odd", server='["what"')
+
+    page = LexborHTMLParser((await pages.get(_path(made))).text)
+
+    assert [one.text() for one in page.css(".abilities li")] == ["IDLE"]
+    assert "it can NOTIFY" in _text(page.html or "")
+    assert (await pages.get(_path(odd))).status_code == 200
+
+
 async def test_a_connection_and_an_account_are_made_by_forms(pages: World) -> None:
     made = await pages.post(
         "/w/one/accounts/connections", imap_provider_code="PLAIN", imap_host="mail.example.com", imap_port="993"

@@ -49,21 +49,21 @@ _WATCHED = (AccountState.WATCHING, AccountState.POLLING, AccountState.AWAY)
 _SERVERS = {
     _GMAIL: json.dumps(
         {
-            "greeting": "Gimap ready for requests",
-            "name": "GImap",
+            "banner": "Gimap ready for requests",
+            "id": {"name": "GImap", "vendor": "Google, Inc."},
             "capabilities": ["IMAP4rev1", "IDLE", "UIDPLUS", "CONDSTORE", "ESEARCH", "XOAUTH2", "X-GM-EXT-1"],
         }
     ),
     _MICROSOFT: json.dumps(
         {
-            "greeting": "The Microsoft Exchange IMAP4 service is ready.",
+            "banner": "The Microsoft Exchange IMAP4 service is ready.",
             "capabilities": ["IMAP4", "IMAP4rev1", "IDLE", "UIDPLUS", "SASL-IR", "XOAUTH2", "LITERAL+"],
         }
     ),
     _OWN: json.dumps(
         {
-            "greeting": "Dovecot ready.",
-            "name": "Dovecot",
+            "banner": "Dovecot ready.",
+            "id": {"name": "Dovecot"},
             "capabilities": ["IMAP4rev1", "IDLE", "NOTIFY", "CONDSTORE", "QRESYNC", "LIST-STATUS", "SPECIAL-USE"],
         }
     ),

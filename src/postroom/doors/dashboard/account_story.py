@@ -93,8 +93,7 @@ async def show_account(request: PageRequest) -> Response[bytes]:
         watched_names=mailboxes_of(account),
         tracers=tracer_views(seen.tracers, {account.id: account.email}),
         server=server_view(status.server),
-        can_sweep=not account.is_archived
-        and any(one.mailbox.first_uid > 1 and one.mailbox.sweep_next is None for one in seen.mailboxes),
+        can_sweep=not account.is_archived and any(_has_old_mail(one) for one in seen.mailboxes),
         older=None if is_last else f"{here}?before={after + 1}#events",
         first=f"{here}#events" if top <= owner.last_number else None,
     )
@@ -246,6 +245,12 @@ def _read(conn: Conn, workspace_id: int, account_id: int, after: int, limit: int
         tracers.tracers_of_account(conn, workspace_id, account_id, _NEWEST, _TRACERS),
         frozenset(kind for one in endpoints for kind in json.loads(one.kinds)),
     )
+
+
+def _has_old_mail(audit: MailboxAudit) -> bool:
+    """Tell whether there may be mail from before that nobody was told of, nor will be."""
+    row = audit.mailbox
+    return row.first_uid > 1 and row.sweep_next is None and all(one.first >= row.first_uid for one in audit.outcomes)
 
 
 def _silence(seconds: float | None) -> str:

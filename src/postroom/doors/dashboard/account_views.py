@@ -98,6 +98,8 @@ class MailboxView:
     uid_next: int
     first_uid: int
     sweep_next: int | None
+    is_swept: bool
+    """A sweep has told of mail from before."""
     swept: int
     """Percent of the old mail that a sweep has looked at."""
     checked_ms: int
@@ -131,6 +133,8 @@ class ServerView:
 
     pairs: tuple[tuple[str, str], ...]
     abilities: tuple[str, ...]
+    claimed: tuple[str, ...]
+    """What it says that it can and we do not believe."""
 
 
 def state_view(state: str, why: str) -> StateView:
@@ -192,6 +196,7 @@ def mailbox_view(audit: MailboxAudit) -> MailboxView:
         row.uid_next,
         row.first_uid,
         row.sweep_next,
+        any(one.first < row.first_uid for one in audit.outcomes),
         min(swept, 100),
         row.checked_ms,
         row.audited_ms,
@@ -229,26 +234,31 @@ def _tracer_view(row: TracerRow, name: str, scale: int) -> TracerView:
 
 
 def server_view(text: str) -> ServerView:
-    """Return what stands in `account_status.server`: texts as facts, lists of words as abilities."""
+    """Return what stands in `account_status.server`; nothing of it where it has another form."""
     try:
-        told = json.loads(text) if text else {}
+        told: Any = json.loads(text) if text else {}
     except ValueError:
         told = {}
-    pairs, abilities = [], []
-    for name, value in told.items() if isinstance(told, dict) else ():
-        if isinstance(value, list):
-            abilities += [str(one) for one in value]
-        elif isinstance(value, dict):
-            pairs += [(f"{name}: {key}", str(one)) for key, one in value.items() if one not in ("", None)]
-        elif isinstance(value, bool):
-            pairs.append((_words(name), "yes" if value else "no"))
-        elif value not in ("", None):
-            pairs.append((_words(name), str(value)))
-    return ServerView(tuple(pairs), tuple(dict.fromkeys(abilities))[:_MOST_ABILITIES])
+    if not isinstance(told, dict):
+        told = {}
+    identity = told.get("id")
+    named = identity.items() if isinstance(identity, dict) else ()
+    pairs = [("Greeting", told.get("banner")), *((_words(name), value) for name, value in named)]
+    claimed = {str(one) for one in _list(told.get("claims_only"))}
+    abilities = [str(one) for one in _list(told.get("capabilities"))][:_MOST_ABILITIES]
+    return ServerView(
+        tuple((name, str(value)) for name, value in pairs if value),
+        tuple(one for one in abilities if one not in claimed),
+        tuple(sorted(claimed))[:_MOST_ABILITIES],
+    )
+
+
+def _list(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
 
 
 def _words(name: str) -> str:
-    return name.replace("_", " ").capitalize()
+    return name.replace("_", " ").replace("-", " ").capitalize()
 
 
 def _stages(row: TracerRow) -> dict[str, int]:
