@@ -97,6 +97,8 @@ class TokenServer:
         self.seconds: object = 3600
         self.rotates = True
         self.id_token_email = "ada@example.test"
+        self.more_claims: dict[str, str] = {}
+        self.wants_basic = False
         self.refused: set[str] = set()
         self.asked: list[dict[str, str]] = []
         self.challenges: dict[str, str] = {}
@@ -115,12 +117,13 @@ class TokenServer:
     async def _token(self, received: Received, writer: asyncio.StreamWriter) -> None:
         asked = dict(parse_qsl(received.body.decode()))
         self.asked.append(asked)
-        status, said = self._answer(asked)
+        status, said = self._answer(asked, received.header.get("authorization", ""))
         writer.write(response(status, json.dumps(said).encode(), content_type="application/json"))
         await writer.drain()
 
-    def _answer(self, asked: dict[str, str]) -> tuple[int, dict[str, object]]:
-        if asked.get("client_secret") != "hush":
+    def _answer(self, asked: dict[str, str], authorization: str) -> tuple[int, dict[str, object]]:
+        basic = "Basic " + base64.b64encode(b"our-client:hush").decode()
+        if authorization != basic and (self.wants_basic or asked.get("client_secret") != "hush"):
             return 401, {"error": "invalid_client"}
         if asked["grant_type"] == "authorization_code":
             challenge = base64.urlsafe_b64encode(hashlib.sha256(asked["code_verifier"].encode()).digest())
@@ -138,9 +141,10 @@ class TokenServer:
             said["refresh_token"] = f"refresh-{self.given}"
         if self.rotates and "refresh_token" in asked:
             self.refused.add(asked["refresh_token"])
-        if self.id_token_email:
-            claims = base64.urlsafe_b64encode(json.dumps({"email": self.id_token_email}).encode()).rstrip(b"=").decode()
-            said["id_token"] = f"e30.{claims}.sig"
+        claims = {"email": self.id_token_email, **self.more_claims}
+        if any(claims.values()):
+            text = base64.urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b"=").decode()
+            said["id_token"] = f"e30.{text}.sig"
         return 200, said
 
 

@@ -494,3 +494,26 @@ async def test_a_listener_for_strangers_has_these_pages_and_nothing_else(world: 
         assert (await stranger.get(world.connect(account))).status_code == 200
         assert [(await stranger.get(path)).status_code for path in ("/", "/w/default/", "/users/x")] == [404] * 3
         assert (await stranger.head(world.connect(account))).status_code == 405
+
+
+async def test_microsofts_shape_asks_for_offline_access_and_tells_the_address_its_own_way(world: ConnectWorld) -> None:
+    account = await world.account("MICROSOFT_OAUTH2")
+    world.token_server.id_token_email = ""
+    world.token_server.more_claims = {"preferred_username": "ada@contoso.test", "name": "Ada"}
+
+    url = await world.begin(account)
+    asked = parse_qs(urlsplit(url).query)
+    await world.come_back(url)
+
+    assert asked["prompt"] == ["select_account"]
+    assert {"offline_access", "https://outlook.office.com/IMAP.AccessAsUser.All"} <= set(asked["scope"][0].split())
+    assert (await world.row(account)).email == "ada@contoso.test"
+
+
+async def test_a_server_that_takes_the_client_secret_in_the_header_alone_is_asked_again_so(world: ConnectWorld) -> None:
+    account = await world.account()
+    world.token_server.wants_basic = True
+
+    assert (await world.come_back(await world.begin(account))).status_code == 200
+
+    assert [("client_secret" in one) for one in world.token_server.asked] == [True, False]
