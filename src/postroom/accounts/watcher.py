@@ -241,7 +241,11 @@ class Watcher:
     async def _watching(self, server: str, state: AccountState) -> None:
         self._refusals = 0
         status = self._status._replace(
-            last_login_ms=self._tools.clock.now_ms(), auth_failed_ms=None, retry_ms=None, server=server, failures=0
+            last_login_ms=self._tools.clock.now_ms(),
+            auth_failed_ms=None,
+            retry_ms=None,
+            server=server,
+            failures=self._failures,
         )
         await self._say(status, state, "")
 

@@ -214,7 +214,9 @@ def note_last_mail(tx: Tx, account_id: int, at_ms: int) -> None:
 _SET_STATUS = statement(
     "UPDATE account_status SET state = ?, why = ?, since_ms = ?, failures = ?, retry_ms = ?, auth_failed_ms = ?, "
     "last_login_ms = ?, server = ? WHERE account_id = ? AND EXISTS "
-    "(SELECT 1 FROM account_owner WHERE account_owner.account_id = account_status.account_id AND epoch = ?)"
+    "(SELECT 1 FROM account_owner WHERE account_owner.account_id = account_status.account_id AND epoch = ?) AND EXISTS "
+    "(SELECT 1 FROM account WHERE account.id = account_status.account_id AND is_archived = 0 "
+    "AND connected_ms IS NOT NULL)"
 )
 _SAY_UNOWNED = statement(
     "UPDATE account_status SET state = ?, why = ?, since_ms = ? WHERE account_id = ? AND why <> ? AND EXISTS "
@@ -223,7 +225,7 @@ _SAY_UNOWNED = statement(
 
 
 def set_status(tx: Tx, row: AccountStatusRow, epoch: int) -> None:
-    """Write how the watching of an account goes; nothing where the epoch is gone.
+    """Write how the watching of an account goes; nothing where the epoch is gone, or somebody has ended the watching.
 
     All but `last_mail_ms` and `token_expires_ms`: those who find a mail or get a token write them.
     """
