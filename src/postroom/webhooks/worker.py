@@ -29,9 +29,9 @@ from postroom.webhooks.tools import Tools
 
 _log = structlog.get_logger(__name__)
 
-LEASE_MS = 90_000
+LEASE_MS = 60_000
 """Longer than a request may take, with room for some renewals that fail."""
-_RENEW_SECONDS = 20.0
+_RENEW_SECONDS = 10.0
 _LOOK_SECONDS = 1.0
 _IDLE_SECONDS = 5.0
 REQUESTS = 64
