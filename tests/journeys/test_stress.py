@@ -7,7 +7,8 @@ import pytest
 from click.testing import CliRunner
 from peers.postgres import Databases
 
-from postroom.app.stress.run import Plan, Report, run
+from postroom.app.stress.run import NodeFigures, Plan, Report, run
+from postroom.app.stress.verdict import Verdict
 from postroom.base.clock import SystemClock
 from postroom.cli.main import postroom
 
@@ -36,6 +37,23 @@ def test_a_plan_that_cannot_be_done_is_refused_before_anything_starts() -> None:
     result = CliRunner().invoke(postroom, ["stress", "--nodes", "2"])
     assert result.exit_code == 1
     assert "need --database" in str(result.exception)
+
+
+@pytest.mark.parametrize(("missing", "code"), [([], 0), (["u: <1@x>"], 1)], ids=["holds", "does not hold"])
+def test_the_command_ends_with_its_verdict(missing: list[str], code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def ran(plan: Plan, *_: object) -> Report:
+        assert (plan.accounts, plan.chaos_percent) == (7, 20.0)
+        nodes = [NodeFigures("node1", fate="was killed")]
+        return Report(Verdict(generated=2, told=2 - len(missing), missing=missing), nodes=nodes)
+
+    monkeypatch.setattr("postroom.cli.stress.run", ran)
+    words = ["stress", "--accounts", "7", "--chaos", "20"]
+    shown = CliRunner().invoke(postroom, words)
+    assert shown.exit_code == code
+    assert "node1: was killed" in shown.output
+    assert all(f"mails that nobody told of:\n  {one}" in shown.output for one in missing)
+    as_json = json.loads(CliRunner().invoke(postroom, [*words, "--json"]).stdout)
+    assert (as_json["holds"], as_json["verdict"]["missing"]) == (not missing, missing)
 
 
 @pytest.mark.soak
