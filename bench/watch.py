@@ -292,14 +292,16 @@ def settings_of(accounts: int) -> dict[str, str]:
 
 def imapflow_kb(accounts: int) -> float | None:
     """Return what one idle connection of imapflow takes; None where it is not installed."""
-    if not (ROOT / ".peers" / "node_modules" / "imapflow").exists():
+    if not (ROOT / ".peers" / "imapflow").exists():
         return None
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-imapflow-")))
         imap = ImapProcess(folder, accounts)
         stack.callback(imap.close)
         command = ["node", str(ROOT / "bench" / "imapflow.mjs"), str(imap.port), str(accounts), _PASSWORD]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=True, cwd=ROOT / ".peers")
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=600, check=True, cwd=ROOT / ".peers" / "imapflow"
+        )
         return float(done.stdout.split()[-1])
 
 

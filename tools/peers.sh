@@ -1,6 +1,6 @@
 #!/bin/sh
-# Install what tests and benchmarks need of others: Debian packages, and in .peers/ Cyrus, nodemailer, oidc-provider
-# and test suites.
+# Install what tests and benchmarks need of others: Debian packages, and in .peers/ Cyrus, nodemailer, oidc-provider,
+# imapflow and test suites.
 #
 # Nothing is asked, no daemon is started and none is left running. When everything is there this ends at once.
 set -eu
@@ -9,6 +9,7 @@ packages="postfix opendkim opendkim-tools postgresql-15 swaks libnet-ssleay-perl
     libsasl2-modules libsasl2-modules-db sasl2-bin wrk nginx-light chromium curl systemd dovecot-imapd"
 nodemailer=10.6.0
 oidc_provider=9.13.3
+imapflow=2.10.2
 policy=/usr/sbin/policy-rc.d
 
 say() { printf 'peers: %s\n' "$*" >&2; }
@@ -76,24 +77,14 @@ install_packages() {
     ) >&2
 }
 
-install_nodemailer() {
-    here=$(sed -n 's/^ *"version": *"\([^"]*\)".*/\1/p' "$root/.peers/node_modules/nodemailer/package.json" 2>/dev/null || :)
-    [ "$here" != "$nodemailer" ] || return 0
-    say "installing nodemailer $nodemailer into .peers"
-    mkdir -p "$root/.peers"
-    npm install --prefix "$root/.peers" --no-save --ignore-scripts --no-audit --no-fund --loglevel error \
-        "nodemailer@$nodemailer" >&2
-}
-
-# An OAuth 2.0 server. A folder of its own: npm takes away what is beside what it installs without saving.
-install_oidc_provider() {
-    package="$root/.peers/oidc/node_modules/oidc-provider/package.json"
+# A package of npm in a folder of its own: npm takes away what is beside what it installs without saving.
+install_npm() { # name, version, folder
+    package="$3/node_modules/$1/package.json"
     here=$(sed -n 's/^ *"version": *"\([^"]*\)".*/\1/p' "$package" 2>/dev/null || :)
-    [ "$here" != "$oidc_provider" ] || return 0
-    say "installing oidc-provider $oidc_provider into .peers/oidc"
-    mkdir -p "$root/.peers/oidc"
-    npm install --prefix "$root/.peers/oidc" --no-save --ignore-scripts --no-audit --no-fund --loglevel error \
-        "oidc-provider@$oidc_provider" >&2
+    [ "$here" != "$2" ] || return 0
+    say "installing $1 $2 into ${3#"$root"/}"
+    mkdir -p "$3"
+    npm install --prefix "$3" --no-save --ignore-scripts --no-audit --no-fund --loglevel error "$1@$2" >&2
 }
 
 # Suites that are in nobody's installed package, only in its source: what requirements/suites.txt locks, by hash.
@@ -161,8 +152,9 @@ if [ -n "$missing" ]; then
     install_packages "$missing"
 fi
 install_cyrus
-install_nodemailer
-install_oidc_provider
+install_npm nodemailer "$nodemailer" "$root/.peers"
+install_npm oidc-provider "$oidc_provider" "$root/.peers/oidc"
+install_npm imapflow "$imapflow" "$root/.peers/imapflow"
 install_suites
 install_fuzzer
 say "everything is there"
