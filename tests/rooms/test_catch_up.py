@@ -9,8 +9,10 @@ from postroom.accounts import catch_up
 from postroom.accounts.audit import audit_due_ms, missing
 from postroom.accounts.catch_up import Begin, GoOn, Reset, batches, check_seconds, new_uids, plan, trust_after, uid_set
 from postroom.accounts.pace import away_seconds, refused_seconds, throttled_seconds
+from postroom.accounts.watch import names_on_server, wanted_names
 from postroom.base.clock import DAY_MS, HOUR_MS
 from postroom.ledger.account_rows import MailboxRow
+from postroom.net.imap.answers import ListedMailbox
 
 
 def cursor(uid_next: int = 10, uid_validity: int = 7) -> MailboxRow:
@@ -181,3 +183,17 @@ def test_a_server_that_is_away_for_a_minute_is_found_again_within_ten_seconds() 
     assert max(away_seconds(failures, 1.0) for failures in range(1, 11)) <= 10
     assert away_seconds(60, 1.0) == 300
     assert away_seconds(60, 0.0) == 0
+
+
+def test_mailboxes_are_named_by_their_own_names_by_what_people_see_or_by_their_use() -> None:
+    listed = [
+        ListedMailbox("INBOX", "INBOX", frozenset(), "/", "\\Inbox"),
+        ListedMailbox("Entw&APw-rfe", "Entwürfe", frozenset(), "/", "\\Drafts"),
+        ListedMailbox("[Gmail]", "[Gmail]", frozenset({"\\noselect"}), "/", None),
+        ListedMailbox("[Gmail]/Alle", "[Gmail]/Alle", frozenset(), "/", "\\All"),
+    ]
+
+    assert names_on_server(["\\all", "inbox", "Entwürfe"], listed) == ["INBOX", "[Gmail]/Alle", "Entw&APw-rfe"]
+    assert names_on_server(["[Gmail]/Alle", "\\All"], listed) == ["[Gmail]/Alle"]
+    assert names_on_server(["[Gmail]", "gone"], listed) == ["INBOX"]
+    assert wanted_names("") == wanted_names("[]") == ["INBOX"]

@@ -182,3 +182,32 @@ def test_a_second_owner_of_a_data_folder_is_refused(tmp_path: Path) -> None:
     first.release()
     first.release()
     lock_data_folder(folder).release()
+
+
+async def test_a_node_lets_go_of_what_it_owns_before_the_others_take_it_for_dead(
+    database: Database, clock: ManualClock
+) -> None:
+    one = node(database, clock, "a")
+    await one.join()
+
+    clock.advance(seconds=24)
+    assert not one.must_let_go
+    clock.advance(seconds=1)
+    assert one.must_let_go
+    assert not one.is_out
+    await one.beat()
+    assert not one.must_let_go
+
+
+async def test_a_node_gives_up_a_role_and_lives_on(database: Database, clock: ManualClock) -> None:
+    one, two = node(database, clock, "a"), Nodes(database, clock, "b", "boot", "api,watch")
+    await one.join()
+    await two.join()
+    assert two.numbers_with("watch") == (0, 1)
+
+    await two.withdraw("watch")
+    await two.beat()
+
+    assert two.numbers_with("watch") == (0,)
+    assert two.numbers_with("api") == (0, 1)
+    assert two.numbers == (0, 1)
