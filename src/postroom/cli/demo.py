@@ -18,5 +18,6 @@ def command(as_json: bool) -> None:
         return
     click.echo(
         f"{result['messages']} messages to {result['recipients']} recipients, {result['opens']} opens, "
-        f"{result['clicks']} clicks; {result['accounts']} accounts. Look at the workspace `{result['workspace']}` in the dashboard."
+        f"{result['clicks']} clicks; {result['accounts']} accounts. "
+        f"Look at the workspace `{result['workspace']}` in the dashboard."
     )
