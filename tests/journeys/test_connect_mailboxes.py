@@ -92,7 +92,7 @@ class World:
 def world() -> Iterator[World]:
     for peer in ("dovecot", "oidc-provider", "chromium"):
         require_peer(peer)
-    with RunningServer(allow_private="127.0.0.0/8") as server, HttpReceiver() as app:
+    with RunningServer(initialised=False, allow_private="127.0.0.0/8") as server, HttpReceiver() as app:
         callback = f"http://127.0.0.1:{server.http_port}/users/connect/callback"
         for path in ("/ok?from=postroom", "/no?error=access_denied"):
             app.behave(path, answer(200, b"<title>the application</title>", content_type="text/html"))

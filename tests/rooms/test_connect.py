@@ -460,6 +460,13 @@ async def test_a_provider_that_is_away_does_not_hold_a_disconnection_up(world: C
     assert (await world.row(account)).refresh_token is None
 
 
+async def test_an_account_whose_token_no_key_opens_can_still_be_disconnected(world: ConnectWorld) -> None:
+    account, _, _ = await world.connected()
+    world.sealer.take(b"x" * 32)
+    assert (await world.browser.post(world.disconnect(account))).status_code == 200
+    assert (await world.row(account)).refresh_token is None
+
+
 async def test_disconnecting_twice_is_told_once(world: ConnectWorld) -> None:
     account, _, _ = await world.connected()
     for _ in range(2):

@@ -29,7 +29,7 @@ from postroom.accounts.providers import Kind, Provider, Server, oauth_of, server
 from postroom.accounts.registry import Accounts
 from postroom.base.clock import Clock
 from postroom.base.errors import PostroomError, WrongInput
-from postroom.base.secrets import Sealer
+from postroom.base.secrets import CannotOpen, Sealer
 from postroom.ledger.account_rows import AccountRow, ConnectDanceRow, ConnectionRow
 from postroom.store import accounts as account_rows
 from postroom.store.connecting import begin_dance, forget_dances, set_token_end, take_dance
@@ -307,10 +307,7 @@ class Connecting:
         account, connection = asked.account, asked.connection
         if account.connected_ms is None and account.refresh_token is None and account.password is None:
             return
-        token = ""
-        if account.refresh_token is not None:
-            token = self._sealer.open(account.refresh_token, f"account/{account.id}/refresh_token").decode()
-        account_id = account.id
+        account_id, token = account.id, self._refresh_token(account)
 
         def beside(tx: Tx) -> None:
             forget_dances(tx, account_id)
@@ -323,6 +320,16 @@ class Connecting:
             client = client_of(self._sealer, connection, asked.provider)
             if client.server.revoke_url and not await self._servers.revoke(client, token):
                 _log.warning("the provider was not told of a disconnection", connection=connection.provider)
+
+    def _refresh_token(self, account: AccountRow) -> str:
+        """Return what the provider is to forget; empty where there is none, or no key of ours opens it."""
+        if account.refresh_token is None:
+            return ""
+        try:
+            return self._sealer.open(account.refresh_token, f"account/{account.id}/refresh_token").decode()
+        except CannotOpen as error:
+            _log.error("an authorization cannot be ended at its provider", account=account.id, reason=str(error))
+            return ""
 
 
 def _state_hash(state: str, browser: str) -> bytes:

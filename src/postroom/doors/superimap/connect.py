@@ -28,7 +28,7 @@ from postroom.accounts.connecting import CannotConnect, Connectable, Connecting,
 from postroom.accounts.partners import may_send_to, origin_of
 from postroom.accounts.providers import Kind
 from postroom.base.clock import Clock
-from postroom.base.errors import TryLater, WrongInput
+from postroom.base.errors import PostroomError, TryLater, WrongInput
 from postroom.base.tokens import TokenKind
 from postroom.doors.superimap import connect_pages as pages
 from postroom.doors.superimap.connect_form import PasswordForm, is_address
@@ -113,6 +113,9 @@ class ConnectDoor:
         except TryLater as error:
             _log.warning("a mailbox could not be connected now", reason=str(error))
             answer = Answer(503, pages.later_page(), ((b"retry-after", b"5"),))
+        except PostroomError as error:
+            _log.error("a mailbox could not be connected", reason=str(error))
+            answer = Answer(500, pages.later_page())
         await self._send(send, answer)
 
     async def _answer(self, scope: HTTPScope, receive: Receive) -> Answer:
