@@ -139,7 +139,7 @@ class WatchWorld:
         self.nodes: list[Node] = []
         self._databases: list[Database] = []
 
-    async def node(self, name: str = "one", *, most_accounts: int = 500, roles: str = "all") -> Node:
+    async def node(self, name: str = "one", *, most_accounts: int = 500, roles: str = "api,watch") -> Node:
         """Start a node; the second has a connection of its own, so PostgreSQL only."""
         database = self.database
         if self.nodes:

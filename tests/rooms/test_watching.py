@@ -476,7 +476,7 @@ async def test_a_restart_takes_its_accounts_at_once(world: WatchWorld) -> None:
     await world.nodes[0].kill()
     world.server.append(mail(1))
 
-    node = Node(world, world.database, "one", 500, "all")
+    node = Node(world, world.database, "one", 500, "api,watch")
     world.nodes = [node]
     await node.start()
     await world.until_told(1)

@@ -112,6 +112,7 @@ async def test_a_node_that_stops_hands_its_accounts_over_first(world: WatchWorld
     one, two = await world.node("one"), await world.node("two")
     await until_shared(world, accounts, one, two)
 
+    began = world.clock.monotonic()
     leaving = asyncio.create_task(two.leave())
     least = len(accounts)
     while not leaving.done():
@@ -119,6 +120,7 @@ async def test_a_node_that_stops_hands_its_accounts_over_first(world: WatchWorld
         if world.server.boxes["INBOX"].uid_next < 9:
             world.server.append(mail(1))
         await world.pass_time(0.5, step=0.1)
+    assert world.clock.monotonic() - began < 15, "it waited until they were taken, not for the end of its patience"
     await until_shared(world, accounts, one)
     count = world.server.boxes["INBOX"].uid_next - 1
     await world.until_told(count * len(accounts), step=0.5)
