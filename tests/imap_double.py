@@ -80,12 +80,19 @@ class ImapDouble:
         await asyncio.sleep(0)
         if self.away is not None:
             raise self.away
-        if self.silent:
-            await self.clock.sleep(16)
+        if not await self.answers(16):
             raise Unreachable("no greeting")
         session = DoubleSession(self)
         self.sessions.append(session)
         return session
+
+    async def answers(self, seconds: int) -> bool:
+        """Wait for so long at most while nothing is answered; tell whether it is then."""
+        for _ in range(seconds):
+            if not self.silent:
+                break
+            await self.clock.sleep(1)
+        return not self.silent
 
     def append(self, raw: bytes, box: str = "INBOX", *, internal_ms: int | None = None, uid: int | None = None) -> int:
         """Put a mail into a mailbox and tell those who have it open."""
@@ -254,8 +261,7 @@ class DoubleSession:
     async def _turn(self, command: str) -> None:
         self.server.commands.append(command)
         await asyncio.sleep(0)
-        if self.server.silent:
-            await self.server.clock.sleep(60)
+        if not await self.server.answers(30):
             self.hang_up(ImapLost("no answer"))
         if self._error is not None:
             raise self._error

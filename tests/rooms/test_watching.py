@@ -501,3 +501,23 @@ async def test_a_burst_in_one_account_does_not_delay_another(world: WatchWorld) 
 
     await world.until(met)
     assert len([one for one in await world.told() if one[0] == busy]) < 500
+
+
+async def test_an_epoch_that_comes_back_stops_nothing(world: WatchWorld) -> None:
+    await watching(world)
+    world.server.append(mail(1))
+    world.server.append(mail(2))
+    await world.until_told(2)
+
+    # The mailbox is made anew twice, and the second time with the UIDVALIDITY that it had.
+    for number, validity in enumerate((8, 7), 1):
+        world.server.boxes["INBOX"] = Box(uid_validity=validity)
+        world.server.hang_up()
+        await world.until_told(number, "mailbox_reset", step=1)
+        await world.until(lambda: len(world.server.sessions) == 1)
+    for number in range(3):
+        world.server.append(mail(number))
+    await world.until_told(3, step=0.1)
+
+    found = await world.rows("SELECT uid FROM account_mail WHERE uid_validity = 7 ORDER BY uid")
+    assert [row[0] for row in found] == [1, 2, 3]

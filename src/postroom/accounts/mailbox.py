@@ -25,7 +25,7 @@ from postroom.ledger.account_rows import MailboxRow
 from postroom.ledger.event_kinds import EventKind
 from postroom.net.imap.answers import Examined
 from postroom.store import tracers, watching
-from postroom.store.database import Tx
+from postroom.store.database import StoreConflict, Tx
 
 _log = structlog.get_logger(__name__)
 _T = TypeVar("_T")
@@ -217,16 +217,21 @@ class Mailbox:
         uids = [mail.uid for mail in mails]
         now = tools.clock.now_ms()
 
-        def function(tx: Tx) -> MailboxRow:
-            # What lies at the cursor was never told: the cursor itself says so.
-            known = set() if way is _Way.NEW else watching.known_of(tx, row, uids)
+        def function(tx: Tx, *, checks: bool) -> MailboxRow:
+            known = watching.known_of(tx, row, uids) if checks else set()
             found = [_found(tx, one, row, now) for uid, one in zip(uids, told, strict=True) if uid not in known]
             append_mails(tx, holding.account, found, tools.ids, epoch=holding.epoch)
             if any(one.event is not None for one in found):
                 watching.note_last_mail(tx, holding.account.account_id, now)
             return _moved(tx, row, way, uids[-1] + 1, now)
 
-        self.row = await self.write(function, size)
+        try:
+            # What lies at the cursor was never told: the cursor itself says so.
+            self.row = await self.write(partial(function, checks=way is not _Way.NEW), size)
+        except StoreConflict:
+            # Unless the server has given a UID a second time (against RFC 9051 2.3.1.1): it must not stop the rest.
+            _log.warning("a server gave UIDs again", account=row.account_id, mailbox=row.name, uids=uids)
+            self.row = await self.write(partial(function, checks=True), size)
         tools.counts.mails += len(mails)
         if way is _Way.NEW:
             for one in told:
