@@ -169,7 +169,9 @@ class Settings:
         secret=True,
     )
     allow_private: tuple[Network, ...] = _setting(
-        _networks, "", "Private networks that direct delivery and webhooks may dial; normally none."
+        _networks,
+        "",
+        "Private networks that direct delivery, webhooks, mail servers of accounts and OAuth may dial; normally none.",
     )
     direct_port: int = _setting(_whole(1, 65535), "25", "Port of MX hosts in direct delivery; others are for tests.")
     helpers: int = _setting(

@@ -215,6 +215,7 @@ def test_a_password_mailbox_is_connected_on_our_page(world: World, script: bool)
     world.wait_for(PLAIN, tag, "account_connected")
 
 
+@pytest.mark.soak
 def test_a_mailbox_is_disconnected_by_a_button_and_its_authorization_ends(world: World) -> None:
     _give_access(world, "leaving", EMAIL)
     with logged_in_page(world.browser, None) as page:
