@@ -183,6 +183,7 @@ def test_an_authorization_that_ends_is_told_once_and_a_token_endpoint_that_is_aw
 
     world.oidc.revoke_all()
     world.oidc.token_endpoint_down(0)
+    asks_in_vain()
     world.wait_for(OAUTH, "gone", "account_connected", "account_auth_failed")
 
 
