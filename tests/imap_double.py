@@ -69,6 +69,8 @@ class ImapDouble:
         """So many times FETCH gives nothing of this UID though SEARCH shows it."""
         self.ends_under: set[int] = set()
         """The connection ends when the body of this UID is asked for."""
+        self.ends_at = ""
+        """The connection ends at this command."""
         self.lies: dict[int, int] = {}
         """RFC822.SIZE of a UID other than it is."""
         self.searched: Callable[[], None] | None = None
@@ -261,7 +263,7 @@ class DoubleSession:
     async def _turn(self, command: str) -> None:
         self.server.commands.append(command)
         await asyncio.sleep(0)
-        if not await self.server.answers(30):
+        if not await self.server.answers(30) or command == self.server.ends_at:
             self.hang_up(ImapLost("no answer"))
         if self._error is not None:
             raise self._error

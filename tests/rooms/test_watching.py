@@ -10,6 +10,7 @@ from watch_world import Node, WatchWorld, watch_world
 from postroom.accounts.credentials import AuthRevoked, TokenServerAway
 from postroom.base.packing import unpack
 from postroom.ledger.account_rows import TracerRow
+from postroom.net.imap.answers import News
 from postroom.net.imap.errors import AuthRefused, ImapLost, Throttled, Unreachable
 from postroom.store import accounts
 from postroom.store.accounts import WAKE
@@ -521,3 +522,34 @@ async def test_an_epoch_that_comes_back_stops_nothing(world: WatchWorld) -> None
 
     found = await world.rows("SELECT uid FROM account_mail WHERE uid_validity = 7 ORDER BY uid")
     assert [row[0] for row in found] == [1, 2, 3]
+
+
+async def test_a_server_that_does_not_survive_an_audit_is_watched_all_the_same(world: WatchWorld) -> None:
+    await watching(world)
+    world.server.append(mail(1))
+    await world.until_told(1)
+    world.server.ends_at = "SEARCH UID 1:1"
+
+    await world.pass_time(27 * 3600, step=600)
+    tries = world.server.commands.count("SEARCH UID 1:1")
+    world.server.append(mail(2))
+    await world.until_told(2)
+
+    assert tries == 3
+
+
+async def test_a_server_that_says_something_at_each_command_is_not_asked_without_pause(world: WatchWorld) -> None:
+    await watching(world)
+
+    def chatter() -> None:
+        world.server.sessions[0].hear(News(unreadable=1))
+
+    world.server.searched = chatter
+    world.server.append(mail(1))
+    await world.until_told(1)
+    before = len(world.server.commands)
+    await world.pass_time(20)
+
+    assert len(world.server.commands) - before <= 40
+    world.server.append(mail(2))
+    await world.until_told(2, step=0.5)

@@ -17,7 +17,7 @@ from postroom.accounts.catch_up import check_seconds
 from postroom.accounts.mailbox import Mailbox
 from postroom.accounts.providers import Provider
 from postroom.accounts.tools import Holding, Session, Tools
-from postroom.base.clock import set_or_after
+from postroom.base.clock import DAY_MS, set_or_after
 from postroom.ledger.account_rows import AccountState, MailboxRow
 from postroom.net.imap.answers import ListedMailbox, MailboxStatus
 from postroom.net.imap.errors import ImapBad, ImapNo, NotOffered
@@ -33,6 +33,11 @@ _PARKED_SECONDS = 21_600.0
 """A mailbox that cannot be opened is tried again after six hours."""
 _SWEEPS_A_TURN = 20
 _LEAST_WAIT_SECONDS = 1.0
+_VAIN_SEARCHES = 10
+_VAIN_SECONDS = 1.0
+_AUDIT, _SWEEP = 0, -1
+"""In place of a UID, where troubles are counted."""
+_MOST_TRIES = 3
 
 _decode_names = msgspec.json.Decoder(list[str]).decode
 
@@ -68,9 +73,10 @@ def names_on_server(wanted: Sequence[str], listed: Sequence[ListedMailbox]) -> l
 class _Other:
     """A mailbox that is not the first."""
 
-    __slots__ = ("box", "last", "parked_until")
+    __slots__ = ("audit_ms", "box", "last", "parked_until")
 
     def __init__(self, box: Mailbox) -> None:
+        self.audit_ms = 0
         self.box = box
         self.last: MailboxStatus | None = None
         self.parked_until = 0.0
@@ -92,6 +98,7 @@ class Watch:
         by_name = {row.name: row for row in rows}
         boxes = [Mailbox(tools, holding, name, by_name.get(name), troubles) for name in names]
         self._tools = tools
+        self._troubles = troubles
         self._session = session
         self._provider = provider
         self._first = boxes[0]
@@ -148,24 +155,50 @@ class Watch:
     # The first mailbox
 
     async def _find(self, box: Mailbox, noticed_ms: int) -> int:
-        found = await box.find(self._session, noticed_ms)
+        found, vain = await box.find(self._session, noticed_ms), 0
         while self._session.is_dirty:
             # Whatever was told meanwhile: IDLE would not tell it again.
-            found += await box.find(self._session, self._tools.clock.now_ms())
+            more = await box.find(self._session, self._tools.clock.now_ms())
+            found, vain = found + more, 0 if more else vain + 1
+            if vain > _VAIN_SEARCHES:
+                # Some servers say something odd at each command.
+                await self._tools.clock.sleep(_VAIN_SECONDS)
         return found
 
-    async def _sweep(self, box: Mailbox) -> None:
+    async def _sweep(self, box: Mailbox, most: int | None = None) -> None:
+        """Tell old mail, `most` batches of it at most; None: all. What is new goes before it."""
+        if box.cursor.sweep_next is None or not self._may_try(box, _SWEEP):
+            return
         turns = 0
-        while await box.sweep_some(self._session):
+        while turns != most and await box.sweep_some(self._session):
             turns += 1
+            # It gets on: sessions may end as often as they like.
+            self._troubles[box.name, _SWEEP] = 1
             if self._session.is_dirty or turns % _SWEEPS_A_TURN == 0:
                 await self._find(box, self._tools.clock.now_ms())
+        self._troubles.pop((box.name, _SWEEP), None)
+
+    async def _audit(self, box: Mailbox) -> int:
+        """Audit a mailbox; return when it is to be audited next."""
+        if self._may_try(box, _AUDIT):
+            await audit(self._tools, box, self._session)
+            due_ms = audit_due_ms(box.cursor, self._tools.chance())
+        else:
+            _log.warning("a mailbox cannot be audited", account=box.cursor.account_id, mailbox=box.name)
+            due_ms = self._tools.clock.now_ms() + DAY_MS
+        self._troubles.pop((box.name, _AUDIT), None)
+        return due_ms
+
+    def _may_try(self, box: Mailbox, what: int) -> bool:
+        """Count a try of what may cost a session; False where some have: then new mail goes before it."""
+        tries = self._troubles.get((box.name, what), 0)
+        self._troubles[box.name, what] = tries + 1
+        return tries < _MOST_TRIES
 
     async def _wait(self) -> None:
         clock = self._tools.clock
         if self._tools.clock.now_ms() >= self._audit_ms:
-            await audit(self._tools, self._first, self._session)
-            self._plan_audit()
+            self._audit_ms = await self._audit(self._first)
             return
         due = min(self._check_at, self._others_at) if self._others else self._check_at
         seconds = max(_LEAST_WAIT_SECONDS, due - clock.monotonic())
@@ -242,9 +275,8 @@ class Watch:
         # Not earlier: what comes while we search differs from it.
         other.last = status
         await box.note_checked(unannounced=False)
-        for _ in range(_SWEEPS_A_TURN):
-            if not await box.sweep_some(self._session):
-                break
-        if now_ms >= audit_due_ms(box.cursor, self._tools.chance()):
-            await audit(self._tools, box, self._session)
+        await self._sweep(box, _SWEEPS_A_TURN)
+        if now_ms >= other.audit_ms:
+            due_ms = audit_due_ms(box.cursor, self._tools.chance())
+            other.audit_ms = await self._audit(box) if now_ms >= due_ms else due_ms
         return True
