@@ -238,11 +238,6 @@ def say_unowned(tx: Tx, account_id: int, epoch: int, state: str, why: str, now_m
     tx.run(_SAY_UNOWNED, (state, why, now_ms, account_id, why, epoch))
 
 
-def hold(tx: Tx, account_id: int, epoch: int) -> None:
-    """Hold an account's row until the transaction ends. Raises LostEpoch."""
-    take_numbers(tx, account_id, 0, epoch)
-
-
 # The audit
 
 _OUTCOMES = statement(
