@@ -185,7 +185,7 @@ class Settings:
         _whole(1, 65_536), "1024", "Largest mail of a mailbox that is fetched, in KiB; of larger ones the header."
     )
     watch_workers: int = _setting(
-        _whole(1, 64), "5", "How many batches of found mail one node reads and writes at a time."
+        _whole(1, 64), "5", "How many batches of found mail one node reads and packs at a time."
     )
     watch_connections_per_second: int = _setting(
         _whole(1, 10_000), "50", "Connections that one node opens to the same IMAP host in a second."

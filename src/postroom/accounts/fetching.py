@@ -60,12 +60,11 @@ class Fetching:
     async def batch(self, session: Session, uids: Sequence[int], sizes: Sizes, noticed_ms: int) -> list[Mail | Gone]:
         """Return these mails in their order."""
         got: dict[int, bytes] = {}
-        async with self._tools.hands.fetch():
-            whole = [uid for uid in uids if uid in sizes and self._is_whole(uid, sizes)]
-            for together in self._together(whole):
-                got |= await self._fetch(session, together, _BODY)
-            large = [uid for uid in uids if uid in sizes and self._has_header(uid) and uid not in whole]
-            headers = await self._fetch(session, large, _HEADER)
+        whole = [uid for uid in uids if uid in sizes and self._is_whole(uid, sizes)]
+        for together in self._together(whole):
+            got |= await self._fetch(session, together, _BODY)
+        large = [uid for uid in uids if uid in sizes and self._has_header(uid) and uid not in whole]
+        headers = await self._fetch(session, large, _HEADER)
         missing = [uid for uid in uids if uid not in sizes or (uid in whole and uid not in got)]
         if missing:
             got |= await self._again(session, missing, sizes)

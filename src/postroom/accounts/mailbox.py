@@ -205,15 +205,16 @@ class Mailbox:
     async def _take(self, session: Session, uids: Sequence[int], noticed_ms: int, way: _Way) -> None:
         sizes = await self._fetching.sizes(session, uids)
         for batch in catch_up.batches(self._fetching.to_fetch(uids, sizes)):
-            mails = await self._fetching.batch(session, batch, sizes, noticed_ms)
-            async with self._tools.hands.work(len(mails)):
+            async with self._tools.hands.hold(len(batch)):
+                mails = await self._fetching.batch(session, batch, sizes, noticed_ms)
                 await self._record(mails, way)
             self._fetching.settled(batch)
 
     async def _record(self, mails: Sequence[Mail | Gone], way: _Way) -> None:
         tools, holding, row = self._tools, self._holding, self.cursor
         size = sum(len(mail.body or b"") for mail in mails if isinstance(mail, Mail))
-        told = await self._read(mails, size)
+        async with tools.hands.read():
+            told = await self._read(mails, size)
         uids = [mail.uid for mail in mails]
         now = tools.clock.now_ms()
 

@@ -20,7 +20,7 @@ _SLOWER_SECONDS = (1_800.0, 3_600.0, 7_200.0)
 _LONGEST_REFUSED_SECONDS = 14_400.0
 _THROTTLED_SECONDS = 60.0
 
-_FETCHES = 64
+_PLACES = 64
 _LATE_SECONDS = 1.0
 _MOST_HOSTS = 1_000
 
@@ -71,31 +71,31 @@ def throttled_seconds(wait_ms: int | None, chance: float) -> float:
 class Hands:
     """How much a process has in hand at once, fair between accounts: they take turns by batch.
 
-    Fetching has places that a slow server gives back after a second, so that it
-    keeps nobody waiting; reading and writing what was fetched has `workers` of them.
+    A batch has a place from its fetching to its commit, so that memory is bounded; one that a slow
+    server lets wait gives its place back after a second. Reading what was fetched has `workers` places.
     """
 
     def __init__(self, workers: int) -> None:
-        self._fetching = Slots(_FETCHES, _LATE_SECONDS)
-        self._working = asyncio.Semaphore(workers)
+        self._places = Slots(_PLACES, _LATE_SECONDS)
+        self._reading = asyncio.Semaphore(workers)
         self.mails = 0
-        """How many fetched mails wait to be read and written, or are."""
+        """How many mails are being fetched, read and written."""
 
     @asynccontextmanager
-    async def fetch(self) -> AsyncIterator[None]:
-        """Wait for a place to fetch a batch, and hold it."""
-        async with self._fetching.take(is_slow=False):
-            yield
-
-    @asynccontextmanager
-    async def work(self, mails: int) -> AsyncIterator[None]:
-        """Wait for a place to read and write a batch, and hold it."""
-        self.mails += mails
-        try:
-            async with self._working:
+    async def hold(self, mails: int) -> AsyncIterator[None]:
+        """Wait for a place for a batch, and hold it."""
+        async with self._places.take(is_slow=False):
+            self.mails += mails
+            try:
                 yield
-        finally:
-            self.mails -= mails
+            finally:
+                self.mails -= mails
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[None]:
+        """Wait for a place to read a batch, and hold it."""
+        async with self._reading:
+            yield
 
 
 Chance = Callable[[], float]
