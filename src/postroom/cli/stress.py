@@ -13,6 +13,8 @@ from postroom.cli.operate import show_json
 from postroom.cli.progress import Progress
 
 _SHOWN = 10
+_TERMINATED = 143
+"""As a shell tells of a process that SIGTERM has ended."""
 _FAULTS = {
     "missing": "mails that nobody told of",
     "unknown": "mails that nobody had put there",
@@ -65,8 +67,12 @@ def command(
         accounts=accounts, mails_per_minute=mails_per_minute, minutes=minutes, nodes=nodes, chaos_percent=chaos,
         only_superimap=superimap, kill=kill, add=add, database=database, seed=seed, wait_seconds=wait,
     )  # fmt: skip
-    with Progress(of_bytes=False) as progress:
-        report = asyncio.run(run(plan, SystemClock(), progress.told))
+    try:
+        with Progress(of_bytes=False) as progress:
+            report = asyncio.run(run(plan, SystemClock(), progress.told))
+    except asyncio.CancelledError:
+        # SIGTERM: what was started has ended by now.
+        sys.exit(_TERMINATED)
     if as_json:
         show_json(report.as_json())
     else:

@@ -7,6 +7,7 @@ then the server behaves, and what is still on its way has time to come.
 import asyncio
 import secrets
 import shutil
+import signal
 import tempfile
 from collections import Counter
 from collections.abc import Callable
@@ -115,13 +116,19 @@ class Report:
 
 
 async def run(plan: Plan, clock: Clock, told: Told) -> Report:
-    """Perform a run. Raises WrongInput, NodeFailed and what the database says."""
+    """Perform a run. Raises WrongInput, NodeFailed and what the database says; CancelledError on SIGTERM.
+
+    Its nodes end with it, however it ends.
+    """
     plan.check()
     if plan.database:
         refuse_used_database(plan.database)
     allow_many_files()
     folder = Path(tempfile.mkdtemp(prefix="postroom-stress-"))
     stress = _Stress(plan, clock, told, folder)
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    if task is not None:
+        loop.add_signal_handler(signal.SIGTERM, task.cancel)
     try:
         report = await stress.perform()
         if not report.verdict.holds:
@@ -129,6 +136,7 @@ async def run(plan: Plan, clock: Clock, told: Told) -> Report:
         return report
     finally:
         await stress.close()
+        loop.remove_signal_handler(signal.SIGTERM)
         if not stress.report.logs:
             shutil.rmtree(folder, ignore_errors=True)
 
