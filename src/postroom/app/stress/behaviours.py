@@ -208,7 +208,7 @@ def _search_in_pieces(exchange: Exchange, random: Random) -> Sequence[Step]:
 
 
 def _late(exchange: Exchange, random: Random) -> Sequence[Step]:
-    return [Pause(random.uniform(0.5, 8.0)), *exchange.answer()]
+    return [Pause(random.uniform(0.5, 4.0)), *exchange.answer()]
 
 
 def _silent(exchange: Exchange, random: Random) -> Sequence[Step]:
