@@ -36,8 +36,8 @@ class Behaviour:
     """How often, beside the others that fit a command."""
     verbs: frozenset[str] | None = None
     """Commands that it is done to; None: to all."""
-    ends_by_time: bool = False
-    """It leaves a client waiting, until that gives up."""
+    is_slow: bool = False
+    """A client gets over it after a minute only: it waits, polls, or takes its password for a wrong one."""
 
 
 def _line(text: str) -> Send:
@@ -91,14 +91,14 @@ def _renumber(exchange: Exchange, random: Random) -> Sequence[Step]:
 
 
 SUPERIMAP_MIX: tuple[Behaviour, ...] = (
-    Behaviour("NO", _no),
-    Behaviour("BAD", _bad),
+    Behaviour("NO", _no, is_slow=True),
+    Behaviour("BAD", _bad, is_slow=True),
     Behaviour("TAG ZZZ", _unknown_end),
     Behaviour("* ZZZ", _unknown_line),
     Behaviour("* BYE", _bye),
     Behaviour("connection cut", _cut),
     Behaviour("greeting * ERROR", _not_ready, 3, frozenset({"GREETING"})),
-    Behaviour("login refused for now", _login_refused, 3, frozenset({"LOGIN", "AUTHENTICATE"})),
+    Behaviour("login refused for now", _login_refused, 3, frozenset({"LOGIN", "AUTHENTICATE"}), is_slow=True),
     Behaviour("LIST without INBOX", _list_nothing, 3, frozenset({"LIST"})),
     Behaviour("UIDVALIDITY jump", _renumber, 3, _OPENING),
 )
@@ -230,15 +230,15 @@ WORSE: tuple[Behaviour, ...] = (
         "literal shorter than announced",
         _announce(lambda size, r: size + r.randint(1, 5_000)),
         verbs=_FETCH,
-        ends_by_time=True,
+        is_slow=True,
     ),
     Behaviour("literal of 4 GB", _announce(lambda size, r: 4_294_967_295), 1, _FETCH),
     Behaviour("line without end", _endless, 0.1),
-    Behaviour("wrong tag", _wrong_tag, ends_by_time=True),
+    Behaviour("wrong tag", _wrong_tag, is_slow=True),
     Behaviour("BYE in IDLE", _bye_in_idle, 2, frozenset({"IDLE"})),
-    Behaviour("NO to IDLE", _no, 2, frozenset({"IDLE"})),
-    Behaviour("no + to IDLE", _no_plus, 1, frozenset({"IDLE"}), ends_by_time=True),
-    Behaviour("CAPABILITY changes", _capability_changes, 1, _CAPABLE | {"NOOP", "DONE"}),
+    Behaviour("NO to IDLE", _no, 2, frozenset({"IDLE"}), is_slow=True),
+    Behaviour("no + to IDLE", _no_plus, 1, frozenset({"IDLE"}), is_slow=True),
+    Behaviour("CAPABILITY changes", _capability_changes, 1, _CAPABLE | {"NOOP", "DONE"}, is_slow=True),
     Behaviour("CAPABILITY lies", _capability_lies, 1, _CAPABLE),
     Behaviour("NUL and broken text", _nul),
     Behaviour("EXISTS shrinks", _exists_shrinks, 1, _SELECTED),
@@ -249,8 +249,8 @@ WORSE: tuple[Behaviour, ...] = (
     Behaviour("SEARCH in pieces", _search_in_pieces, 1, _SEARCH),
     Behaviour("accepted and dropped", _cut, 1, frozenset({"GREETING"})),
     Behaviour("late answer", _late, 0.5),
-    Behaviour("no answer", _silent, 0.2, ends_by_time=True),
-    Behaviour("throttled", _throttled, 0.5, frozenset({"LOGIN", "AUTHENTICATE", "EXAMINE", "SELECT"})),
+    Behaviour("no answer", _silent, 0.2, is_slow=True),
+    Behaviour("throttled", _throttled, 0.5, frozenset({"LOGIN", "AUTHENTICATE", "EXAMINE", "SELECT"}), is_slow=True),
 )
 
 

@@ -52,7 +52,7 @@ class Plan:
     only_superimap: bool = False
     """Its mix alone, without what is worse."""
     patient: bool = True
-    """With behaviours that a client only gets over by giving up after a minute."""
+    """With behaviours that a client gets over after a minute only."""
     refuse_percent: float = 2.0
     """First tries of webhooks that are kept but answered with 503."""
     kill: bool = False
@@ -152,7 +152,7 @@ class _Stress:
         self._generator = Generator(self._random, clock.now_ms, clock.monotonic)
         self._is_generating = False
         worse = () if plan.only_superimap else (*WORSE, arriving_mail(self._arrive))
-        behaviours = [one for one in (*SUPERIMAP_MIX, *worse) if plan.patient or not one.ends_by_time]
+        behaviours = [one for one in (*SUPERIMAP_MIX, *worse) if plan.patient or not one.is_slow]
         self._chaos = Chaos(Random(plan.seed + 1), plan.chaos_percent, behaviours)  # noqa: S311
         self._store = MailStore()
         rules = ServerRules(self._store, clock.now_ms, self._chaos)
