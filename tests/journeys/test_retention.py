@@ -45,7 +45,8 @@ def age(server: RunningServer) -> None:
             state = "held" if is_held else "delivered"
             clone(connection, "recipient", _RECIPIENT, recipient, (row_id + 1, row_id, state, *settled))
             connection.execute(
-                "INSERT INTO event VALUES (?, ?, ?, ?, 'delivered', ?, '{}')",
+                "INSERT INTO event (id, workspace_id, message_id, recipient_id, kind, at_ms, detail)"
+                " VALUES (?, ?, ?, ?, 'delivered', ?, '{}')",
                 (row_id + 2, workspace, row_id, row_id + 1, made_ms),
             )
             if own_key != key:

@@ -20,7 +20,7 @@ import trustme
 from peers.process import PeerFailed, free_port, listens, run, wait_until
 from peers.require import CYRUS
 
-_PROGRAMS = CYRUS / "usr/lib/cyrus/bin"
+_PROGRAMS = Path("usr/lib/cyrus/bin")
 _ADMIN = "cyrusadmin"
 
 _IMAPD = """
@@ -91,6 +91,9 @@ class Cyrus:
         self._temporary = tempfile.TemporaryDirectory(prefix="postroom-cyrus-")
         self.folder = Path(self._temporary.name)
         self.authorities = self.folder / "authority.pem"
+        # Cyrus' own configuration takes no path with a space, and the project may lie in one.
+        self._cyrus = self.folder / "cyrus"
+        self._cyrus.symlink_to(CYRUS)
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> "Cyrus":
@@ -114,11 +117,11 @@ class Cyrus:
         """Start with the same ports and mails as before."""
         environment = {
             **os.environ,
-            "LD_LIBRARY_PATH": f"{CYRUS}/usr/lib/x86_64-linux-gnu:{CYRUS}/lib/x86_64-linux-gnu",
+            "LD_LIBRARY_PATH": f"{self._cyrus}/usr/lib/x86_64-linux-gnu:{self._cyrus}/lib/x86_64-linux-gnu",
             "CYRUS_USER": self._user(),
         }
         command: list[str | Path] = [
-            _PROGRAMS / "master",
+            self._cyrus / _PROGRAMS / "master",
             "-C",
             self.folder / "imapd.conf",
             "-M",
@@ -211,7 +214,7 @@ class Cyrus:
         user = pwd.getpwnam(self._user())
         names = {
             "folder": self.folder,
-            "programs": _PROGRAMS,
+            "programs": self._cyrus / _PROGRAMS,
             "imap": self.imap_port,
             "imaps": self.imaps_port,
             "admin": _ADMIN,

@@ -101,7 +101,7 @@ _SECTION = re.compile(r"(BODY|BINARY)\[(.*)\](?:<([0-9]{1,19})(?:\.[0-9]+)?>)?",
 _OLD_SECTIONS = {"RFC822": "", "RFC822.HEADER": "HEADER", "RFC822.TEXT": "TEXT"}
 
 _ITEM = rb'(?:UID [0-9]{1,19}|FLAGS \([^()"]*\)|MODSEQ \([0-9]{1,19}\)|RFC822\.SIZE [0-9]{1,19}|INTERNALDATE "[^"\\]*")'
-_PLAIN = re.compile(rb"\* ([0-9]{1,10}) FETCH \((" + _ITEM + rb"(?: " + _ITEM + rb")*+)\)")
+_PLAIN = re.compile(rb"\* ([0-9]{1,10}) FETCH \((" + _ITEM + rb"(?: " + _ITEM + rb")*)\)")
 _LONGEST_FLAGS = 500
 """Longer lists are not kept for the next mail."""
 _PLAIN_ITEM = re.compile(rb'([A-Z0-9.]+) (?:([0-9]+)|\(([^()"]*)\)|("[^"]*"))')

@@ -10,7 +10,7 @@ from typing import Final
 STAR: Final = 1 << 32
 """`*`, the highest number in the mailbox: above every number there can be."""
 
-_SET = re.compile(rb"(?:[0-9]{1,10}|\*)(?::(?:[0-9]{1,10}|\*))?(?:,(?:[0-9]{1,10}|\*)(?::(?:[0-9]{1,10}|\*))?)*+")
+_SET = re.compile(rb"(?:[0-9]{1,10}|\*)(?::(?:[0-9]{1,10}|\*))?(?:,(?:[0-9]{1,10}|\*)(?::(?:[0-9]{1,10}|\*))?)*")
 
 
 @dataclass(frozen=True, slots=True)
