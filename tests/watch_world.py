@@ -16,7 +16,7 @@ from postroom.accounts.pace import Buckets, Hands
 from postroom.accounts.providers import Provider, Providers
 from postroom.accounts.supervisor import Supervisor
 from postroom.accounts.tools import Tools
-from postroom.base.clock import Clock, ManualClock
+from postroom.base.clock import Clock, ManualClock, SystemClock
 from postroom.base.errors import PostroomError
 from postroom.base.ids import IdSource
 from postroom.base.threads import Threads
@@ -31,6 +31,9 @@ from postroom.store.database import Database, Statement, Tx, open_database, stat
 WORKSPACE = 1
 CONNECTION = ConnectionRow(5, WORKSPACE, "PLAIN", "", None, '{"imap_host": "imap.test"}', 0)
 _WAIT_SECONDS = 20.0
+
+_STORES_OWN = SystemClock()
+"""By it the store measures how long writes wait: a step of the tests' clock is no wait."""
 
 
 class NoSecrets:
@@ -143,7 +146,7 @@ class WatchWorld:
         """Start a node; the second has a connection of its own, so PostgreSQL only."""
         database = self.database
         if self.nodes:
-            database = await open_database(self.url, clock=self.clock)
+            database = await open_database(self.url, clock=_STORES_OWN)
             self._databases.append(database)
         node = Node(self, database, name, most_accounts, roles)
         await node.start()
@@ -281,7 +284,7 @@ def peer_at(port: int, clock: Clock) -> Peer:
 async def watch_world(url: str, *, clock: Clock | None = None, peer: Peer | None = None) -> AsyncIterator[WatchWorld]:
     """Open a world on a fresh database; without `clock` tests move time, without `peer` the server is a double."""
     clock = clock or ManualClock()
-    database = await open_database(url, clock=clock)
+    database = await open_database(url, clock=_STORES_OWN)
     slow = Threads("slow", 2, waiting=64)
     world = WatchWorld(url, database, clock, slow, peer)
     yield world
