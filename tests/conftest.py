@@ -28,7 +28,7 @@ SLOW_SECONDS = 10.0
 """A slower test is a journey or belongs to `soak`."""
 
 # The machine is shared, so a slow example proves nothing.
-hypothesis.settings.register_profile("house", deadline=None)
+hypothesis.settings.register_profile("house", deadline=None, max_examples=60)
 hypothesis.settings.register_profile("soak", deadline=None, max_examples=100_000)
 hypothesis.settings.load_profile("house")
 
