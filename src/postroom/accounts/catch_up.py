@@ -19,9 +19,10 @@ MOST_BYTES = 1 << 20
 _MOST_ASKED = 200
 """UIDs whose sizes are asked for at a time: a set of them stays below any server's longest line."""
 
-_TRUSTED = 3
+TRUSTED = 3
+"""Checks in a row without a surprise after which a server is trusted; a new one is until it surprises."""
 _FIRST_CHECK_SECONDS = (60.0, 150.0, 300.0)
-"""While a server is not trusted yet: after so many checks that found nothing unannounced."""
+"""While a server is not trusted: after so many checks that found nothing unannounced."""
 _CHECK_SECONDS = 600.0
 _CHECK_SPREAD_SECONDS = 300.0
 
@@ -117,11 +118,11 @@ def check_seconds(trust: int, chance: float) -> float:
     `trust` counts comparisons in a row that found nothing unannounced; `chance`
     is 0.0 to 1.0, so that many mailboxes are not compared at the same moment.
     """
-    if trust < _TRUSTED:
+    if trust < TRUSTED:
         return _FIRST_CHECK_SECONDS[max(trust, 0)] * (0.75 + 0.5 * chance)
     return _CHECK_SECONDS + _CHECK_SPREAD_SECONDS * chance
 
 
 def trust_after(trust: int, *, unannounced: bool) -> int:
     """Return the trust after a comparison."""
-    return 0 if unannounced else min(trust + 1, _TRUSTED)
+    return 0 if unannounced else min(trust + 1, TRUSTED)

@@ -33,6 +33,8 @@ _T = TypeVar("_T")
 _WRITE_TRIES = 20
 _WRITE_PAUSE_SECONDS = 1.0
 _BUSY_SECONDS = 0.1
+_TOLD_AGAIN_MS = 3_600_000
+"""How old the time of the last comparison may be that pages show."""
 
 
 class _Way(Enum):
@@ -121,7 +123,11 @@ class Mailbox:
         """Keep that the mailbox was compared with its server, and what that says of the server."""
         row = self.cursor
         trust = catch_up.trust_after(row.trust, unannounced=unannounced)
-        row = row._replace(trust=trust, checked_ms=self._tools.clock.now_ms())
+        now = self._tools.clock.now_ms()
+        if trust == row.trust and now - row.checked_ms < _TOLD_AGAIN_MS:
+            # Thousands of mailboxes are compared all the time: what says nothing new is not worth a commit each.
+            return
+        row = row._replace(trust=trust, checked_ms=now)
         await self.write(lambda tx: watching.note_checked(tx, row))
         self.row = row
 
@@ -164,7 +170,7 @@ class Mailbox:
             None,
             now,
             now,
-            0,
+            catch_up.TRUSTED,
         )
         await self.write(lambda tx: watching.begin_mailbox(tx, row, self._holding.epoch))
         self.row = row
@@ -180,7 +186,7 @@ class Mailbox:
             sweep_next=None,
             checked_ms=now,
             audited_ms=now,
-            trust=0,
+            trust=catch_up.TRUSTED,
         )
         told = {
             "mailbox": self.name,
