@@ -17,6 +17,7 @@ from typing import cast
 import structlog
 import uvloop
 
+from postroom.app.memory import give_large_pieces_back
 from postroom.app.transports import make_transports, sign_here
 from postroom.base.clock import SystemClock
 from postroom.base.collector import calm_collector
@@ -156,6 +157,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     descriptor, owner, level, form = sys.argv[1:]
+    give_large_pieces_back()
     set_up_log(level, cast(Form, form))
     os.set_inheritable(int(descriptor), False)
     uvloop.run(_run(int(descriptor), int(owner)))

@@ -11,6 +11,7 @@ are copied twice hold everything else in the process up for 60 ms.
 """
 
 import asyncio
+import io
 from collections.abc import Callable
 from typing import Generic, TypeVar, cast
 
@@ -53,8 +54,9 @@ class FramePipe(asyncio.Protocol, Generic[_T]):
         """The beginning of a frame that is not whole."""
         self._missing = 0
         """Octets at least until it is."""
-        self._attachment_at = 0
-        """Where its attachment begins in its first piece; 0: it has none, or that has not come yet."""
+        self._head = b""
+        self._attachment: io.BytesIO | None = None
+        """What has come of an attachment; `_head` is its frame up to there."""
         self._closed: asyncio.Future[Exception | None] = self._loop.create_future()
         self.take = take
 
@@ -82,16 +84,18 @@ class FramePipe(asyncio.Protocol, Generic[_T]):
 
     def data_received(self, data: bytes) -> None:
         """Hand over the frames that are whole."""
-        if self._come:
-            self._come.append(data)
-            self._missing -= len(data)
-            if self._missing > 0:
-                return
-            data = b"" if self._attachment_at else b"".join(self._come)
         try:
-            if self._attachment_at:
-                data = self._take_attached()
-            self._come = []
+            if self._attachment is not None:
+                data = self._take_attachment(self._attachment, data)
+                if self._attachment is not None:
+                    return
+            elif self._come:
+                self._come.append(data)
+                self._missing -= len(data)
+                if self._missing > 0:
+                    return
+                data = b"".join(self._come)
+                self._come = []
             self._take_all(data)
         except Exception as error:
             # The other end speaks nonsense, or we cannot follow it: nothing after this can be trusted.
@@ -109,19 +113,23 @@ class FramePipe(asyncio.Protocol, Generic[_T]):
             else:
                 self.take(self._decode(view[at + _LENGTH_BYTES : end]))
             at = end
-        if at < size:
-            self._come, self._missing = [data[at:]], end - size
-            self._attachment_at = attachment_at and attachment_at - at
+        self._missing = end - size
+        if attachment_at:
+            self._head = bytes(view[at:attachment_at])
+            self._attachment = io.BytesIO()
+            self._attachment.write(view[attachment_at:])
+        elif at < size:
+            self._come = [data[at:]]
 
-    def _take_attached(self) -> bytes:
-        """Hand over the frame with an attachment that has come in pieces; return what came behind it."""
-        first, *rest = self._come
-        at, self._attachment_at = self._attachment_at, 0
-        behind = rest[-1][len(rest[-1]) + self._missing :] if self._missing else b""
-        rest[-1] = rest[-1][: len(rest[-1]) + self._missing]
-        # Joined once: it is the largest thing in the process.
-        self._come = []
-        self.take(self._attached(memoryview(first)[:at], b"".join((memoryview(first)[at:], *rest))))
+    def _take_attachment(self, whole: io.BytesIO, data: bytes) -> bytes:
+        """Add to the attachment, and hand its frame over where it is whole; return what came behind it."""
+        whole.write(memoryview(data)[: self._missing])
+        behind = data[self._missing :]
+        self._missing -= len(data) - len(behind)
+        if self._missing == 0:
+            self._attachment = None
+            # The bytes that were written, not a copy of them: it is the largest thing in the process.
+            self.take(self._attached(memoryview(self._head), whole.getvalue()))
         return behind
 
     def _attached(self, head: memoryview, raw: bytes) -> _T:
