@@ -15,10 +15,11 @@ from functools import partial
 
 from postroom.base.errors import WrongInput
 from postroom.net.imap import server_login
+from postroom.net.imap.commands import BadCommand, Command, read_command
 from postroom.net.imap.mailstore import Change, MailStore, NoSuchMailbox, StoredAccount, StoredMailbox
 from postroom.net.imap.server_search import Argument
 from postroom.net.imap.server_view import View
-from postroom.net.imap.server_words import Words, read_words
+from postroom.net.imap.server_words import Words, words_of
 from postroom.net.imap.steps import Close, Cut, Exchange, GoodManners, Manners, Send, Step
 from postroom.net.imap.wire import COMMAND_LIMITS, Broken, Framer, LiteralAsked
 
@@ -83,15 +84,14 @@ class ServerSession:
             if isinstance(item, LiteralAsked):
                 steps.append(Send(b"+ Go on.\r\n"))
             elif isinstance(item, Broken):
-                steps += self._refuse(item)
+                steps += self._answer(read_command(item))
             elif self._sasl is not None:
                 sasl, self._sasl = self._sasl, None
                 steps += sasl(item.texts[0])
             elif self._idle_tag:
                 steps += self._end_idle(item.texts[0])
             else:
-                words = read_words(item)
-                steps += self._answer(words) if isinstance(words, Words) else [Send(words)]
+                steps += self._answer(read_command(item))
         return steps
 
     def closed(self) -> None:
@@ -130,7 +130,10 @@ class ServerSession:
             self.is_over = True
         return steps
 
-    def _answer(self, words: Words) -> list[Step]:
+    def _answer(self, command: Command | BadCommand) -> list[Step]:
+        if isinstance(command, BadCommand):
+            return self._refuse(command)
+        words = words_of(command)
         self._settle()
         return self._perform(words.tag, words.verb, partial(self._proper, words))
 
@@ -164,12 +167,11 @@ class ServerSession:
         news = b"" if self.view is None else self.view.news(with_expunges=not by_number)
         return [Send(b"%s%s%s %s\r\n" % (data, news, tag.encode(), end))]
 
-    def _refuse(self, broken: Broken) -> list[Step]:
-        if broken.is_fatal:
+    def _refuse(self, bad: BadCommand) -> list[Step]:
+        if bad.is_fatal:
             self.is_over = True
-            return [Send(f"* BYE {broken.why}\r\n".encode()), Close()]
-        tag = broken.line.split(b" ", 1)[0].decode("latin-1")
-        return _tagged(tag or "*", f"BAD {broken.why}")
+            return [Send(f"* BYE {bad.why}\r\n".encode()), Close()]
+        return _tagged(bad.tag or "*", f"BAD {bad.why}")
 
     def _settle(self) -> None:
         """The client goes on: it has read the answer before, so it has what was in it."""

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from postroom.base.errors import WrongInput
 from postroom.net.imap.mailstore import StoredMail
+from postroom.net.imap.sequence_sets import SequenceSet, read_set
 
 Argument = bytes | tuple["Argument", ...]
 """An atom or string as its bytes, or a list."""
@@ -29,22 +30,14 @@ _FLAGS = {
 _FIELDS = ("BCC", "CC", "FROM", "SUBJECT", "TO")
 _DAYS = {"BEFORE": (-1,), "ON": (0,), "SINCE": (0, 1)}
 """Where the mail's day may stand to the day that is given."""
-_MAX_NUMBER = 2**32 - 1
 
 
-def parse_set(text: bytes, largest: int) -> list[tuple[int, int]]:
-    """Return the ranges of a sequence set, both ends included; `*` is `largest` (RFC 3501 9). Raises WrongInput."""
-    found = []
-    for part in text.split(b","):
-        first, colon, last = part.partition(b":")
-        ends = [_number(first, largest), _number(last if colon else first, largest)]
-        found.append((min(ends), max(ends)))
-    return found
-
-
-def is_in(ranges: Sequence[tuple[int, int]], number: int) -> bool:
-    """Tell whether a number is in one of the ranges."""
-    return any(first <= number <= last for first, last in ranges)
+def parse_set(text: bytes, largest: int) -> SequenceSet:
+    """Return a sequence set with `*` as `largest`, which is the highest number there is. Raises WrongInput."""
+    found = read_set(text)
+    if found is None:
+        raise WrongInput("set", "no set of numbers")
+    return found.up_to(largest)
 
 
 def parse_criteria(arguments: Sequence[Argument], largest_uid: int, largest_sequence: int) -> Test:
@@ -109,8 +102,8 @@ class _Criteria:
                 one, other = self._next(), self._next()
                 return lambda sequence, mail: one(sequence, mail) or other(sequence, mail)
             case "UID":
-                ranges = parse_set(self._text(), self._largest_uid)
-                return lambda _, mail: is_in(ranges, mail.uid)
+                uids = parse_set(self._text(), self._largest_uid)
+                return lambda _, mail: mail.uid in uids
             case "HEADER":
                 name = self._text().decode("latin-1").upper()
                 return self._header(name, self._text())
@@ -121,11 +114,11 @@ class _Criteria:
                 flag, wanted = self._text().decode("latin-1"), word == "KEYWORD"
                 return lambda _, mail: (flag in mail.flags) is wanted
             case "LARGER" | "SMALLER" | "MODSEQ":
-                return self._numbers(word, _number(self._text(), _MAX_NUMBER))
+                return self._numbers(word, _number(self._text()))
         if not re.fullmatch(rb"[0-9:,*]+", argument):
             raise WrongInput("search", f"unknown criterion {word[:40]}")
         sequences = parse_set(argument, self._largest_sequence)
-        return lambda sequence, _: is_in(sequences, sequence)
+        return lambda sequence, _: sequence in sequences
 
     def _numbers(self, word: str, number: int) -> Test:
         if word == "LARGER":
@@ -167,9 +160,7 @@ class _Criteria:
         return argument
 
 
-def _number(text: bytes, largest: int) -> int:
-    if text == b"*":
-        return largest
+def _number(text: bytes) -> int:
     if not text.isdigit() or len(text) > 20:
-        raise WrongInput("set", "not a number")
+        raise WrongInput("search", "a number is missing")
     return int(text)

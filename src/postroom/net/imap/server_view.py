@@ -6,14 +6,15 @@ until the session may be told (RFC 3501 7.4.1: an EXPUNGE never comes during FET
 
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
 from postroom.base.errors import WrongInput
+from postroom.net.imap.encode import internal_date
 from postroom.net.imap.mailstore import DELETED, SEEN, Change, StoredAccount, StoredMail, StoredMailbox
-from postroom.net.imap.server_search import Argument, header_fields, header_of, is_in, parse_criteria, parse_set
+from postroom.net.imap.sequence_sets import of_numbers
+from postroom.net.imap.server_search import Argument, header_fields, header_of, parse_criteria, parse_set
 
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MACROS = {
     b"ALL": (b"FLAGS", b"INTERNALDATE", b"RFC822.SIZE"),
     b"FAST": (b"FLAGS", b"INTERNALDATE", b"RFC822.SIZE"),
@@ -81,7 +82,7 @@ class View:
         if not isinstance(argument, bytes):
             raise WrongInput("set", "a set is missing")
         largest = (self.uids[-1] if self.uids else 0) if by_uid else len(self.uids)
-        for first, last in parse_set(argument, largest):
+        for first, last in parse_set(argument, largest).ranges:
             if by_uid:
                 begin, end = bisect_left(self.uids, first), bisect_left(self.uids, last + 1)
             else:
@@ -133,7 +134,7 @@ class View:
         if found:
             said += b" MIN %d" % found[0] if b"MIN" in wanted else b""
             said += b" MAX %d" % found[-1] if b"MAX" in wanted else b""
-            said += b" ALL %s" % shown_set(found) if b"ALL" in wanted else b""
+            said += b" ALL %s" % _shown(found) if b"ALL" in wanted else b""
         return said + b"\r\n"
 
     def store(self, arguments: Sequence[Argument], *, by_uid: bool) -> bytes:
@@ -156,17 +157,18 @@ class View:
         if len(arguments) < 2 or not isinstance(arguments[1], bytes):
             raise WrongInput("copy", "a mailbox is missing")
         target = account.mailbox(arguments[1].decode("latin-1"))
-        mails = [mail for _, mail in self.chosen(arguments[0], by_uid=by_uid)]
+        # By UID: COPYUID names both sides in the same order.
+        mails = [mail for _, mail in sorted(dict(self.chosen(arguments[0], by_uid=by_uid)).items())]
         made = [target.append(mail.body, internal_ms=mail.internal_ms, flags=mail.flags).uid for mail in mails]
         uids = [mail.uid for mail in mails]
-        code = b"[COPYUID %d %s %s] " % (target.uid_validity, shown_set(uids), shown_set(made)) if uids else b""
+        code = b"[COPYUID %d %s %s] " % (target.uid_validity, _shown(uids), _shown(made)) if uids else b""
         return uids, code
 
     def expunge(self, argument: Argument | None) -> None:
         """Remove those with \\Deleted, all or those of a UID set (RFC 4315 2.1)."""
         largest = self.uids[-1] if self.uids else 0
-        ranges = parse_set(argument, largest) if isinstance(argument, bytes) else [(1, largest)]
-        self.mailbox.expunge(m.uid for m in self.mailbox.mails if DELETED in m.flags and is_in(ranges, m.uid))
+        uids = parse_set(argument if isinstance(argument, bytes) else b"1:*", largest)
+        self.mailbox.expunge(m.uid for m in self.mailbox.mails if DELETED in m.flags and m.uid in uids)
 
     def _line(self, sequence: int, mail: StoredMail, names: Sequence[bytes]) -> bytes:
         items = b" ".join([self._item(mail, name) for name in names])
@@ -205,21 +207,8 @@ class View:
         return b"".join(raw for name, raw in header_fields(mail) if (name in wanted) is not is_not) + b"\r\n"
 
 
-def shown_set(numbers: Sequence[int]) -> bytes:
-    """Write ascending numbers as a set with ranges."""
-    parts: list[list[int]] = []
-    for number in numbers:
-        if parts and number == parts[-1][1] + 1:
-            parts[-1][1] = number
-        else:
-            parts.append([number, number])
-    return b",".join(b"%d" % one if one == other else b"%d:%d" % (one, other) for one, other in parts)
-
-
-def shown_date(at_ms: int) -> bytes:
-    """Write an INTERNALDATE (RFC 3501 9, date-time)."""
-    at = datetime.fromtimestamp(at_ms / 1000, UTC)
-    return f'"{at.day:2d}-{_MONTHS[at.month - 1]}-{at.year:04d} {at:%H:%M:%S} +0000"'.encode()
+def _shown(numbers: Iterable[int]) -> bytes:
+    return str(of_numbers(numbers)).encode()
 
 
 def _flags(mail: StoredMail) -> bytes:
@@ -229,7 +218,7 @@ def _flags(mail: StoredMail) -> bytes:
 _SIMPLE: dict[bytes, Callable[[StoredMail], bytes]] = {
     b"UID": lambda mail: b"%d" % mail.uid,
     b"FLAGS": _flags,
-    b"INTERNALDATE": lambda mail: shown_date(mail.internal_ms),
+    b"INTERNALDATE": lambda mail: internal_date(datetime.fromtimestamp(mail.internal_ms / 1000, UTC)),
     b"RFC822.SIZE": lambda mail: b"%d" % len(mail.body),
     b"MODSEQ": lambda mail: b"(%d)" % mail.modseq,
 }

@@ -1,14 +1,11 @@
 """A command on the server's side: its tag, its verb and its arguments. RFC 3501 2.2.1."""
 
-import re
 from dataclasses import dataclass
 
 from postroom.base.errors import WrongInput
+from postroom.net.imap.commands import Command
 from postroom.net.imap.server_search import Argument
-from postroom.net.imap.values import Malformed, Value, octets_of, read_values
-from postroom.net.imap.wire import COMMAND_LIMITS, Frame
-
-_HEAD = re.compile(rb"([^ (){%*\"\\\x00-\x1f\x7f-\xff+]+) (UID +)?([A-Z]+)(?: |\Z)", re.IGNORECASE)
+from postroom.net.imap.values import Value, octets_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +42,9 @@ class Words:
         return [word for inner in argument for word in self.flat_of(inner)]
 
 
-def read_words(frame: Frame) -> Words | bytes:
-    """Return the command of a frame, or the answer to what is none."""
-    head = _HEAD.match(frame.texts[0])
-    if head is None:
-        tag = frame.texts[0].split(b" ", 1)[0][:40]
-        return b"%s BAD This is no command\r\n" % (tag if tag.isalnum() else b"*")
-    verb = head[3].decode().upper()
-    try:
-        values = read_values(frame, start=head.end(), depth=COMMAND_LIMITS.depth, nil=False)
-    except Malformed as error:
-        return b"%s BAD %s\r\n" % (head[1], str(error).encode())
-    return Words(head[1].decode(), f"UID {verb}" if head[2] else verb, tuple(_argument(value) for value in values))
+def words_of(command: Command) -> Words:
+    """Return a command as the server's steps take it."""
+    return Words(command.tag, command.name, tuple(_argument(value) for value in command.arguments))
 
 
 def _argument(value: Value) -> Argument:
