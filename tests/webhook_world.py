@@ -15,7 +15,7 @@ from postroom.base.secrets import Sealer
 from postroom.base.threads import Threads
 from postroom.events.append import append
 from postroom.ledger.event_kinds import EventKind
-from postroom.ledger.rows import EventRow, MessageRow, RecipientRow, WorkspaceRow
+from postroom.ledger.rows import EventRow, MessageRow, NodeRow, RecipientRow, WorkspaceRow
 from postroom.ledger.webhook_rows import WebhookEndpointRow
 from postroom.net.dns import Answer, Status
 from postroom.net.http_client import Addresses, HttpClient, HttpLimits
@@ -27,6 +27,9 @@ from postroom.webhooks.endpoints import Asked, Webhooks
 from postroom.webhooks.worker import REQUESTS, Worker
 
 WORKSPACE, OTHER = 1, 2
+OTHER_NODE = 9
+_ALIVE_MS = 1 << 45
+"""PostgreSQL says by its own clock who is alive."""
 SEALER = Sealer(b"k" * 32)
 LOOPBACK = (ip_network("127.0.0.0/8"),)
 _WAIT_SECONDS = 20.0
@@ -195,6 +198,8 @@ async def webhook_world(
     def write(tx: Tx) -> None:
         tx.add(WorkspaceRow(WORKSPACE, "one", 0))
         tx.add(WorkspaceRow(OTHER, "two", 0))
+        for number in (1, 2, OTHER_NODE):
+            tx.add(NodeRow(number, f"folder {number}", "boot", _ALIVE_MS, "all"))
 
     await database.write(write)
     with HttpReceiver() as receiver:

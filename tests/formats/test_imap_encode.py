@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postroom.net.imap import search_keys
 from postroom.net.imap.commands import Command, read_command
 from postroom.net.imap.encode import (
     CannotEncode,
@@ -111,25 +110,6 @@ def test_a_literal_with_nul_goes_as_literal8() -> None:
 def test_an_internaldate_has_a_day_of_two_columns_and_a_zone(when: datetime, written: bytes) -> None:
     assert internal_date(when) == written
     assert date_of(written.strip(b'"')) == when
-
-
-def test_keys_of_a_search_are_written_one_after_the_other() -> None:
-    day = datetime(2026, 1, 2, tzinfo=UTC)
-    keys = (
-        *search_keys.uid(b"5:*"),
-        *search_keys.unless(search_keys.flag("DELETED")),
-        *search_keys.either(search_keys.since(day), search_keys.before(day)),
-        *search_keys.header("Message-ID", "<a b@c>"),
-        *search_keys.changed_since(41),
-        *search_keys.everything(),
-    )
-
-    [piece] = encode_command("A1", b"UID SEARCH", *keys)
-
-    assert b"".join(piece) == (
-        b'A1 UID SEARCH UID 5:* NOT DELETED OR SINCE 2-Jan-2026 BEFORE 2-Jan-2026 HEADER Message-ID "<a b@c>" '
-        b"MODSEQ 42 ALL\r\n"
-    )
 
 
 # Sets

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from postroom.accounts import catch_up
 from postroom.accounts.audit import audit_due_ms, missing
-from postroom.accounts.catch_up import Begin, GoOn, Reset, batches, check_seconds, new_uids, plan, trust_after, uid_set
+from postroom.accounts.catch_up import Begin, GoOn, Reset, batches, check_seconds, new_uids, plan, trust_after
 from postroom.accounts.pace import away_seconds, refused_seconds, throttled_seconds
 from postroom.accounts.watch import names_on_server, wanted_names
 from postroom.base.clock import DAY_MS, HOUR_MS
@@ -120,16 +120,6 @@ def test_ten_thousand_mails_come_in_bounded_batches() -> None:
 
     assert len(found) == 500
     assert max(map(len, found)) == 20
-
-
-@given(st.sets(st.integers(1, 400), max_size=200))
-def test_a_uid_set_names_exactly_its_uids(uids: set[int]) -> None:
-    named: list[int] = []
-    for part in filter(None, uid_set(sorted(uids)).split(",")):
-        first, _, last = part.partition(":")
-        named.extend(range(int(first), int(last or first) + 1))
-
-    assert named == sorted(uids)
 
 
 def test_a_server_that_keeps_mail_to_itself_is_asked_more_often() -> None:

@@ -11,7 +11,7 @@ from migrated import sqlite_url
 from peers.dns_server import DnsServer
 from peers.http_receiver import Behaviour, HttpReceiver, Received, answer, endless, hang, raw, response
 from standardwebhooks.webhooks import Webhook
-from webhook_world import WORKSPACE, World, until, webhook_world
+from webhook_world import OTHER_NODE, WORKSPACE, World, until, webhook_world
 
 from postroom.base.clock import HOUR_MS, ManualClock, SystemClock
 from postroom.base.errors import TryLater
@@ -562,8 +562,9 @@ async def test_what_a_dead_node_had_not_written_is_told_a_second_time_with_the_s
     node = world.database
     now_ms = world.clock.now_ms()
     # It held the lease and had sent the first event when it died.
-    held = await node.read(lambda conn: outbox.due_endpoints(conn, 9, now_ms))
-    await node.write(lambda tx: outbox.lease(tx, held, node=9, now_ms=now_ms, lease_ms=now_ms + LEASE_MS))
+    held = await node.read(lambda conn: outbox.due_endpoints(conn, OTHER_NODE, now_ms))
+    lease_ms = now_ms + LEASE_MS
+    await node.write(lambda tx: outbox.lease(tx, held, node=OTHER_NODE, now_ms=now_ms, lease_ms=lease_ms))
     world.start()
     for _ in range(10):
         world.clock.advance(seconds=1)

@@ -8,7 +8,7 @@ from postroom.base.clock import ManualClock
 from postroom.base.ids import IdSource
 from postroom.base.packing import pack
 from postroom.events.accounts import AccountFacts, Found, LostEpoch, NewEvent, append_events, append_mails
-from postroom.ledger.account_rows import AccountMailRow, AccountOwnerRow, MailboxRow, Outcome
+from postroom.ledger.account_rows import AccountMailRow, AccountOwnerRow, Outcome
 from postroom.ledger.event_kinds import EventKind
 from postroom.ledger.rows import WorkspaceRow
 from postroom.ledger.webhook_rows import WebhookEndpointRow
@@ -159,18 +159,6 @@ async def test_events_are_read_by_number_with_what_became_of_telling_them(databa
     assert await database.read(lambda conn: store.raw_of(conn, 2, 40, 3)) is None
     assert await database.read(lambda conn: store.given_up_after(conn, 1, 40, 0, 9)) == [3]
     assert await database.read(lambda conn: store.count_told(conn, 1, 40)) == (4, 1, 1)
-
-
-async def test_the_audit_counts_every_outcome_by_mailbox_and_epoch(database: Database, ids: IdSource) -> None:
-    found = [mail(4), mail(5, Outcome.TRACER), mail(6), mail(9, Outcome.VANISHED)]
-    await database.write(lambda tx: tx.add(MailboxRow(7, 40, 1, "INBOX", 99, 4, 10, 0, None, 0, 0, 0)))
-    await database.write(lambda tx: append_mails(tx, ACCOUNT, found, ids, epoch=3))
-    assert await database.read(lambda conn: store.count_outcomes(conn, 1, 40)) == [
-        (7, 99, "delivered", 2, 4, 6),
-        (7, 99, "tracer", 1, 5, 5),
-        (7, 99, "vanished", 1, 9, 9),
-    ]
-    assert await database.read(lambda conn: store.count_outcomes(conn, 2, 40)) == []
 
 
 async def test_what_was_given_up_is_told_again_when_somebody_asks(database: Database, ids: IdSource) -> None:

@@ -89,18 +89,6 @@ async def test_a_node_whose_number_has_gone_to_another_must_end(database: Databa
         await one.beat()
 
 
-async def test_a_node_without_heartbeats_knows_that_it_is_out(database: Database, clock: ManualClock) -> None:
-    one = node(database, clock, "a")
-    await one.join()
-    assert not one.is_out
-
-    clock.advance(seconds=30)
-    assert one.is_out
-
-    await one.beat()
-    assert not one.is_out
-
-
 async def test_the_1025th_node_takes_the_oldest_number_or_none(database: Database, clock: ManualClock) -> None:
     now = clock.now_ms()
 
@@ -194,7 +182,6 @@ async def test_a_node_lets_go_of_what_it_owns_before_the_others_take_it_for_dead
     assert not one.must_let_go
     clock.advance(seconds=1)
     assert one.must_let_go
-    assert not one.is_out
     await one.beat()
     assert not one.must_let_go
 

@@ -8,7 +8,7 @@ from postroom.base.clock import DAY_MS, ManualClock
 from postroom.base.ids import IdSource, first_id_at
 from postroom.events.append import append
 from postroom.events.record import Facts, Fetched, record_opened
-from postroom.ledger.rows import EventRow, WorkspaceRow
+from postroom.ledger.rows import EventRow, NodeRow, WorkspaceRow
 from postroom.ledger.webhook_rows import WebhookAttemptRow, WebhookEndpointRow
 from postroom.store import webhook_outbox as outbox
 from postroom.store import webhook_replay, webhooks
@@ -16,6 +16,8 @@ from postroom.store.database import Database, Tx
 from postroom.store.webhook_replay import count_span
 
 WORKSPACE, OTHER = 1, 2
+ALIVE_MS = 1 << 45
+"""PostgreSQL says by its own clock who is alive."""
 
 
 @pytest.fixture
@@ -28,6 +30,8 @@ async def _workspaces(database: Database) -> None:
     def write(tx: Tx) -> None:
         tx.add(WorkspaceRow(WORKSPACE, "one", 0))
         tx.add(WorkspaceRow(OTHER, "two", 0))
+        for number in (1, 3, 4, 5):
+            tx.add(NodeRow(number, f"folder {number}", "boot", ALIVE_MS, "all"))
 
     await database.write(write)
 
@@ -208,6 +212,20 @@ async def test_one_node_holds_an_endpoint_until_its_lease_ends(database: Databas
     assert await database.read(lambda conn: outbox.due_endpoints(conn, 5, 250)) == []
     await database.write(lambda tx: outbox.release(tx, 1, taken[1]))
     assert await database.read(lambda conn: outbox.due_endpoints(conn, 5, 250)) == [1]
+
+
+async def test_what_a_dead_node_holds_is_free_before_its_lease_ends(database: Database) -> None:
+    await make(database, endpoint(1), endpoint(2))
+    await record(database, event(11))
+    await database.write(lambda tx: tx.add(NodeRow(6, "folder 6", "boot", -1 << 45, "all")))
+    dead = await database.write(lambda tx: outbox.lease(tx, [1], node=6, now_ms=100, lease_ms=200))
+    gone = await database.write(lambda tx: outbox.lease(tx, [2], node=7, now_ms=100, lease_ms=200))
+
+    assert await database.read(lambda conn: outbox.due_endpoints(conn, 4, 101)) == [1, 2]
+    taken = await database.write(lambda tx: outbox.lease(tx, [1, 2], node=4, now_ms=101, lease_ms=300))
+
+    assert set(taken) == {1, 2}
+    assert await database.write(lambda tx: outbox.renew(tx, [*dead.items(), *gone.items()], 900)) == set()
 
 
 async def test_a_renewal_that_comes_after_an_endpoint_was_given_back_holds_it_for_nobody(database: Database) -> None:

@@ -99,19 +99,6 @@ def batches(sizes: Sequence[tuple[int, int]]) -> Iterator[list[int]]:
         yield batch
 
 
-def uid_set(uids: Sequence[int]) -> str:
-    """Return ascending UIDs as a set (RFC 9051 9, sequence-set): `4,7:9`."""
-    parts: list[str] = []
-    at = 0
-    while at < len(uids):
-        end = at
-        while end + 1 < len(uids) and uids[end + 1] == uids[end] + 1:
-            end += 1
-        parts.append(str(uids[at]) if end == at else f"{uids[at]}:{uids[end]}")
-        at = end + 1
-    return ",".join(parts)
-
-
 def check_seconds(trust: int, chance: float) -> float:
     """Return after how long a mailbox is compared with its server though the server tells nothing.
 

@@ -9,10 +9,10 @@ the connection each time it is asked for.
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from postroom.accounts.catch_up import uid_set
 from postroom.accounts.found import Gone, Mail
 from postroom.accounts.tools import Session, Tools
 from postroom.mail.imap_envelope import MAX_HEADER
+from postroom.net.imap.sequence_sets import of_numbers
 
 _AGAIN_SECONDS = (0.2, 0.5, 2.0)
 """A mail that FETCH does not show is asked for again after these."""
@@ -50,7 +50,7 @@ class Fetching:
 
     async def sizes(self, session: Session, uids: Sequence[int]) -> Sizes:
         """Return what the server says of these mails; of some maybe nothing."""
-        found = await session.uid_fetch(uid_set(uids), _SIZES)
+        found = await session.uid_fetch(str(of_numbers(uids)), _SIZES)
         return {one.uid: Said(one.size, one.internal_ms) for one in found if one.size is not None}
 
     def to_fetch(self, uids: Sequence[int], sizes: Sizes) -> list[tuple[int, int]]:
@@ -102,7 +102,7 @@ class Fetching:
             got |= await self._fetch(session, whole, _BODY)
             for uid in [uid for uid in absent if uid in got or (uid in sizes and uid not in whole)]:
                 del absent[uid]
-            there = set(await session.uid_search(f"UID {uid_set(list(absent))}")) if absent else set()
+            there = set(await session.uid_search(f"UID {of_numbers(absent)}")) if absent else set()
             for uid in [uid for uid in absent if uid not in there]:
                 absent[uid] += 1
                 if absent[uid] >= _ABSENT:
@@ -118,7 +118,7 @@ class Fetching:
         keys = [(self._mailbox, uid) for uid in uids]
         for key in keys:
             self._troubles[key] = self._troubles.get(key, 0) + 1
-        found = await session.uid_fetch(uid_set(uids), items)
+        found = await session.uid_fetch(str(of_numbers(uids)), items)
         for key in keys:
             self._troubles[key] -= 1
             if not self._troubles[key]:

@@ -104,11 +104,6 @@ class Nodes:
         await self._database.write(lambda tx: store.leave(tx, self.number, self._data_id, self._boot_id))
 
     @property
-    def is_out(self) -> bool:
-        """True when the others may take this node for dead: what it owns may have another owner."""
-        return self._clock.monotonic() - self._beat_at >= store.OUT_AFTER_MS / 1000
-
-    @property
     def must_let_go(self) -> bool:
         """True when this node has not renewed its heartbeat for 25 s: soon the others take what it owns."""
         return self._clock.monotonic() - self._beat_at >= LET_GO_SECONDS

@@ -67,17 +67,6 @@ class AccountEvent(NamedTuple):
     """The bytes of its mail are there."""
 
 
-class OutcomeCount(NamedTuple):
-    """How many mails of one mailbox and UID epoch had an outcome."""
-
-    mailbox_id: int
-    uid_validity: int
-    outcome: str
-    mails: int
-    first_uid: int
-    last_uid: int
-
-
 _WAITS = (
     "EXISTS (SELECT 1 FROM webhook_endpoint p JOIN webhook_outbox o ON o.endpoint_id = p.id "
     "WHERE p.workspace_id = a.workspace_id AND p.form = 'superimap' AND o.event_id = a.event_id)"
@@ -95,11 +84,6 @@ _LAST = statement("SELECT last_number FROM account_owner WHERE account_id = ? AN
 _GIVEN_UP = statement(
     "SELECT number FROM account_event WHERE account_id = ? AND workspace_id = ? AND number > ? "
     "AND given_up_ms IS NOT NULL AND told_ms IS NULL ORDER BY number LIMIT ?"
-)
-_COUNTS = statement(
-    "SELECT m.mailbox_id, m.uid_validity, m.outcome, count(*), min(m.uid), max(m.uid) FROM mailbox b "
-    "JOIN account_mail m ON m.mailbox_id = b.id WHERE b.account_id = ? AND b.workspace_id = ? "
-    "GROUP BY m.mailbox_id, m.uid_validity, m.outcome ORDER BY m.mailbox_id, m.uid_validity, m.outcome"
 )
 _TOLD = statement(
     "SELECT count(*), count(told_ms), count(CASE WHEN told_ms IS NULL THEN given_up_ms END) FROM account_event "
@@ -141,11 +125,6 @@ def raw_of(conn: Conn, workspace_id: int, account_id: int, number: int) -> bytes
 def given_up_after(conn: Conn, workspace_id: int, account_id: int, after: int, limit: int) -> list[int]:
     """Return up to `limit` numbers above `after` of events that were given up and are not told since, in order."""
     return [row[0] for row in conn.all(_GIVEN_UP, (account_id, workspace_id, after, limit))]
-
-
-def count_outcomes(conn: Conn, workspace_id: int, account_id: int) -> list[OutcomeCount]:
-    """Return how many mails of each mailbox, UID epoch and outcome are in the ledger, which keeps them 400 days."""
-    return [OutcomeCount._make(row) for row in conn.all(_COUNTS, (account_id, workspace_id))]
 
 
 def count_told(conn: Conn, workspace_id: int, account_id: int) -> ToldCount:

@@ -114,8 +114,6 @@ _NEW_USER = statement("SELECT id FROM message WHERE workspace_id = ? AND id > ? 
 _DROP_BODY = statement(
     "UPDATE content SET body = NULL, upload_id = NULL, plan = ?, links = ? WHERE workspace_id = ? AND key = ?"
 )
-_SET_LINKS = statement("UPDATE content SET links = ? WHERE workspace_id = ? AND key = ?")
-
 _EVENTS_OF = statement("SELECT id, detail FROM event WHERE recipient_id = ? AND id > ? ORDER BY id LIMIT ?")
 _SET_DETAILS = RowsStatement(
     "UPDATE event SET detail = v.detail FROM v WHERE event.id = v.id RETURNING event.id", id="int", detail="text"
@@ -200,11 +198,6 @@ def drop_content(tx: Tx, workspace_id: int, key: bytes, users: Sequence[int], af
         return False
     tx.run(_DROP_BODY, (b"", links, workspace_id, key))
     return True
-
-
-def set_links(tx: Tx, workspace_id: int, key: bytes, links: bytes) -> None:
-    """Store another link table of a content."""
-    tx.run(_SET_LINKS, (links, workspace_id, key))
 
 
 def events_of(conn: Conn, recipient_id: int, after: int, limit: int) -> list[tuple[int, str]]:

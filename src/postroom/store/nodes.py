@@ -44,6 +44,11 @@ def database_now_ms(reader: Conn | Tx, now_ms: int) -> int:
     return int(rows[0][0])
 
 
+def last_beat_ms(reader: Conn | Tx, now_ms: int) -> int:
+    """Return the time after which a node was seen that is alive; `now_ms` as in `database_now_ms`."""
+    return database_now_ms(reader, now_ms) - OUT_AFTER_MS
+
+
 def lease_number(tx: Tx, data_id: str, boot_id: str, roles: str, now_ms: int) -> int:
     """Return this node's number, marking it as seen now.
 
@@ -84,8 +89,7 @@ def leave(tx: Tx, number: int, data_id: str, boot_id: str) -> None:
 
 def live_nodes(conn: Conn, now_ms: int) -> list[NodeRow]:
     """Return the nodes seen within the last 30 seconds, by number."""
-    since = database_now_ms(conn, now_ms) - OUT_AFTER_MS
-    return [NodeRow._make(row) for row in conn.all(_SEEN, (since,))]
+    return [NodeRow._make(row) for row in conn.all(_SEEN, (last_beat_ms(conn, now_ms),))]
 
 
 def all_nodes(conn: Conn) -> list[NodeRow]:

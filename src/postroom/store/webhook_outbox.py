@@ -14,6 +14,7 @@ import msgspec
 from postroom.ledger.rows import EventRow
 from postroom.ledger.webhook_rows import WebhookEndpointRow, WebhookOutboxRow
 from postroom.store.database import Conn, RowsStatement, Tx, statement
+from postroom.store.nodes import last_beat_ms
 
 WAKE = "webhooks"
 """What `Database.on_commit` is told once rows were written; its subjects are endpoints."""
@@ -101,20 +102,21 @@ def _listeners(rows: Sequence[tuple[int, int, str, str]]) -> tuple[Listener, ...
 
 # Leases
 
+# A lease ends with its node: one whose heartbeat has stopped for so long begins no request any more.
+_FREE = "(lease_ms <= ? OR node = ? OR node NOT IN (SELECT number FROM node WHERE seen_ms > ?))"
 _DUE_ENDPOINTS = statement(
-    """
+    f"""
     SELECT e.id FROM webhook_endpoint e JOIN webhook_progress p ON p.endpoint_id = e.id
-    WHERE e.state = 'active' AND p.quiet_until_ms <= ? AND (p.lease_ms <= ? OR p.node = ?)
+    WHERE e.state = 'active' AND p.quiet_until_ms <= ? AND {_FREE}
       AND EXISTS (SELECT 1 FROM webhook_outbox o WHERE o.endpoint_id = e.id AND o.due_ms <= ?)
     ORDER BY e.id
     """
 )
-_FREE = "(lease_ms <= ? OR node = ?) RETURNING endpoint_id, epoch"
 _LEASE = statement(
     sqlite="UPDATE webhook_progress SET node = ?, lease_ms = ?, epoch = epoch + 1 "
-    f"WHERE endpoint_id IN (SELECT value FROM json_each(?)) AND {_FREE}",
+    f"WHERE endpoint_id IN (SELECT value FROM json_each(?)) AND {_FREE} RETURNING endpoint_id, epoch",
     postgresql="UPDATE webhook_progress SET node = ?, lease_ms = ?, epoch = epoch + 1 "
-    f"WHERE endpoint_id = ANY(?) AND {_FREE}",
+    f"WHERE endpoint_id = ANY(?) AND {_FREE} RETURNING endpoint_id, epoch",
 )
 _RENEW = RowsStatement(
     "UPDATE webhook_progress SET lease_ms = v.lease_ms FROM v "
@@ -129,16 +131,16 @@ _RELEASE = statement("UPDATE webhook_progress SET node = NULL, lease_ms = 0 WHER
 
 
 def due_endpoints(conn: Conn, node: int, now_ms: int) -> list[int]:
-    """Return active endpoints with something due that no other node holds."""
-    return [row[0] for row in conn.all(_DUE_ENDPOINTS, (now_ms, now_ms, node, now_ms))]
+    """Return active endpoints with something due that no other live node holds."""
+    return [row[0] for row in conn.all(_DUE_ENDPOINTS, (now_ms, now_ms, node, last_beat_ms(conn, now_ms), now_ms))]
 
 
 def lease(tx: Tx, endpoint_ids: Sequence[int], *, node: int, now_ms: int, lease_ms: int) -> dict[int, int]:
     """Take those of the endpoints that are free until `lease_ms` (a time); return their epochs.
 
-    What this node held before a restart is free for it: it runs alone on its data folder.
+    Free is also what a dead node holds, and what this one held before a restart: it runs alone on its data folder.
     """
-    rows = tx.run(_LEASE, (node, lease_ms, tx.many(endpoint_ids), now_ms, node))
+    rows = tx.run(_LEASE, (node, lease_ms, tx.many(endpoint_ids), now_ms, node, last_beat_ms(tx, now_ms)))
     return {row[0]: row[1] for row in rows}
 
 

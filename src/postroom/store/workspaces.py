@@ -8,7 +8,6 @@ _COLUMNS = ", ".join(WorkspaceRow._fields)
 _ALL = statement(f"SELECT {_COLUMNS} FROM workspace ORDER BY id")
 _BY_NAME = statement(f"SELECT {_COLUMNS} FROM workspace WHERE name = ? ORDER BY id LIMIT 1")
 _BY_ID = statement(f"SELECT {_COLUMNS} FROM workspace WHERE id = ?")
-_TRANSPORT = statement("UPDATE workspace SET transport = ? WHERE id = ? RETURNING id")
 
 _HOLD = statement("UPDATE workspace SET name = name WHERE id = ?")
 
@@ -33,8 +32,3 @@ def workspace_by_id(conn: Conn, workspace_id: int) -> WorkspaceRow | None:
     """Return a workspace, or None."""
     row = conn.one(_BY_ID, (workspace_id,))
     return WorkspaceRow(*row) if row else None
-
-
-def set_transport(tx: Tx, workspace_id: int, transport: str) -> bool:
-    """Give a workspace a transport of its own (empty: that of the installation); tell whether it exists."""
-    return bool(tx.run(_TRANSPORT, (transport, workspace_id)))

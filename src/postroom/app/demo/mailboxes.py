@@ -312,11 +312,6 @@ class Mailboxes:
         (number,) = append_events(tx, made.facts, [event], self._ids, epoch=None)
         account_events.set_told(tx, account_id, number, event.at_ms + 90)
 
-    def _delays(self, made: Made) -> tuple[int, int]:
-        usual = _DELAYS[made.facts.provider]
-        slow, late = (round(delay * self._chance.lognormvariate(0, 0.5)) for delay in usual)
-        return slow, late
-
     # Tracers
 
     def _tracers(self, made: Made) -> None:

@@ -148,10 +148,5 @@ def internal_date(when: datetime) -> bytes:
     return f'"{when.day:2}-{_MONTHS[when.month - 1]}-{when.year:04} {when:%H:%M:%S} {zone}"'.encode()
 
 
-def day(when: datetime) -> bytes:
-    """Return a date as SEARCH has it; the zone is not sent."""
-    return f"{when.day}-{_MONTHS[when.month - 1]}-{when.year:04}".encode()
-
-
 def _announced(part: Upload, mark: bytes) -> bytes:
     return (b"~{" if part.is_binary else b"{") + str(len(part.data)).encode() + mark + b"}\r\n"

@@ -66,11 +66,6 @@ class ServerSession:
         self._idle_tag = ""
         self._sasl: Callable[[bytes], list[Step]] | None = None
 
-    @property
-    def is_idling(self) -> bool:
-        """Tell whether the client is in IDLE."""
-        return bool(self._idle_tag)
-
     def greet(self) -> list[Step]:
         """Return the greeting."""
         said = f"* OK [CAPABILITY {' '.join(self.capabilities())}] {self.rules.banner}\r\n"
