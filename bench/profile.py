@@ -13,7 +13,7 @@ def report(folder: Path, mails: int, top: int = 40) -> str:
 
 
 def _process(said: dict[str, Any], mails: int, top: int) -> str:
-    kind = "helper" if "postroom.app.helper_process" in said["argv"] else "owner"
+    kind = "helper" if "helper" in said["argv"] else "owner"
     own: collections.Counter[str] = collections.Counter()
     total: collections.Counter[str] = collections.Counter()
     threads: collections.Counter[str] = collections.Counter()

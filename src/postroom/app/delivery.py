@@ -150,7 +150,8 @@ class HelperProcesses:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
-                "postroom.app.helper_process",
+                "postroom",
+                "helper",
                 str(theirs.fileno()),
                 str(os.getpid()),
                 self._services.settings.log_level,

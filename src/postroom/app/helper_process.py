@@ -1,9 +1,9 @@
 """The helper process: makes attempts (render, sign, SMTP out) for its owner and never opens the database.
 
-Everything comes over the socketpair whose descriptor is its first argument; when
-that closes, the owner is gone and the helper ends. The second argument is the
-owner's process id: work that the owner left in the socketpair is not begun. Two more
-name the least level and the form of the log.
+It runs as `python -m postroom helper DESCRIPTOR OWNER LEVEL FORM`. Everything comes over
+the socketpair of that descriptor; when that closes, the owner is gone and the helper
+ends. OWNER is the owner's process id: work that it left in the socketpair is not begun.
+LEVEL and FORM are those of the log.
 """
 
 import asyncio
@@ -34,6 +34,9 @@ from postroom.outbound.local import LocalAttempts
 from postroom.outbound.sign import SigningKey, load_key
 
 _log = structlog.get_logger(__name__)
+
+_WORDS = 6
+"""Of the command line."""
 
 
 class Helper:
@@ -156,12 +159,10 @@ def main() -> None:
     """Run a helper; Ctrl-C at a terminal reaches the owner, which then says Drain."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    descriptor, owner, level, form = sys.argv[1:]
+    if len(sys.argv) != _WORDS:
+        sys.exit("postroom: helpers are started by the server")
+    descriptor, owner, level, form = sys.argv[2:]
     give_large_pieces_back()
     set_up_log(level, cast(Form, form))
     os.set_inheritable(int(descriptor), False)
     uvloop.run(_run(int(descriptor), int(owner)))
-
-
-if __name__ == "__main__":
-    main()
