@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import httpx
 from webhook_world import LOOPBACK, SEALER
 
+from postroom.access.guesses import Guesses
 from postroom.access.keys import ApiKeys
 from postroom.access.partner_keys import PartnerKeys
 from postroom.access.workspaces import Workspaces
@@ -80,6 +81,8 @@ async def superimap_room(
         Partners(database, clock),
         PartnerHooks(database, ids, clock, SEALER, allow_private),
         Links("https://mail.example.com", lambda: TokenKeys({0: b"k" * 32}), clock),
+        Guesses(clock),
+        lambda scope: next((value.decode() for name, value in scope["headers"] if name == b"x-client"), "192.0.2.7"),
     )
     app = SuperImapApi(services)
     one, two = await workspaces.create("one"), await workspaces.create("two")

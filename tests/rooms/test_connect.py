@@ -208,6 +208,21 @@ async def test_links_work_for_half_an_hour_for_one_account_and_one_thing(world: 
     assert [(await world.browser.get(url)).status_code for url in (connect, disconnect)] == [404, 404]
 
 
+async def test_an_address_that_brings_forged_links_waits_and_people_with_their_link_do_not(world: ConnectWorld) -> None:
+    account = await world.account("GMAIL")
+    ours, old = world.connect(account), world.connect(account)
+    assert (await world.browser.get(ours)).status_code == 200
+    forged = [ours[:-12] + f"{number:012d}" for number in range(7)]
+
+    codes = [(await world.browser.get(url)).status_code for url in forged]
+
+    assert codes == [404] * 5 + [429] * 2
+    assert (await world.browser.get(ours)).status_code == 200
+    assert (await world.browser.get(world.disconnect(account))).headers["retry-after"] == "1"
+    world.clock.advance(seconds=1801)
+    assert [(await world.browser.get(old)).status_code for _ in range(7)] == [404] * 7, "what has ended is no guess"
+
+
 @pytest.mark.parametrize("joint", ["?", "&"])
 async def test_what_is_appended_is_understood_with_either_separator(world: ConnectWorld, joint: str) -> None:
     await world.allow(APP)

@@ -78,6 +78,28 @@ async def test_the_key_is_a_header_or_a_parameter_and_an_ordinary_key_opens_too(
     assert (await room.bare.post(USERS, json={"api_key": [room.key]})).status_code == 400
 
 
+async def test_an_address_that_brings_wrong_keys_waits_longer_and_longer_and_keys_that_were_right_do_not(
+    room: Room,
+) -> None:
+    assert (await room.client.get(CONNECTIONS)).status_code == 200
+
+    answers = [await room.bare.get(CONNECTIONS, headers={"x-api-key": f"guess-{number}"}) for number in range(8)]
+
+    assert [answer.status_code for answer in answers] == [404] * 5 + [429] * 3
+    assert (answers[-1].headers["retry-after"], "1 s" in answers[-1].text) == ("1", True)
+    assert (await room.bare.get(CONNECTIONS)).text == NO_PARTNER, "no key is no guess"
+    assert (await room.client.get(CONNECTIONS)).status_code == 200, "it was right from here before"
+    assert (await room.other.get(CONNECTIONS, headers={"x-client": "198.51.100.1"})).status_code == 200
+    for pause in (1, 2, 4):
+        room.clock.advance(seconds=pause)
+        codes = [(await room.bare.get(CONNECTIONS, headers={"x-api-key": f"{pause}{n}"})).status_code for n in "ab"]
+        assert codes == [404, 429]
+    room.clock.advance(seconds=7)
+    assert (await room.other.get(CONNECTIONS)).status_code == 429
+    room.clock.advance(seconds=1)
+    assert (await room.other.get(CONNECTIONS)).status_code == 200
+
+
 async def test_a_deleted_key_opens_no_longer_than_fifteen_seconds(room: Room) -> None:
     (row,) = await room.keys.list(room.workspace)
     assert (await room.client.get(CONNECTIONS)).status_code == 200

@@ -53,6 +53,10 @@ class Links:
             return None
         return token.recipient_id
 
+    def was_made_here(self, kind: TokenKind, text: str) -> bool:
+        """Tell whether a link is one of ours, be it too old by now. Any text is allowed."""
+        return self._keys().check_url_text(kind, text) is not None
+
     def _token(self, kind: TokenKind, account_id: int) -> str:
         keys = self._keys()
         end = (self._clock.now_ms() + LINK_MS) // 1000

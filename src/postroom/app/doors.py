@@ -235,7 +235,7 @@ class Doors:
                 )
             )
             behind = MetricsDoor(
-                beside(api_app, make_superimap(services), pages, self.hosts),
+                beside(api_app, make_superimap(services, client_address_of(services)), pages, self.hosts),
                 render=self.metrics.render,
                 requests=services.metrics.requests,
                 readers=services.settings.metrics_from,

@@ -1,5 +1,10 @@
 """Wiring of SuperIMAP's API."""
 
+from collections.abc import Callable
+
+from litestar.types import HTTPScope
+
+from postroom.access.guesses import Guesses
 from postroom.app.services import Services
 from postroom.doors.superimap.api import SuperImapApi
 from postroom.doors.superimap.services import Services as SuperImapServices
@@ -7,7 +12,7 @@ from postroom.ledger.rows import WorkspaceRow
 from postroom.webhooks.partner_hooks import PartnerHooks
 
 
-def make_superimap(services: Services) -> SuperImapApi:
+def make_superimap(services: Services, client_address: Callable[[HTTPScope], str]) -> SuperImapApi:
     """Return SuperIMAP's API of this process."""
 
     async def check_key(key: str) -> WorkspaceRow | None:
@@ -22,6 +27,8 @@ def make_superimap(services: Services) -> SuperImapApi:
             partners=services.partners,
             hooks=make_hooks(services),
             links=services.links,
+            guesses=Guesses(services.clock),
+            client_address=client_address,
         )
     )
 

@@ -6,6 +6,7 @@ SuperIMAP's clients know.
 """
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 from urllib.parse import unquote
@@ -113,17 +114,23 @@ class SuperImapApi:
         endpoint, path = chosen
         # What the log of requests names.
         scope["path_template"] = endpoint.path
-        workspace = scope["user"] = await self._workspace(fields, parameters)
+        workspace = scope["user"] = await self._workspace(scope, fields, parameters)
         return await endpoint.handler(Ask(self._services, workspace, path, parameters))
 
-    async def _workspace(self, fields: dict[bytes, bytes], parameters: Parameters) -> WorkspaceRow:
+    async def _workspace(self, scope: HTTPScope, fields: dict[bytes, bytes], parameters: Parameters) -> WorkspaceRow:
+        """Return the workspace that the request's key opens; a network that brings wrong ones waits between them."""
         scheme, _, token = fields.get(b"authorization", b"").partition(b" ")
         bearer = token if scheme.lower() == b"bearer" else b""
         key = (fields.get(b"x-api-key") or bearer).strip().decode("latin-1") or parameters.text("api_key") or ""
         # Keys that we make are ASCII and short; anything else need not be looked up.
         workspace = None
         if key and key.isascii() and len(key) <= _MOST_KEY:
+            guesses, client = self._services.guesses, self._services.client_address(scope)
+            if wait := math.ceil(guesses.wait(client, key)):
+                text = f"Too many wrong keys came from your address. Repeat the request in {wait} s with the right one."
+                raise Refused(429, text, ("retry-after", str(wait)))
             workspace = await self._services.check_key(key)
+            (guesses.was_wrong if workspace is None else guesses.was_right)(client, key)
         if workspace is None:
             raise Refused(404, "Partner not found. Check your api_key.")
         return workspace

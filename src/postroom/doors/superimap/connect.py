@@ -22,6 +22,7 @@ import structlog
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
+from postroom.access.guesses import Guesses
 from postroom.access.pace import Pace
 from postroom.accounts.connect import CALLBACK_PATH, CONNECT_PATH, DISCONNECT_PATH
 from postroom.accounts.connecting import CannotConnect, Connectable, Connecting, Dance, Failure, UnknownDance, Ways
@@ -95,6 +96,7 @@ class ConnectDoor:
         self._behind = behind
         self._may_be_plain = may_be_plain
         self._pace = Pace()
+        self._guesses = Guesses(clock)
         self._trying: set[int] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -129,15 +131,15 @@ class ConnectDoor:
             if path.startswith(CONNECT_PATH)
             else (DISCONNECT_PATH, TokenKind.DISCONNECT)
         )
-        account_id = self._links.account_of(kind, path.removeprefix(prefix))
-        asked = await self._connecting.find(account_id) if account_id is not None else None
-        if asked is None:
-            return Answer(404, pages.unknown_page())
+        client = self._client_address(scope)
+        asked = await self._asked(kind, path.removeprefix(prefix), client)
+        if isinstance(asked, Answer):
+            return asked
         ways = Ways(query.get("success", ""), query.get("failure", ""))
         for url in (ways.success, ways.failure):
             if url and not may_send_to(asked.partner, url):
                 return Answer(400, pages.not_listed_page(origin_of(url) or "an address that is none"))
-        visit = _Visit(asked, ways, path, self._client_address(scope))
+        visit = _Visit(asked, ways, path, client)
         fields = await _form(scope, receive) if method == "POST" else {}
         if fields is None:
             return Answer(400, pages.not_understood_page())
@@ -152,6 +154,20 @@ class ConnectDoor:
         return self._form_page(
             visit, PasswordForm(visit.asked, {}, may_be_plain=self._may_be_plain).shown(_asking(visit))
         )
+
+    async def _asked(self, kind: TokenKind, token: str, client: str) -> Connectable | Answer:
+        """Return what a link is for; a network that brings links of its own making has to wait between them."""
+        wait = self._guesses.wait(client, token)
+        if wait > 0:
+            return _wait(wait)
+        account_id = self._links.account_of(kind, token)
+        if account_id is None:
+            # One that has ended is no guess.
+            if not self._links.was_made_here(kind, token):
+                self._guesses.was_wrong(client, token)
+            return Answer(404, pages.unknown_page())
+        self._guesses.was_right(client, token)
+        return await self._connecting.find(account_id) or Answer(404, pages.unknown_page())
 
     # OAuth 2.0
 
@@ -205,8 +221,7 @@ class ConnectDoor:
         if account_id in self._trying or len(self._trying) >= _MOST_LOGINS:
             wait = max(wait, 5.0)
         if wait > 0:
-            seconds = math.ceil(wait)
-            return Answer(429, pages.wait_page(seconds), ((b"retry-after", str(seconds).encode()),))
+            return _wait(wait)
         try:
             typed = form.typed()
         except WrongInput as error:
@@ -311,6 +326,11 @@ def _sent_back(asked: Connectable, ways: Ways, failure: Failure) -> Answer | Non
 def _location(url: str) -> tuple[bytes, bytes]:
     # A letter outside ASCII would be no header field; all that means something in an address stays.
     return b"location", quote(url, safe="%/:=&?~#+!$,;'@()*[]").encode("ascii")
+
+
+def _wait(seconds: float) -> Answer:
+    whole = math.ceil(seconds)
+    return Answer(429, pages.wait_page(whole), ((b"retry-after", str(whole).encode()),))
 
 
 def _refused(allowed: bytes) -> Answer:

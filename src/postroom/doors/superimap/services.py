@@ -3,6 +3,9 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from litestar.types import HTTPScope
+
+from postroom.access.guesses import Guesses
 from postroom.accounts.connect import Links
 from postroom.accounts.partners import Partners
 from postroom.accounts.registry import Accounts
@@ -27,3 +30,5 @@ class Services:
     partners: Partners
     hooks: PartnerHooks
     links: Links
+    guesses: Guesses
+    client_address: Callable[[HTTPScope], str]
