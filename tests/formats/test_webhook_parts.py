@@ -25,8 +25,8 @@ from postroom.store.webhook_outbox import Waiting
 from postroom.webhooks import retry
 from postroom.webhooks.endpoints import asked_of
 from postroom.webhooks.payload import batch_body, event_body, request_id
-from postroom.webhooks.runner import _within_size
 from postroom.webhooks.superimap import superimap_body
+from postroom.webhooks.telling import _within_size
 
 VECTOR = {
     # From the test suites of the specification's own libraries.

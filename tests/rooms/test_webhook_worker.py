@@ -23,7 +23,7 @@ from postroom.net.webhook_request import LONGEST_RETRY_AFTER_MS
 from postroom.store import webhook_outbox as outbox
 from postroom.store.database import Database, open_database
 from postroom.webhooks import retry
-from postroom.webhooks.runner import WINDOW
+from postroom.webhooks.window import WINDOW
 from postroom.webhooks.worker import LEASE_MS
 
 
@@ -511,7 +511,7 @@ async def test_memory_holds_a_window_of_what_waits(world: World) -> None:
     await until(lambda: bool(world.receiver.requests))
 
     (runner,) = world.worker._runners.values()
-    assert len(runner._known) <= WINDOW + 500
+    assert len(runner._window) <= WINDOW + 500
     await world.worker.stop(0)
 
 

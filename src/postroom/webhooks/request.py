@@ -79,6 +79,13 @@ def compose_superimap(
     return compose(secrets, show_id("evt", event.id), [event.id], body, now_ms, is_test=is_test)
 
 
+def not_sent(
+    request_id: str, event_ids: Sequence[int], error: CannotOpen, now_ms: int, *, is_batch: bool = False
+) -> tuple[Request, Reply]:
+    """Return what the log shows of a request that cannot be signed, and what came of it."""
+    return Request(request_id, tuple(event_ids), (), b"", is_batch), Reply(now_ms, 0, None, str(error), {}, "", None)
+
+
 def open_key(sealer: Sealer, key: PartnerKeyRow | None) -> str:
     """Return the SuperIMAP key that signs. Raises CannotOpen."""
     if key is None:
