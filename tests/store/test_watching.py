@@ -60,7 +60,34 @@ async def test_what_is_to_be_watched_is_connected_and_not_archived(store: Databa
 
     assert [one.account_id for one in found] == [11, 12]
     assert [one.account_id for one in named] == [12]
-    assert await store.read(lambda conn: watching.changed_since(conn, NOW + 12)) == [12, 13, 14]
+
+
+async def test_a_change_is_seen_whatever_the_clock_of_the_node_that_made_it(store: Database) -> None:
+    """By an hour: on PostgreSQL the database's clock decides, on SQLite there is one node."""
+    late, now = NOW - 3_600_000, NOW + 60_000
+    moved = account(11)._replace(email="new@b.test", changed_ms=late)
+    changes = (
+        lambda tx: accounts.update_account(tx, moved),
+        lambda tx: accounts.archive_account(tx, 1, 12, late),
+        lambda tx: accounts.close_account(tx, 1, 11, late),
+        lambda tx: accounts.update_connection(tx, ConnectionRow(5, 1, "PLAIN", "id", None, "", NOW), late),
+    )
+
+    async def times() -> dict[int, int]:
+        rows = [await store.read(lambda conn, one=one: accounts.any_account(conn, one)) for one in (11, 12)]  # type: ignore[misc]
+        return {row.id: row.changed_ms for row in rows if row is not None}
+
+    before = await times()
+    for change in changes:
+        assert await store.write(change)
+        after = await times()
+        assert all(after[one] >= before[one] for one in after)
+        assert after != before
+        before = after
+
+    assert await store.read(lambda conn: watching.changed_lately(conn, now)) == [
+        one for _, one in sorted((at, one) for one, at in before.items())
+    ]
 
 
 async def test_accounts_of_dead_nodes_and_of_none_are_found(store: Database) -> None:

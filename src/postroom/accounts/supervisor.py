@@ -35,8 +35,6 @@ LOOK_SECONDS = 10.0
 """After so long at most it is seen what other nodes have changed."""
 _WHOLE_SECONDS = 120.0
 """So often all accounts are compared: what the short look finds by signs only."""
-_CHANGED_MS = 70_000
-"""The short look goes so far back: clocks of nodes differ."""
 _TICK_SECONDS = 1.0
 _ADOPT_SECONDS = 60.0
 """An account that its owner has no room for is taken by a node that has some after this."""
@@ -194,8 +192,7 @@ class Supervisor:
         With thousands of accounts reading them all each time would cost more than watching them.
         """
         read, number = self._tools.database.read, self._cluster.number
-        since_ms = self._tools.clock.now_ms() - _CHANGED_MS
-        changed = await read(partial(watching.changed_since, since_ms=since_ms))
+        changed = await read(partial(watching.changed_lately, now_ms=self._tools.clock.now_ms()))
         nobodys = await read(partial(watching.nobodys, live=self._seen[0]))
         self._decide(nobodys)
         await self._look_at_some(set(changed))

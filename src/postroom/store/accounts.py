@@ -19,6 +19,22 @@ from postroom.store.statement import Statement
 WAKE = "accounts"
 """What `Database.on_commit` is told once accounts were changed by somebody; its subjects are accounts."""
 
+_NOW_MS = "(extract(epoch FROM now()) * 1000)::bigint"
+"""The database's clock: nodes look for changes by it (`store.watching.changed_lately`), because theirs differ."""
+_CHANGES = "changed_ms = {greatest}(changed_ms + 1, {now})"
+
+
+def _changing(sql: str) -> Statement:
+    """Return a statement with a time for `{changed}`: later than the row's own, and on PostgreSQL than the database's.
+
+    What reads the row sees by it that it is another.
+    """
+    return statement(
+        sqlite=sql.format(changed=_CHANGES.format(greatest="max", now="?")),
+        postgresql=sql.format(changed=_CHANGES.format(greatest="greatest", now=f"?, {_NOW_MS}")),
+    )
+
+
 _PARTNER = ", ".join(PartnerRow._fields)
 _KEY = ", ".join(PartnerKeyRow._fields)
 _CONNECTION = ", ".join(ConnectionRow._fields)
@@ -70,7 +86,7 @@ _UPDATE_CONNECTION = statement(
     "UPDATE connection SET client_id = ?, client_secret = ?, server = ? WHERE workspace_id = ? AND id = ? RETURNING id"
 )
 _DELETE_CONNECTION = statement("DELETE FROM connection WHERE workspace_id = ? AND id = ? RETURNING id")
-_TOUCH_ACCOUNTS = statement("UPDATE account SET changed_ms = ? WHERE connection_id = ? RETURNING id")
+_TOUCH_ACCOUNTS = _changing("UPDATE account SET {changed} WHERE connection_id = ? RETURNING id")
 
 _ACCOUNTS_OF = statement(
     f"SELECT {_ACCOUNT} FROM account WHERE workspace_id = ? AND connection_id = ? ORDER BY email, id"
@@ -80,15 +96,14 @@ _ACCOUNT_BY_TAG = statement(
 )
 _ACCOUNT_BY_ID = statement(f"SELECT {_ACCOUNT} FROM account WHERE workspace_id = ? AND id = ?")
 _ANY_ACCOUNT = statement(f"SELECT {_ACCOUNT} FROM account WHERE id = ?")
-_UPDATE_ACCOUNT = statement(
+_UPDATE_ACCOUNT = _changing(
     "UPDATE account SET tag = ?, tag_key = ?, email = ?, username = ?, password = ?, refresh_token = ?, server = ?, "
-    "mailboxes = ?, is_tracer = ?, is_archived = ?, connected_ms = ?, changed_ms = ? "
+    "mailboxes = ?, is_tracer = ?, is_archived = ?, connected_ms = ?, {changed} "
     "WHERE workspace_id = ? AND id = ? RETURNING id"
 )
 _REFRESH_TOKEN = statement("UPDATE account SET refresh_token = ? WHERE id = ? AND refresh_token = ? RETURNING id")
-_ARCHIVE = statement(
-    "UPDATE account SET is_archived = 1, changed_ms = ? WHERE workspace_id = ? AND id = ? AND is_archived = 0 "
-    "RETURNING id"
+_ARCHIVE = _changing(
+    "UPDATE account SET is_archived = 1, {changed} WHERE workspace_id = ? AND id = ? AND is_archived = 0 RETURNING id"
 )
 _OWNER_OF = statement(f"SELECT {_OWNER} FROM account_owner WHERE account_id = ?")
 _STATUS_OF = statement(f"SELECT {_STATUS} FROM account_status WHERE account_id = ?")
@@ -105,10 +120,10 @@ _SWEEP = statement(
     "UPDATE mailbox SET sweep_next = 1 WHERE account_id = ? AND workspace_id = ? AND first_uid > 1 "
     "RETURNING name, first_uid"
 )
-_TOUCH = statement("UPDATE account SET changed_ms = ? WHERE workspace_id = ? AND id = ?")
+_TOUCH = _changing("UPDATE account SET {changed} WHERE workspace_id = ? AND id = ?")
 
-_CLOSE = statement(
-    "UPDATE account SET is_archived = 1, password = NULL, refresh_token = NULL, connected_ms = NULL, changed_ms = ? "
+_CLOSE = _changing(
+    "UPDATE account SET is_archived = 1, password = NULL, refresh_token = NULL, connected_ms = NULL, {changed} "
     "WHERE workspace_id = ? AND id = ? RETURNING id"
 )
 _DELETE_ACCOUNT = statement("DELETE FROM account WHERE workspace_id = ? AND id = ? RETURNING id")

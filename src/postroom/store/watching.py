@@ -15,9 +15,12 @@ from postroom.ledger.account_rows import AccountOwnerRow, AccountRow, AccountSta
 from postroom.store.account_events import take_numbers
 from postroom.store.accounts import any_account, connection_by_id
 from postroom.store.database import Conn, Tx, statement
+from postroom.store.nodes import database_now_ms
 
 PAGE = 2_000
 """Accounts that are read at a time."""
+_LATELY_MS = 70_000
+"""Several looks and a transaction that took long."""
 
 
 class LostCursor(PostroomError):
@@ -103,8 +106,12 @@ def nobodys(conn: Conn, live: Sequence[int], limit: int = PAGE) -> list[Watchabl
     return [Watchable._make(row) for row in conn.all(_NOBODYS, (conn.many(live), limit))]
 
 
-def changed_since(conn: Conn, since_ms: int, limit: int = PAGE) -> list[int]:
-    """Return up to `limit` accounts, watched or not, that somebody has changed since then."""
+def changed_lately(conn: Conn, now_ms: int, limit: int = PAGE) -> list[int]:
+    """Return up to `limit` accounts, watched or not, that somebody has changed in the last minute or so.
+
+    `now_ms` counts on SQLite only: PostgreSQL's own clock is that of the changes.
+    """
+    since_ms = database_now_ms(conn, now_ms) - _LATELY_MS
     return [int(row[0]) for row in conn.all(_CHANGED, (since_ms, limit))]
 
 
