@@ -143,25 +143,14 @@ async def open_services(settings: Settings, clock: Clock) -> AsyncIterator[Servi
     """
     async with AsyncExitStack() as stack:
         stack.callback(lock_data_folder(settings.data).release)
-        default_transport = _default_transport(settings)
-        providers = read_providers(settings.imap_providers)
+        default_transport, providers = _default_transport(settings), read_providers(settings.imap_providers)
         sealer = Sealer(*master_keys(settings))
-        database = await open_database(settings.database, clock=clock)
-        stack.push_async_callback(database.close)
-        await database.read(refuse_unfinished)
-        await database.write(lambda tx: check_master_key(tx, sealer, clock.now_ms()))
+        database = await _open_store(stack, settings, clock, sealer)
         nodes = Nodes(database, clock, data_id_of(settings.data), read_boot_id(), ",".join(sorted(settings.roles)))
         ids = IdSource(await nodes.join(), clock)
-        first_key = secrets.token_bytes(32)
-        ring = await database.write(lambda tx: first_token_key(tx, sealer, first_key, clock.now_ms()))
-        slow = Threads("slow", SLOW_THREADS, waiting=SLOW_WAITING)
-        stack.callback(slow.close)
-        signers = Threads("sign", os.cpu_count() or 1)
-        stack.callback(signers.close)
-        resolver = Resolver(settings.resolver, clock=clock)
-        stack.push_async_callback(resolver.close)
-        http_client = HttpClient(resolver, allow_private=settings.allow_private)
-        stack.push_async_callback(http_client.close)
+        token_keys = await _token_ring(database, sealer, clock)
+        slow, signers = _start_threads(stack)
+        resolver, http_client = _open_network(stack, settings, clock)
         workspaces = Workspaces(database, ids, clock)
         await workspaces.refresh()
         domains = Domains(database, ids, clock, sealer, ResolverDns(resolver), installation(settings), slow)
@@ -169,11 +158,8 @@ async def open_services(settings: Settings, clock: Clock) -> AsyncIterator[Servi
         routes = Routes(database, ids, clock, sealer, domains, settings.allow_private)
         await routes.view.refresh()
         passwords, sessions = Passwords(slow), Sessions(database, ids, clock)
-        token_keys = TokenRing(ring)
         authorization_servers = AuthorizationServers(http_client, clock)
-        # Chance spreads accounts that were connected together; nothing secret hangs on it.
-        credentials = Credentials(database, sealer, clock, authorization_servers, random.Random())  # noqa: S311
-        stack.push_async_callback(credentials.close)
+        credentials = _open_credentials(stack, database, sealer, clock, authorization_servers)
         yield Services(
             settings=settings,
             clock=clock,
@@ -209,6 +195,46 @@ async def open_services(settings: Settings, clock: Clock) -> AsyncIterator[Servi
             names=Names(settings.hostname.lower(), return_path_host(settings), public_url(settings)),
             default_transport=default_transport,
         )
+
+
+async def _open_store(stack: AsyncExitStack, settings: Settings, clock: Clock, sealer: Sealer) -> Database:
+    """Open the store, and refuse one that is half restored or sealed with another master key."""
+    database = await open_database(settings.database, clock=clock)
+    stack.push_async_callback(database.close)
+    await database.read(refuse_unfinished)
+    await database.write(lambda tx: check_master_key(tx, sealer, clock.now_ms()))
+    return database
+
+
+async def _token_ring(database: Database, sealer: Sealer, clock: Clock) -> TokenRing:
+    first_key = secrets.token_bytes(32)
+    return TokenRing(await database.write(lambda tx: first_token_key(tx, sealer, first_key, clock.now_ms())))
+
+
+def _start_threads(stack: AsyncExitStack) -> tuple[Threads, Threads]:
+    """Return those for slow work, and those that sign."""
+    slow = Threads("slow", SLOW_THREADS, waiting=SLOW_WAITING)
+    stack.callback(slow.close)
+    signers = Threads("sign", os.cpu_count() or 1)
+    stack.callback(signers.close)
+    return slow, signers
+
+
+def _open_network(stack: AsyncExitStack, settings: Settings, clock: Clock) -> tuple[Resolver, HttpClient]:
+    resolver = Resolver(settings.resolver, clock=clock)
+    stack.push_async_callback(resolver.close)
+    http_client = HttpClient(resolver, allow_private=settings.allow_private)
+    stack.push_async_callback(http_client.close)
+    return resolver, http_client
+
+
+def _open_credentials(
+    stack: AsyncExitStack, database: Database, sealer: Sealer, clock: Clock, servers: AuthorizationServers
+) -> Credentials:
+    # Chance spreads accounts that were connected together; nothing secret hangs on it.
+    credentials = Credentials(database, sealer, clock, servers, random.Random())  # noqa: S311
+    stack.push_async_callback(credentials.close)
+    return credentials
 
 
 def _default_transport(settings: Settings) -> TransportSetting:
