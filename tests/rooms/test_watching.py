@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
+from typing import Any, cast
 
 import pytest
 from imap_double import Box
@@ -321,6 +322,46 @@ async def test_a_refused_login_is_told_once_and_tried_seldom(world: WatchWorld) 
     await world.change(account, password=b"other")
     await world.until_state(account, "watching", step=0.1)
     assert (await world.status(account)).auth_failed_ms is None
+
+
+class Unconfirmed:
+    """A store that commits what is written, and from time to time says that it does not know."""
+
+    def __init__(self, database: Any) -> None:
+        self._database = database
+        self.loses = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._database, name)
+
+    async def write(self, function: Any, *, size_bytes: int = 0) -> Any:
+        done = await self._database.write(function, size_bytes=size_bytes)
+        if self.loses:
+            raise StoreLost("the connection broke during COMMIT")
+        return done
+
+
+async def test_a_refusal_whose_commit_nobody_confirmed_is_told_once(world: WatchWorld) -> None:
+    store = world.database = cast(Any, Unconfirmed(world.database))
+    account = await world.account()
+    await world.node()
+    await world.until_state(account, "watching")
+    world.server.refuses = AuthRefused("wrong password")
+    world.server.hang_up()
+    await world.until(lambda: len(world.server.logins) == 2, step=0.5)
+    store.loses = True
+    await world.until(lambda: len(world.server.logins) == 4, step=5)
+    store.loses = False
+    await world.until(lambda: len(world.server.logins) == 6, step=5)
+
+    assert await world.told("account_auth_failed") == [(account, 1)]
+
+    world.server.refuses = None
+    await world.until_state(account, "watching", step=5)
+    world.server.refuses = AuthRefused("wrong again")
+    world.server.hang_up()
+    await world.until_state(account, "refused", step=1)
+    assert await world.told("account_auth_failed") == [(account, 1), (account, 2)]
 
 
 async def test_one_refusal_of_credentials_that_were_good_is_asked_about_again(world: WatchWorld) -> None:

@@ -33,6 +33,8 @@ from postroom.store.watching import Loaded, LostCursor
 _log = structlog.get_logger(__name__)
 
 _LONGEST_WHY = 500
+_SAY_TRIES = 20
+_SAY_PAUSE_SECONDS = 1.0
 _SECOND_LOOK_SECONDS = 5.0
 """A server that took these credentials before is asked once more before it is believed that it does not."""
 
@@ -55,6 +57,7 @@ class Watcher:
         "_status",
         "_tools",
         "_troubles",
+        "_unsure_ms",
         "_watch",
         "account_id",
         "changed_ms",
@@ -73,6 +76,8 @@ class Watcher:
         self._refusals = 0
         self._since: float | None = None
         self._troubles: dict[tuple[str, int], int] = {}
+        self._unsure_ms: int | None = None
+        """The `auth_failed_ms` of a write whose end nobody knows."""
         self._watch: Watch | None = None
         self._kicked: asyncio.Event | None = None
 
@@ -247,7 +252,12 @@ class Watcher:
             server=server,
             failures=self._failures,
         )
-        await self._say(status, state, "")
+        self._unsure_ms = None
+        for _ in range(_SAY_TRIES):
+            if await self._say(status, state, ""):
+                return
+            # A refusal before stands in the store until then: the next one would not be told.
+            await self._tools.clock.sleep(_SAY_PAUSE_SECONDS)
 
     # How it goes
 
@@ -290,35 +300,42 @@ class Watcher:
         event = None
         status = self._status._replace(failures=self._failures, retry_ms=now + round(pause * 1000))
         if auth_failed and status.auth_failed_ms is None:
-            status = status._replace(auth_failed_ms=now)
+            status = status._replace(auth_failed_ms=self._unsure_ms or now)
             event = NewEvent(EventKind.ACCOUNT_AUTH_FAILED, now, {"why": why[:_LONGEST_WHY]})
         await self._say(status, state, why, event)
 
     async def _say(
         self, status: AccountStatusRow, state: AccountState, why: str, event: NewEvent | None = None
-    ) -> None:
-        """Write how it goes, with an event where one tells of it; another node's account is not ours to tell of."""
+    ) -> bool:
+        """Write how it goes, with an event where one tells of it; tell whether the store took it.
+
+        Another node's account is not ours to tell of.
+        """
         if self._epoch is None or self._account is None:
-            return
+            return True
         before, epoch, account = self._status, self._epoch, self._account
         since_ms = before.since_ms if state == before.state else self._tools.clock.now_ms()
         row = status._replace(state=state.value, why=why[:_LONGEST_WHY], since_ms=since_ms)
         if state is AccountState.AWAY and event is None and (row.state, row.why) == (before.state, before.why):
             # Nothing new but the time of the next try: not worth a write each time.
             self._status = row
-            return
+            return True
 
         def function(tx: Tx) -> None:
-            if event is not None:
+            if event is not None and not watching.is_told_as_refused(tx, row, epoch):
                 append_events(tx, account, [event], self._tools.ids, epoch=epoch)
             watching.set_status(tx, row, epoch)
 
         try:
             await self._tools.database.write(function)
-            self._status = row
         except TryLater as error:
             # Said again at the next transition; an event that was not written is written then.
             _log.info("cannot say how an account goes", account=self.account_id, reason=str(error))
+            if event is not None:
+                self._unsure_ms = row.auth_failed_ms
+            return False
+        self._status = row
+        return True
 
 
 def _server_text(session: Session, said: dict[str, str]) -> str:

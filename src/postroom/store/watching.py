@@ -225,6 +225,7 @@ _SET_STATUS = statement(
     "(SELECT 1 FROM account WHERE account.id = account_status.account_id AND is_archived = 0 "
     "AND connected_ms IS NOT NULL)"
 )
+_IS_REFUSED_SINCE = statement("SELECT 1 FROM account_status WHERE account_id = ? AND auth_failed_ms = ?")
 _SAY_UNOWNED = statement(
     "UPDATE account_status SET state = ?, why = ?, since_ms = ? WHERE account_id = ? AND why <> ? AND EXISTS "
     "(SELECT 1 FROM account_owner WHERE account_owner.account_id = account_status.account_id AND epoch = ?)"
@@ -238,6 +239,15 @@ def set_status(tx: Tx, row: AccountStatusRow, epoch: int) -> None:
     """
     values = (row.state, row.why, row.since_ms, row.failures, row.retry_ms, row.auth_failed_ms)
     tx.run(_SET_STATUS, (*values, row.last_login_ms, row.server, row.account_id, epoch))
+
+
+def is_told_as_refused(tx: Tx, row: AccountStatusRow, epoch: int) -> bool:
+    """Tell whether the refusal of `row.auth_failed_ms` stands already, by a commit that nobody confirmed.
+
+    Nobody else tells of one until the transaction ends. Raises LostEpoch.
+    """
+    take_numbers(tx, row.account_id, 0, epoch)
+    return bool(tx.run(_IS_REFUSED_SINCE, (row.account_id, row.auth_failed_ms)))
 
 
 def say_unowned(tx: Tx, account_id: int, epoch: int, state: str, why: str, now_ms: int) -> None:
