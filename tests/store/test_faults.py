@@ -281,15 +281,15 @@ async def test_a_connection_lost_around_commit_writes_once(
     commit = PostgresqlWriter.commit
     lost: list[str] = []
 
-    def losing_commit(self: PostgresqlWriter, batches: object, number: int) -> None:
+    def losing_commit(self: PostgresqlWriter, batches: object, number: int, size_bytes: int) -> None:
         if when == "after":
-            commit(self, batches, number)  # type: ignore[arg-type]
+            commit(self, batches, number, size_bytes)  # type: ignore[arg-type]
         if not lost:
             lost.append(when)
             self._connection.close()
             raise psycopg.OperationalError("the connection was lost")
         if when == "before":
-            commit(self, batches, number)  # type: ignore[arg-type]
+            commit(self, batches, number, size_bytes)  # type: ignore[arg-type]
 
     monkeypatch.setattr(PostgresqlWriter, "commit", losing_commit)
     gate = Gate(database)

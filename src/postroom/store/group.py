@@ -297,13 +297,15 @@ class Writer:
         session = self._session
         session.begin()
         tx = Tx(session, self.node)
+        size_bytes = 0
         for position, job in enumerate(jobs):
+            size_bytes += job.size_bytes
             try:
                 values.append(job.function(tx))
             except Exception as error:
                 raise _FunctionFailed(position, error) from error
         began = self._clock.monotonic()
-        session.commit(tx.take_batches(), self._number)
+        session.commit(tx.take_batches(), self._number, size_bytes)
         self.commit_seconds.observe(self._clock.monotonic() - began)
         self.group_sizes.observe(len(values))
         if tx.words:

@@ -161,8 +161,8 @@ class PostgresqlWriter:
             self._failed = error
             raise
 
-    def commit(self, batches: Sequence[Batch], number: int) -> None:
-        """Write these rows and the group's number and commit, in one round trip."""
+    def commit(self, batches: Sequence[Batch], number: int, size_bytes: int) -> None:
+        """Write these rows and the group's number and commit, in one round trip. `size_bytes` is not needed here."""
         self._refuse_after_failure()
         self._to_insert.extend(batches)
         with self._connection.pipeline():
