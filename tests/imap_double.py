@@ -14,6 +14,7 @@ from postroom.base.errors import PostroomError
 from postroom.net.imap.answers import Examined, Fetched, IdleEnd, ListedMailbox, MailboxStatus, News
 from postroom.net.imap.client import ImapServer
 from postroom.net.imap.errors import ImapBye, ImapLost, ImapNo, NotOffered, Unreachable
+from postroom.net.imap.names import shown_name
 
 _SET = re.compile(r"UID ([0-9:*,]+)")
 
@@ -173,7 +174,7 @@ class DoubleSession:
 
     async def list_mailboxes(self) -> list[ListedMailbox]:
         await self._turn("LIST")
-        return [ListedMailbox(name, name, frozenset(), "/", None) for name in self.server.boxes]
+        return [ListedMailbox(name, shown_name(name), frozenset(), "/", None) for name in self.server.boxes]
 
     async def examine(self, name: str) -> Examined:
         await self._turn(f"EXAMINE {name}")

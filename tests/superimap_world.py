@@ -92,6 +92,7 @@ async def arrive(world: World, account_id: int, *mails: bytes, truncated: bool =
         row = AccountMailRow(*where, outcome.value, None, len(raw), None, *times)
         detail = {
             "mailbox": "INBOX",
+            "mailbox_name": "INBOX",
             "uid_validity": 7,
             "uid": uid,
             "size_bytes": len(raw),

@@ -77,7 +77,9 @@ async def test_an_account_is_listed_shown_swept_archived_and_restored(services: 
         await perform("account.sweep", id=shown_id)
     mailbox = MailboxRow(5, account.id, workspace.id, "INBOX", 9, 7, 7, 0, None, 1, 1, 0)
     await services.database.write(lambda tx: tx.add(mailbox))
-    assert (await perform("account.sweep", id=shown_id))["mailboxes"] == [{"mailbox": "INBOX", "before_uid": 7}]
+    assert (await perform("account.sweep", id=shown_id))["mailboxes"] == [
+        {"mailbox": "INBOX", "mailbox_name": "INBOX", "before_uid": 7}
+    ]
     shown = await perform("account.show", id=shown_id)
     assert (shown["mailboxes"][0]["sweep_next"], shown["watched_mailboxes"]) == (1, ["INBOX"])
     assert "hunter2" not in str(shown)

@@ -111,9 +111,19 @@ async def test_the_audit_accounts_for_every_uid(room: Room) -> None:
     assert mailbox["audited_at"] == "2026-01-01T00:00:00.000Z"
 
 
+async def test_a_mailbox_has_its_name_on_the_wire_and_for_people(room: Room) -> None:
+    await room.database.write(lambda tx: tx.run(statement("UPDATE mailbox SET name = 'Entw&APw-rfe'")))
+    named = {"mailbox": "Entw&APw-rfe", "mailbox_name": "Entwürfe"}
+    (audited,) = (await room.client.get(f"{HERS}/audit")).json()["mailboxes"]
+    (swept,) = (await room.client.post(f"{HERS}/sweep")).json()["mailboxes"]
+    assert named.items() <= audited.items()
+    assert named.items() <= swept.items()
+
+
 async def test_a_sweep_is_begun_once_the_mailbox_was_opened(room: Room) -> None:
     swept = await room.client.post(f"{HERS}/sweep")
-    assert (swept.status_code, swept.json()) == (200, {"mailboxes": [{"mailbox": "INBOX", "before_uid": 10}]})
+    inbox = {"mailbox": "INBOX", "mailbox_name": "INBOX", "before_uid": 10}
+    assert (swept.status_code, swept.json()) == (200, {"mailboxes": [inbox]})
     (row,) = await room.database.read(lambda conn: conn.all(statement("SELECT sweep_next FROM mailbox")))
     assert row == (1,)
     await room.client.post(USERS, json={"tag": "new"})

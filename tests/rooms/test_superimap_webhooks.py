@@ -82,6 +82,7 @@ async def test_a_new_mail_is_told_as_superimap_tells_it(world: World) -> None:
         "size": len(MAIL),
         "truncated": False,
         "mailbox": "INBOX",
+        "mailbox_name": "INBOX",
         "uid_validity": 7,
         "uid": 1,
     }

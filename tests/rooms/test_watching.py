@@ -427,6 +427,19 @@ async def test_a_sweep_tells_old_mail_too_while_new_mail_goes_before_it(world: W
     await world.until(lambda: world.rows("SELECT 1 FROM mailbox WHERE sweep_next IS NULL"))
 
 
+async def test_events_name_a_mailbox_as_its_server_does_and_as_people_do(world: WatchWorld) -> None:
+    world.server.boxes["Entw&APw-rfe"] = Box(uid_validity=70)
+    await watching(world, mailboxes='["Entwürfe"]')
+    world.server.append(mail(1), "Entw&APw-rfe")
+    await world.until_told(1, step=2)
+    world.server.boxes["Entw&APw-rfe"] = Box(uid_validity=71)
+    world.server.hang_up()
+    await world.until_told(1, "mailbox_reset", step=2)
+
+    details = [json.loads(row[0]) for row in await world.rows("SELECT detail FROM event ORDER BY id")]
+    assert [(one["mailbox"], one["mailbox_name"]) for one in details] == [("Entw&APw-rfe", "Entwürfe")] * 2
+
+
 async def test_other_mailboxes_are_watched_in_turn(world: WatchWorld) -> None:
     world.server.boxes["Lists/a"] = Box(uid_validity=70)
     account = await watching(world, mailboxes='["Lists/a", "INBOX", "gone"]')

@@ -12,6 +12,7 @@ from postroom.mail.encoded_words import decode_words
 from postroom.mail.header import find, split_header
 from postroom.mail.imap_envelope import MAX_HEADER, envelope_of_fields
 from postroom.mail.tracer import code_in
+from postroom.net.imap.names import shown_name
 
 SLOW_BYTES = 48 * 1024
 """More than this is read and packed in a thread: it takes more than a few milliseconds."""
@@ -93,6 +94,7 @@ def row_of(one: Read, mailbox: MailboxRow, recorded_ms: int, *, is_tracer: bool)
         return Found(row, None)
     detail = {
         "mailbox": mailbox.name,
+        "mailbox_name": shown_name(mailbox.name),
         "uid_validity": mailbox.uid_validity,
         "uid": mail.uid,
         "size_bytes": mail.size_bytes,

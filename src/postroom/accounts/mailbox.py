@@ -24,6 +24,7 @@ from postroom.events.accounts import Found, NewEvent, append_events, append_mail
 from postroom.ledger.account_rows import MailboxRow
 from postroom.ledger.event_kinds import EventKind
 from postroom.net.imap.answers import Examined
+from postroom.net.imap.names import shown_name
 from postroom.store import tracers, watching
 from postroom.store.database import StoreConflict, Tx
 
@@ -190,6 +191,7 @@ class Mailbox:
         )
         told = {
             "mailbox": self.name,
+            "mailbox_name": shown_name(self.name),
             "uid_validity": row.uid_validity,
             "uid_validity_before": before.uid_validity,
             "uid_next": uid_next,

@@ -16,6 +16,7 @@ from postroom.base.ids import parse_id, show_id
 from postroom.doors.http.words import show_time
 from postroom.ledger.account_rows import AccountState
 from postroom.ledger.rows import WorkspaceRow
+from postroom.net.imap.names import shown_name
 from postroom.store import account_list, accounts
 from postroom.store.account_list import AccountFilter
 from postroom.store.accounts import AccountView
@@ -138,6 +139,7 @@ class AccountOperations:
             "mailboxes": [
                 {
                     "mailbox": one.mailbox.name,
+                    "mailbox_name": shown_name(one.mailbox.name),
                     "uid_validity": one.mailbox.uid_validity,
                     "first_uid": one.mailbox.first_uid,
                     "uid_next": one.mailbox.uid_next,
@@ -161,7 +163,12 @@ class AccountOperations:
         swept = await self._services.database.write(write)
         if swept is None:
             raise WrongInput("id", "no mailbox of this account was opened yet; sweep once it is watched")
-        return {"mailboxes": [{"mailbox": name, "before_uid": first_uid} for name, first_uid in swept]}
+        return {
+            "mailboxes": [
+                {"mailbox": name, "mailbox_name": shown_name(name), "before_uid": first_uid}
+                for name, first_uid in swept
+            ]
+        }
 
     async def archive_account(self, arguments: Arguments) -> dict[str, Any]:
         """Watch an account no more."""

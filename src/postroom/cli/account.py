@@ -48,7 +48,7 @@ def sweep(id: str, workspace: str) -> None:
     """Tell of the mail that was in the account ID before it was watched."""
     result: dict[str, Any] = operate("account.sweep", {"workspace": workspace, "id": id})
     for one in result["mailboxes"]:
-        click.echo(f"{one['mailbox']}: what lies below UID {one['before_uid']} is told")
+        click.echo(f"{one['mailbox_name']}: what lies below UID {one['before_uid']} is told")
     if not result["mailboxes"]:
         click.echo("everything was watched from the first mail on")
 

@@ -61,6 +61,9 @@ class NewMail(Struct, frozen=True):
     size: int
     truncated: bool
     mailbox: str
+    """As the server writes it (RFC 3501 5.1.3)."""
+    mailbox_name: str
+    """As people read it."""
     uid_validity: int
     uid: int
 
@@ -162,6 +165,7 @@ def superimap_body(event: ToldEvent, key: str, at_ms: int) -> bytes:
                 detail.get("size_bytes", 0),
                 bool(detail.get("truncated")),
                 detail.get("mailbox", ""),
+                detail.get("mailbox_name", ""),
                 detail.get("uid_validity", 0),
                 detail.get("uid", 0),
             )

@@ -285,6 +285,7 @@ class Mailboxes:
         )  # fmt: skip
         detail = {
             "mailbox": box.name,
+            "mailbox_name": box.name,
             "uid_validity": box.uid_validity,
             "uid": uid,
             "size_bytes": size,

@@ -94,6 +94,9 @@ class MailboxView:
 
     id: str
     name: str
+    """As people read it."""
+    wire_name: str
+    """As the server writes it (RFC 3501 5.1.3)."""
     uid_validity: int
     uid_next: int
     first_uid: int
@@ -192,6 +195,7 @@ def mailbox_view(audit: MailboxAudit) -> MailboxView:
     return MailboxView(
         show_id("box", row.id),
         shown_name(row.name),
+        row.name,
         row.uid_validity,
         row.uid_next,
         row.first_uid,

@@ -7,6 +7,7 @@ from postroom.doors.superimap.answers import Answer, Refused, json, show_time
 from postroom.doors.superimap.ask import Ask
 from postroom.doors.superimap.parameters import wrong
 from postroom.ledger.account_rows import AccountStatusRow
+from postroom.net.imap.names import shown_name
 from postroom.store import account_events, accounts
 from postroom.store.account_audit import MailboxAudit
 from postroom.store.account_events import AccountEvent
@@ -99,7 +100,8 @@ async def sweep_user(ask: Ask) -> Answer:
     swept = await ask.services.database.write(lambda tx: accounts.begin_sweep(tx, row.workspace_id, row.id, now_ms))
     if swept is None:
         raise wrong("no mailbox of this user was opened yet: connect it, and sweep once it is watched")
-    return json({"mailboxes": [{"mailbox": name, "before_uid": first_uid} for name, first_uid in swept]})
+    shown = [{"mailbox": name, "mailbox_name": shown_name(name), "before_uid": first_uid} for name, first_uid in swept]
+    return json({"mailboxes": shown})
 
 
 def _shown(event: AccountEvent) -> dict[str, object]:
@@ -120,6 +122,7 @@ def _audited(one: MailboxAudit) -> dict[str, object]:
     row = one.mailbox
     return {
         "mailbox": row.name,
+        "mailbox_name": shown_name(row.name),
         "uid_validity": row.uid_validity,
         "first_uid": row.first_uid,
         "uid_next": row.uid_next,
