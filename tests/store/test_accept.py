@@ -34,7 +34,7 @@ MAIL = (
 )
 
 
-def proved(**seen: int) -> DomainRow:
+def proved(**seen: int | str) -> DomainRow:
     row = DomainRow(5, 1, "example.com", "proof", 0, 1, "s", b"", "", None, None, None, None, 0)
     return row._replace(**seen)
 
@@ -158,6 +158,38 @@ async def test_mail_that_leaves_needs_a_proved_author_domain_and_the_refusal_say
         await world.accept()
     world.domains["example.com"] = proved()
     assert (await world.accept()).recipients[0].state is RecipientState.QUEUED
+
+
+@pytest.mark.parametrize(
+    "author",
+    [
+        b"From: ada@example.com, ceo@other.example\r\n",
+        b"From: ada@example.com\r\nFrom: ceo@other.example\r\n",
+        b"From: <ada@example.com> <ceo@other.example>\r\n",
+        b"From: us: ada@example.com, Ceo <ceo@other.example>;\r\n",
+    ],
+)
+async def test_every_author_of_mail_that_leaves_is_of_a_proved_domain(world: World, author: bytes) -> None:
+    """A reader may show any of them, so each could be the face of another workspace."""
+    world.leaves = True
+    world.domains["example.com"] = proved()
+
+    with pytest.raises(Refused, match=r"550 5\.7\.1 .*other\.example"):
+        await world.accept(author + MAIL)
+    world.domains["other.example"] = proved(name="other.example")
+    await world.accept(author + MAIL)
+
+
+@pytest.mark.parametrize("author", [b"From: nobody: ;\r\n", b"From: =?utf-8?q?ceo=40other.example?=\r\n", b"From:\r\n"])
+async def test_a_from_field_without_an_address_is_refused(world: World, author: bytes) -> None:
+    with pytest.raises(WrongInput, match="no From field with an address"):
+        await world.accept(author + b"Subject: x\r\n\r\nText.\r\n")
+
+
+async def test_who_is_named_twice_gets_one_copy(world: World) -> None:
+    accepted = await world.accept(MAIL, "bob@example.net", "eve@example.net", "Bob@EXAMPLE.net", "bob@example.net")
+
+    assert [one.address for one in accepted.recipients] == ["bob@example.net", "eve@example.net"]
 
 
 async def test_the_sandbox_takes_any_author(world: World) -> None:

@@ -131,6 +131,8 @@ class _Reader:
         elif self._inside is not None:
             self._take_inside(lexeme, self._inside)
         elif lexeme == "<":
+            if self._address is not None:
+                self.end_mailbox()  # the comma is missing; whom a reader would show is not known
             self._inside = []
         elif lexeme in (",", ";"):
             self.end_mailbox()

@@ -25,7 +25,7 @@ from postroom.mail.envelope import EnvelopeRecipient
 from postroom.mail.header import split_header
 from postroom.mail.message_id import make_message_id
 from postroom.mail.smtp_reply import SmtpReply
-from postroom.outbound.authored import author_of, kept_fields, message_id_of, subject_of
+from postroom.outbound.authored import authors_of, kept_fields, message_id_of, subject_of
 from postroom.outbound.compilation import BIG_BYTES, Compilation, compilation_of
 from postroom.outbound.compile import CompileOptions
 from postroom.outbound.contents import Contents
@@ -167,12 +167,14 @@ class Acceptance:
         _check(submission, self._clock.now_ms())
         raw = await self._raw(submission.content)
         header = split_header(raw)[0]
-        author = author_of(header, submission.envelope.reverse_path)
-        answers_for_it = submission.via_domain or domain_of(author)
-        domain = await self._senders.sender(submission.workspace.id, answers_for_it)
-        may_leave = domain is not None and (domain.vouched == 1 or domain.proved_ms is not None)
-        if not may_leave and submission.source != OWN_SOURCE and self._needs_proof(submission.workspace.id):
-            raise Refused(_unproved(answers_for_it, known=domain is not None))
+        passed_on_by = submission.via_domain
+        authors = authors_of(header, submission.envelope.reverse_path, is_passed_on=bool(passed_on_by))
+        author = authors[0]
+        domain = await self._senders.sender(submission.workspace.id, passed_on_by or domain_of(author))
+        may_leave = _may_leave(domain)
+        if submission.source != OWN_SOURCE and self._needs_proof(submission.workspace.id):
+            names = (passed_on_by,) if passed_on_by else dict.fromkeys(map(domain_of, authors))
+            await self._check_senders(submission.workspace.id, names)
         options = self._options(submission, domain if may_leave else None)
         compilation = await self._compiled(submission.workspace.id, raw, options)
         if compilation.findings.refused is not None:
@@ -190,6 +192,13 @@ class Acceptance:
             tuple(self._ids.next() for _ in recipients),
             tuple(self._token_keys().hide(row.address_key) for row in recipients),
         )
+
+    async def _check_senders(self, workspace_id: int, names: Iterable[str]) -> None:
+        """Refuse unless all these From domains are the workspace's own: a reader may show any of several authors."""
+        for name in names:
+            domain = await self._senders.sender(workspace_id, name)
+            if not _may_leave(domain):
+                raise Refused(_unproved(name, known=domain is not None))
 
     async def _raw(self, content: bytes | StagedContent) -> bytes:
         if isinstance(content, bytes):
@@ -273,9 +282,13 @@ class Acceptance:
 
     def _recipients(self, submission: Submission, message: MessageRow) -> tuple[RecipientRow, ...]:
         due = max(message.created_ms, submission.send_at_ms or 0)
-        return tuple(self._recipient(one, message, due) for one in submission.envelope.recipients)
+        # Who is named twice gets one mail, as from other MTAs; what was asked for first counts.
+        once: dict[str, EnvelopeRecipient] = {}
+        for one in submission.envelope.recipients:
+            once.setdefault(address_key(one.address), one)
+        return tuple(self._recipient(one, key, message, due) for key, one in once.items())
 
-    def _recipient(self, one: EnvelopeRecipient, message: MessageRow, due_ms: int) -> RecipientRow:
+    def _recipient(self, one: EnvelopeRecipient, key: str, message: MessageRow, due_ms: int) -> RecipientRow:
         domain = domain_key(domain_of(one.address))
         return RecipientRow(
             id=self._ids.next(),
@@ -283,7 +296,7 @@ class Acceptance:
             message_id=message.id,
             lane_id=lane_id(message.workspace_id, message.stream, domain),
             address=one.address,
-            address_key=address_key(one.address),
+            address_key=key,
             domain=domain,
             state=RecipientState.QUEUED.value,
             due_ms=due_ms,
@@ -309,6 +322,10 @@ def _check(submission: Submission, now_ms: int) -> None:
     if wrong_time:
         field = "X-Postroom-Send-At" if submission.source == "smtp" else "send_at"
         raise WrongInput(field, wrong_time, code="too_far_ahead")
+
+
+def _may_leave(domain: DomainRow | None) -> bool:
+    return domain is not None and (domain.vouched == 1 or domain.proved_ms is not None)
 
 
 def _unproved(domain: str, *, known: bool) -> SmtpReply:

@@ -1,28 +1,42 @@
-"""What a mail's own header says of it: author, subject, Message-ID, and the fields that ours replace. Pure."""
+"""What a mail's own header says of it: authors, subject, Message-ID, and the fields that ours replace. Pure."""
 
 import msgspec
 
 from postroom.base.errors import WrongInput
 from postroom.mail.address_list import parse_address_list
 from postroom.mail.encoded_words import decode_words
-from postroom.mail.header import field_body, find, unfold
+from postroom.mail.header import field_body, find, find_all, unfold
 from postroom.outbound.compile import Findings
 
 _encode = msgspec.json.Encoder().encode
 _MOST_CHARACTERS = 998
 
 
-def author_of(header: list[bytes], reverse_path: str) -> str:
-    """Return the address of the first author (RFC 5322 3.6.2), else the reverse-path.
+def authors_of(header: list[bytes], reverse_path: str, *, is_passed_on: bool = False) -> tuple[str, ...]:
+    """Return the addresses of all authors (RFC 5322 3.6.2); the reverse-path where there is no From field.
 
-    Raises WrongInput where neither has an address.
+    Where somebody wrote several From fields, the authors of each count: readers differ in the one they show.
+    Raises WrongInput where there is no address; for mail of strangers that `is_passed_on` the reverse-path stands in.
     """
-    field = find(header, b"from")
-    mailboxes = parse_address_list(field) if field is not None else []
-    address = next((one.address for one in mailboxes if "@" in one.address), reverse_path)
-    if "@" not in address:
+    fields = find_all(header, b"from")
+    addresses = [one.address for field in fields for one in parse_address_list(field) if "@" in one.address]
+    if not addresses and "@" in reverse_path and (is_passed_on or not fields):
+        addresses = [reverse_path]
+    if not addresses:
         raise WrongInput("From", "the mail has no From field with an address; add one")
-    return _storable(address)
+    return tuple(map(_storable, addresses))
+
+
+def missing_author(mail: bytes, header: list[bytes], reverse_path: str) -> bytes:
+    """Return what goes in front of a mail without a From field, with `header` as it was split; else nothing.
+
+    RFC 6409 8 lets a submission server add what is missing, and From is required (RFC 5322 3.6). A null
+    reverse-path names nobody, and in front of an mbox line stands nothing.
+    """
+    if not reverse_path or find(header, b"from") is not None or mail.startswith((b"From ", b">From ")):
+        return b""
+    gap = b"" if header or mail.startswith(b"\r\n") else b"\r\n"
+    return f"From: <{reverse_path}>\r\n".encode() + gap
 
 
 def subject_of(header: list[bytes]) -> str:

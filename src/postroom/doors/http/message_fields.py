@@ -19,8 +19,9 @@ from postroom.mail.address_list import Mailbox, check_name, parse_mailbox
 from postroom.mail.compose import Attachment, Draft, check_fields, compose
 from postroom.mail.control_fields import TrackSwitches
 from postroom.mail.envelope import BodyType, Envelope, EnvelopeRecipient, Notify
-from postroom.mail.header import field_name, split_header
+from postroom.mail.header import split_header
 from postroom.mail.pieces import Content, crlf, joined, pieces_of
+from postroom.outbound.authored import missing_author
 from postroom.outbound.submission import (
     DEFAULT_TRACK,
     MAX_RECIPIENTS,
@@ -108,7 +109,7 @@ def raw_submission(value: object, context: Context) -> HandedIn:
     send_at_ms = _send_at(given.send_at, context.now_ms, errors)
     errors.end()
     header = head[: max(head.find(b"\r\n\r\n"), 0)]
-    author = _missing_author(head, reverse_path)
+    author = missing_author(head, split_header(head)[0], reverse_path)
     if author:
         content = joined((author, content))
     recipients = tuple(EnvelopeRecipient(address, Notify.NEVER) for address in dict.fromkeys(addresses))
@@ -247,12 +248,3 @@ def _beginning(content: Content, errors: Errors) -> bytes:
     elif len(head) > _MAX_HEADER_BYTES and b"\r\n\r\n" not in head[:_MAX_HEADER_BYTES] and head[:2] != b"\r\n":
         errors.add("raw", "too_long", f"has a header of more than {_MAX_HEADER_BYTES >> 10} kB: shorten it")
     return head
-
-
-def _missing_author(head: bytes, reverse_path: str) -> bytes:
-    # RFC 6409 8 lets a submission server add what is missing; From is required (RFC 5322 3.6).
-    header, _ = split_header(head)
-    if any(field_name(one) == b"from" for one in header):
-        return b""
-    gap = b"" if header and field_name(header[0]) else b"\r\n"
-    return f"From: <{reverse_path}>\r\n".encode() + gap
