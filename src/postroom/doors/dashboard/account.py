@@ -2,8 +2,8 @@
 
 import io
 from dataclasses import dataclass
+from importlib import import_module
 
-import segno
 from litestar import Response, get, post
 from markupsafe import Markup
 
@@ -181,7 +181,8 @@ def _offer_page(request: PageRequest, offer: Offer, form: Form) -> Response[byte
 def qr_code(text: str) -> Markup:
     """Return a QR code as inline SVG, dark on white in both colour schemes: cameras want it so."""
     drawn = io.BytesIO()
-    segno.make(text, error="m", micro=False).save(
+    # Loaded by those who draw: its tables take 1.5 MB.
+    import_module("segno").make(text, error="m", micro=False).save(
         drawn,
         kind="svg",
         xmldecl=False,

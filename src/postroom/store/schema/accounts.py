@@ -150,7 +150,6 @@ Index(
     account_mail.c.account_id,
     account_mail.c.number,
     sqlite_where=text("number IS NOT NULL"),
-    postgresql_where=text("number IS NOT NULL"),
 )
 
 account_event = Table(

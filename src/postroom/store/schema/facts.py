@@ -25,7 +25,6 @@ Index(
     event.c.recipient_id,
     event.c.id,
     sqlite_where=text("recipient_id IS NOT NULL"),
-    postgresql_where=text("recipient_id IS NOT NULL"),
 )
 
 suppression = Table(

@@ -21,7 +21,6 @@ Index(
     "inbound_content_upload_id",
     inbound_content.c.upload_id,
     sqlite_where=text("upload_id IS NOT NULL"),
-    postgresql_where=text("upload_id IS NOT NULL"),
 )
 
 inbound = Table(
@@ -71,7 +70,6 @@ Index(
     "inbound_failed",
     inbound.c.id,
     sqlite_where=text("state = 'failed'"),
-    postgresql_where=text("state = 'failed'"),
 )
 # What waits for the worker.
 Index(
@@ -79,7 +77,6 @@ Index(
     inbound.c.due_ms,
     inbound.c.id,
     sqlite_where=text("state = 'waiting'"),
-    postgresql_where=text("state = 'waiting'"),
 )
 # What came back to a recipient, for its story, and to a message.
 Index(
@@ -87,12 +84,10 @@ Index(
     inbound.c.answers_recipient_id,
     inbound.c.id,
     sqlite_where=text("answers_recipient_id IS NOT NULL"),
-    postgresql_where=text("answers_recipient_id IS NOT NULL"),
 )
 Index(
     "inbound_answers_message",
     inbound.c.answers_message_id,
     inbound.c.id,
     sqlite_where=text("answers_message_id IS NOT NULL"),
-    postgresql_where=text("answers_message_id IS NOT NULL"),
 )

@@ -23,7 +23,6 @@ Index(
     "content_upload_id",
     content.c.upload_id,
     sqlite_where=text("upload_id IS NOT NULL"),
-    postgresql_where=text("upload_id IS NOT NULL"),
 )
 
 content_chunk = Table(
@@ -128,14 +127,12 @@ Index(
     recipient.c.due_ms,
     recipient.c.id,
     sqlite_where=text("state IN ('queued', 'deferred')"),
-    postgresql_where=text("state IN ('queued', 'deferred')"),
 )
 # What a node has in flight: after a crash its own recipients are found by this.
 Index(
     "recipient_sending",
     recipient.c.node,
     sqlite_where=text("state = 'sending'"),
-    postgresql_where=text("state = 'sending'"),
 )
 
 sandbox_copy = Table(

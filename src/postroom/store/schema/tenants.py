@@ -97,7 +97,6 @@ Index(
     domain.c.name,
     unique=True,
     sqlite_where=text("proved_ms IS NOT NULL OR vouched = 1"),
-    postgresql_where=text("proved_ms IS NOT NULL OR vouched = 1"),
 )
 
 writer = Table(

@@ -72,7 +72,6 @@ Index(
     webhook_outbox.c.recipient_id,
     webhook_outbox.c.event_id,
     sqlite_where=text("recipient_id <> 0"),
-    postgresql_where=text("recipient_id <> 0"),
 )
 
 webhook_attempt = Table(
@@ -102,5 +101,4 @@ Index(
     webhook_attempt.c.endpoint_id,
     webhook_attempt.c.id,
     sqlite_where=text("succeeded = 0"),
-    postgresql_where=text("succeeded = 0"),
 )
