@@ -118,6 +118,9 @@ def test_a_header_shows_a_labels_beside_ascii_and_u_labels_beside_the_rest(addre
         ("Ada Lovelace <ada@example.com>", Mailbox("ada@example.com", "Ada Lovelace")),
         ('"Lovelace, \\"A\\"" <ada@example.com>', Mailbox("ada@example.com", 'Lovelace, "A"')),
         ("<ada@example.com>", Mailbox("ada@example.com")),
+        ("Lovelace, Ada <ada@example.com>", Mailbox("ada@example.com", "Lovelace, Ada")),
+        ("bob@example.org <ada@example.com>", Mailbox("ada@example.com", "bob@example.org")),
+        ('"bob@example.org, via us" <ada@example.com>', Mailbox("ada@example.com", "bob@example.org, via us")),
     ],
 )
 def test_the_api_takes_a_mailbox_with_or_without_a_name(text: str, mailbox: Mailbox) -> None:
@@ -131,3 +134,26 @@ def test_the_api_refuses_a_wrong_mailbox_naming_the_field(text: str) -> None:
     with pytest.raises(WrongInput) as caught:
         parse_mailbox(text, field="from")
     assert caught.value.field == "from"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ada@example.com, bob@example.org",
+        "ada@example.com; Bob <bob@example.org>",
+        "Ada <ada@example.com>, Bob <bob@example.org>",
+        '"Ada" <ada@example.com>, "Bob" <bob@example.org>',
+        "Ada <ada@example.com> <bob@example.org>",
+    ],
+)
+def test_several_addresses_in_one_text_are_refused_not_taken_for_a_name(text: str) -> None:
+    """The first ones had become the display name of the last, and got nothing."""
+    with pytest.raises(WrongInput, match="several addresses: write each as an item of its own in a list"):
+        parse_mailbox(text, field="to")
+
+
+def test_a_second_angle_bracket_begins_another_author() -> None:
+    assert [one.address for one in parse_address_list("<ada@example.com> Bob <bob@example.org>")] == [
+        "ada@example.com",
+        "bob@example.org",
+    ]

@@ -108,3 +108,11 @@ def test_a_whole_number_may_be_written_with_a_point(text: str, read: int | None)
 
     assert (not errors.items) == (read is not None)
     assert read is None or given.overlap_hours == read
+
+
+def test_a_wrong_id_is_told_how_ids_look() -> None:
+    problem = problem_of(lambda: read_query(b"cursor=x", RecipientsQuery))
+
+    assert problem is not None
+    [error] = problem.details.errors
+    assert (error.field, error.message) == ("cursor", "must be an id of the form rcp_…, as an answer gives it")

@@ -19,6 +19,9 @@ _COMMENT = re.compile(r"[^()\\]+|\\.?|[()]", re.DOTALL)
 _QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*")
 _API_MAILBOX = re.compile(r"\s*(.*?)\s*<([^<>]*)>\s*", re.DOTALL)
+_QUOTED_NAME = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_SEVERAL = re.compile(r"@[^@,;]*[,;]")
+"""Outside of quotes: an address with something behind it."""
 _FIELD_NAME_ROOM = len("Reply-To: ")
 
 
@@ -47,10 +50,14 @@ def parse_mailbox(text: str, *, field: str) -> Mailbox:
     Raises WrongInput for `field` with the remedy.
     """
     match = _API_MAILBOX.fullmatch(text) if text.rstrip().endswith(">") else None
+    name = match[1] if match is not None else ""
+    is_quoted = _QUOTED_NAME.fullmatch(name) is not None
+    if not is_quoted and ("<" in name or _SEVERAL.search(name or text)):
+        # Taken as a name, the other addresses would silently get nothing.
+        raise WrongInput(field, f"{text[:80]!r} holds several addresses: write each as an item of its own in a list")
     if match is None:
         return Mailbox(check_address(text, field=field))
-    name = match[1]
-    if len(name) > 1 and name[0] == name[-1] == '"':
+    if is_quoted:
         name = _QUOTED_PAIR.sub(r"\1", name[1:-1])
     return Mailbox(check_address(match[2], field=field), check_name(name, field=field))
 

@@ -30,6 +30,7 @@ _MAX_TEXT: Final = 100_000
 """Letters of a text that says no limit itself, such as an address."""
 _ESCAPED_BYTES: Final = 12
 """What a letter takes in JSON at most: two escapes of six."""
+_ID_PATTERN: Final = re.compile(r"\^([a-z]{2,4})_\[")
 _BASE64_LETTERS: Final = 4 * 65_536
 
 
@@ -263,10 +264,15 @@ def _text(node: inspect.StrType, value: str, at: str, errors: Errors) -> object:
     elif "\x00" in value:
         errors.add(at, "characters", "must not hold the character U+0000")
     elif node.pattern is not None and re.fullmatch(node.pattern, value) is None:
-        errors.add(at, "form", f"must have the form {node.pattern}")
+        errors.add(at, "form", _formed(node.pattern))
     else:
         return value
     return UNSET
+
+
+def _formed(pattern: str) -> str:
+    kind = _ID_PATTERN.match(pattern)
+    return f"must be an id of the form {kind[1]}_…, as an answer gives it" if kind else f"must have the form {pattern}"
 
 
 def _long_text(node: inspect.StrType, value: LongText, at: str, errors: Errors) -> object:
