@@ -9,7 +9,6 @@ from postroom.mail.control_fields import (
     ControlFields,
     TrackSwitches,
     read_control_fields,
-    without_private_fields,
 )
 from postroom.mail.header import split_fields
 
@@ -109,11 +108,3 @@ def test_reading_any_bytes_answers_or_refuses(fields: list[tuple[bytes, bytes]])
     except WrongInput as error:
         refused = error
         assert refused.field.startswith("X-Postroom-")
-
-
-def test_no_copy_shows_them_nor_bcc_nor_return_path() -> None:
-    header = split_fields(
-        b"X-POSTROOM-Tag: a\r\nBCC: x@y\r\nTo: b@c\r\nReturn-Path: <>\r\n"
-        b"X-Postroom-Unknown: 1\r\n 2\r\nResent-Bcc: x@y\r\n"
-    )
-    assert without_private_fields(header) == [b"To: b@c\r\n"]

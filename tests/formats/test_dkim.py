@@ -8,7 +8,7 @@ from dkim.canonicalization import Relaxed
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postroom.mail.dkim.record import record_name, record_strings, record_text, zone_text
+from postroom.mail.dkim.record import record_name, record_text
 from postroom.mail.dkim.relaxed import body_sha256, end_body, relax_body, relax_field, relax_piece
 from postroom.mail.dkim.signature import Algorithm, cover, signed_field, signing_input, unsigned_field
 
@@ -93,12 +93,8 @@ def test_the_field_is_folded_below_78_and_ends_with_the_signature() -> None:
     assert signing_input(covered, unsigned).endswith(b" b=")
 
 
-def test_a_key_record_is_split_into_strings_of_255_octets() -> None:
-    text = record_text(Algorithm.RSA, b"k" * 294)
-    assert text.startswith("v=DKIM1; k=rsa; p=a2tr")
-    assert "".join(record_strings(text)) == text
-    assert list(map(len, record_strings(text))) == [255, len(text) - 255]
-    assert zone_text(text) == " ".join(f'"{string}"' for string in record_strings(text))
+def test_an_rsa_key_is_published_under_its_selector() -> None:
+    assert record_text(Algorithm.RSA, b"k" * 294).startswith("v=DKIM1; k=rsa; p=a2tr")
     assert record_name("sel", "example.com") == "sel._domainkey.example.com"
 
 

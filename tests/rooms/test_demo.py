@@ -66,8 +66,8 @@ async def test_the_demo_fills_every_page_balances_and_is_made_once(services: Ser
     )
     assert differences == []
 
-    (newest, *_) = await services.database.read(lambda conn: sandbox.sandbox_recipients(conn, workspace.id))
-    copy = await services.database.read(lambda conn: sandbox.sandbox_copy(conn, workspace.id, newest))
+    (newest, *_) = await services.database.read(lambda conn: sandbox.inbox(conn, workspace.id))
+    copy = await services.database.read(lambda conn: sandbox.sandbox_copy(conn, workspace.id, newest.recipient_id))
     assert copy is not None
     assert b"DKIM-Signature" in sandbox.wire_copy(copy)
 

@@ -9,7 +9,7 @@ from postroom.base.clock import ManualClock
 from postroom.events import record
 from postroom.ledger.rows import MessageRow, RecipientRow
 from postroom.store import activity
-from postroom.store.activity import NEWEST, OLDEST, ActivityFilter, FoundEvent, FoundRecipient, Position
+from postroom.store.activity import NEWEST, ActivityFilter, FoundEvent, FoundRecipient, Position
 from postroom.store.database import Database
 
 
@@ -30,7 +30,7 @@ async def walk(
 ) -> list[Any]:
     """Go through a whole search in small steps; check that no step is larger than asked."""
     step_of = activity.events_step if events else activity.recipients_step
-    start: Position | None = NEWEST if older else OLDEST
+    start: Position | None = NEWEST if older else Position(0, 0)
     found: list[Any] = []
     for _ in range(200):
         if start is None:

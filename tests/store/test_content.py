@@ -29,7 +29,9 @@ async def test_a_small_content_comes_back_with_its_plan(database: Database) -> N
     await database.write(lambda tx: tx.add(row(body=pack(raw), size_bytes=len(raw))))
 
     assert await content.load(database, 1, KEY) == (raw, b"plan")
-    assert await database.read(lambda conn: content.load_links(conn, 1, KEY)) == b"links"
+    stored = await database.read(lambda conn: content.load_content(conn, 1, KEY))
+    assert stored is not None
+    assert unpack(stored.links) == b"links"
     assert await database.read(lambda conn: content.has_content(conn, 1, KEY))
 
 
@@ -37,7 +39,6 @@ async def test_another_workspace_finds_nothing(database: Database) -> None:
     await database.write(lambda tx: tx.add(row(body=pack(b"x"), size_bytes=1)))
 
     assert await content.load(database, 2, KEY) is None
-    assert await database.read(lambda conn: content.load_links(conn, 2, KEY)) is None
     assert await database.read(lambda conn: content.load_content(conn, 2, KEY)) is None
     assert not await database.read(lambda conn: content.has_content(conn, 2, KEY))
 
@@ -67,7 +68,9 @@ async def test_links_outlive_the_body(database: Database) -> None:
     await database.write(lambda tx: tx.add(row(body=None)))
 
     assert await content.load(database, 1, KEY) is None
-    assert await database.read(lambda conn: content.load_links(conn, 1, KEY)) == b"links"
+    stored = await database.read(lambda conn: content.load_content(conn, 1, KEY))
+    assert stored is not None
+    assert unpack(stored.links) == b"links"
 
 
 async def test_a_dropped_upload_is_gone(database: Database, uploads: content.Uploads) -> None:

@@ -190,11 +190,10 @@ async def test_text_of_any_kind_is_stored(database: Database) -> None:
 async def test_a_link_leads_where_the_author_said_and_nowhere_else(database: Database) -> None:
     await filled(database)
 
-    async def target(recipient_id: int, position: int) -> str | None:
-        return await database.read(lambda conn: store.link_target(conn, recipient_id, position))
+    facts = await database.read(lambda conn: store.link_facts(conn, [1, 99]))
 
-    assert [await target(1, position) for position in range(5)] == [*LINKS, None]
-    assert await target(99, 0) is None
+    assert facts.keys() == {1}
+    assert await database.read(lambda conn: store.links_of(conn, facts[1])) == tuple(LINKS)
 
 
 async def test_unsubscribing_stops_bulk_mail_counts_once_and_may_be_repeated(database: Database) -> None:

@@ -18,7 +18,7 @@ from postroom.outbound.attempt import Attempted, Tools, Work
 from postroom.outbound.compile import Compiled
 from postroom.outbound.frame_pipe import FramePipe
 from postroom.outbound.helpers import HelperAttempts, HelperLink
-from postroom.outbound.journal import Flights, Journal, read_journals
+from postroom.outbound.journal import Flights, read_journals
 from postroom.outbound.local import LocalAttempts
 from postroom.outbound.render import Copy
 from postroom.outbound.sign import SigningKey, sign
@@ -191,8 +191,3 @@ async def open_pipe(sock: socket.socket) -> FramePipe[frames.Upward]:
     loop = asyncio.get_running_loop()
     _, pipe = await loop.create_connection(lambda: FramePipe(frames.READS_UPWARD, nobody_listens), sock=sock)
     return pipe
-
-
-def open_journal(folder: Path, boot_id: str) -> Journal:
-    """Return the journal of this process's own attempts."""
-    return Journal(folder, f"owner-{os.getpid()}", boot_id)

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from postroom.base.errors import WrongInput
 from postroom.mail.date import parse_date
 from postroom.mail.encoded_words import decode_words
-from postroom.mail.header import field_body, field_name, without
+from postroom.mail.header import field_body, field_name
 
 MAX_TAGS = 10
 MAX_TAG = 64
@@ -87,11 +87,6 @@ def read_control_fields(header: Iterable[bytes]) -> ControlFields:
         send_at_ms=None if send_at is None else parse_time(send_at, of="X-Postroom-Send-At"),
         idempotency_key=None if key is None else check_idempotency_key(key, of="X-Postroom-Idempotency-Key"),
     )
-
-
-def without_private_fields(header: Iterable[bytes]) -> list[bytes]:
-    """Return the header without X-Postroom-*, Bcc and Return-Path: what every copy may show."""
-    return without(header, PRIVATE_FIELDS, prefixes=(PREFIX,))
 
 
 def check_stream(text: str, *, of: str) -> str:

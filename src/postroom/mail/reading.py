@@ -89,7 +89,7 @@ def read_mail(raw: bytes) -> Reading:
     """Read a mail with CRLF line ends."""
     header = read_header(raw, 0, len(raw))
     parts = walk(raw, header)
-    html, plain = _best(raw, parts, b"text/html"), _best(raw, parts, b"text/plain")
+    html, plain = _best(parts, b"text/html"), _best(parts, b"text/plain")
     raw_fields = tuple(_bytes_of(raw, field) for field in header.fields[:MOST_FIELDS])
     shown = {html, plain}
     return Reading(
@@ -186,7 +186,7 @@ def _codec(label: bytes) -> str:
     return found
 
 
-def _best(raw: bytes, parts: Sequence[Part], media_type: bytes) -> int:
+def _best(parts: Sequence[Part], media_type: bytes) -> int:
     """Return the number of the text that a mail program shows, -1 for none."""
     return next(
         (

@@ -13,29 +13,12 @@ def is_xtext(text: str) -> bool:
     return _XTEXT.fullmatch(text) is not None
 
 
-def encode_xtext(text: str) -> str:
-    """Return ASCII `text` as xtext. Raises UnicodeEncodeError for other letters."""
-    return "".join(
-        chr(byte) if 33 <= byte <= 126 and byte not in b"+=" else f"+{byte:02X}" for byte in text.encode("ascii")
-    )
-
-
 def decode_xtext(text: str) -> str:
     """Return what xtext says; text that is no xtext, or says what is no printable ASCII, comes back as it is."""
     if not is_xtext(text):
         return text
     decoded = _HEX.sub(lambda match: chr(int(match[1], 16)), text)
     return decoded if decoded.isascii() and decoded.isprintable() else text
-
-
-def is_orcpt(text: str) -> bool:
-    """Tell whether an ORCPT value is well formed: address type, semicolon, xtext (or UTF-8 text, RFC 6533 3)."""
-    address_type, semicolon, address = text.partition(";")
-    if not semicolon or not address or not _ADDRESS_TYPE.fullmatch(address_type):
-        return False
-    if address_type.lower() == "utf-8":
-        return address.isprintable() and " " not in address
-    return is_xtext(address)
 
 
 def decode_orcpt(text: str) -> tuple[str, str]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from postroom.mail.control_fields import PREFIX, PRIVATE_FIELDS
 from postroom.mail.header import split_fields, without
 from postroom.mail.parse import LINE_LIMIT, Header, long_line, read_header, walk, with_crlf
 from postroom.mail.smtp_reply import SmtpReply
@@ -23,10 +24,6 @@ from postroom.outbound.segments import Segments, Variant, fits_lines, is_seven_b
 from postroom.outbound.submission import Track
 from postroom.outbound.texts import find_edits
 from postroom.outbound.unsubscribe import DROPPED_FIELDS, REPLACED_FIELDS
-
-PRIVATE_FIELDS = frozenset({b"bcc", b"resent-bcc", b"return-path"})
-"""In no copy (RFC 5322 3.6.3, RFC 5321 4.4)."""
-PRIVATE_PREFIX = b"x-postroom-"
 
 REFUSED = SmtpReply(
     554, "5.6.3", "a line is longer than 998 octets in a part that must not be changed (RFC 5321 4.5.3.1.6)"
@@ -197,7 +194,7 @@ def _read(raw: bytes) -> tuple[bytes, Header]:
         empty_line = raw.find(b"\r\n\r\n", header.end)
         rest = empty_line + 2 if empty_line >= 0 else len(raw)
         lines = split_fields(raw[header.end : rest])
-        kept = without(lines, PRIVATE_FIELDS, prefixes=(PRIVATE_PREFIX,))
+        kept = without(lines, PRIVATE_FIELDS, prefixes=(PREFIX,))
         if len(kept) < len(lines):
             raw = b"".join([raw[: header.end], *kept, raw[rest:]])
     return raw, header
@@ -224,7 +221,7 @@ def _fields(
                 replaced.append(raw[start:end])
             elif name == b"reply-to":
                 reply_to.append(raw[start:end])
-        elif not name.startswith(PRIVATE_PREFIX):
+        elif not name.startswith(PREFIX):
             role = roles.get(name, FieldRole.KEPT)
             if end - start > LINE_LIMIT and role is FieldRole.KEPT and long_line(raw, start, end) >= 0:
                 role = FieldRole.LONG

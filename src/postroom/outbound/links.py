@@ -56,7 +56,7 @@ def edit_html(view: View, content: bytes, charset: Charset, found: Found, *, cli
     html = find_html(text, with_pixel_point=pixel)
     edits: list[tuple[int, int, SlotKind, str]] = []
     for link in html.links:
-        kind, target = _what_becomes_of(link, view, content, charset, clicks)
+        kind, target = _what_becomes_of(link, content, charset, clicks)
         if kind is not None:
             edits.append((link.start, link.end, kind, target))
     edits += [(start, end, SlotKind.UNSUBSCRIBE, "") for start, end in find_placeholders(text)]
@@ -90,9 +90,7 @@ def target_of(value: str) -> str | None:
     return target if len(target) <= MAX_TARGET and _HTTP.match(target) else None
 
 
-def _what_becomes_of(
-    link: LinkSpan, view: View, content: bytes, charset: Charset, clicks: bool
-) -> tuple[SlotKind | None, str]:
+def _what_becomes_of(link: LinkSpan, content: bytes, charset: Charset, clicks: bool) -> tuple[SlotKind | None, str]:
     if link.mark == "unsubscribe":
         return (SlotKind.UNSUBSCRIBE if link.value else SlotKind.UNSUBSCRIBE_HREF), ""
     if PLACEHOLDER in link.value:
@@ -102,12 +100,12 @@ def _what_becomes_of(
             return None, ""
     if not clicks or link.mark == "notrack" or "://" not in link.value:
         return None, ""
-    value = _value(link, view, content, charset)
+    value = _value(link, content, charset)
     target = target_of(value) if value is not None else None
     return (None, "") if target is None else (SlotKind.CLICK, target)
 
 
-def _value(link: LinkSpan, view: View, content: bytes, charset: Charset) -> str | None:
+def _value(link: LinkSpan, content: bytes, charset: Charset) -> str | None:
     """Return the link's value in Unicode; None where its bytes are not of the charset (or NUL)."""
     if charset.kind is CharsetKind.WIDE:
         return link.value

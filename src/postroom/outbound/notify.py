@@ -14,20 +14,6 @@ from postroom.mail.message_id import make_message_id
 from postroom.mail.smtp_reply import SmtpReply
 
 
-class ReportedAddress(Protocol):
-    """What is needed of a recipient: a RecipientRow or a claimed one."""
-
-    @property
-    def address(self) -> str:
-        """As it was dialled."""
-        ...
-
-    @property
-    def original(self) -> str:
-        """ORCPT as sent, or empty."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Notification:
     """A report to hand in: null reverse-path, NOTIFY=NEVER, stream transactional, nothing tracked."""

@@ -47,7 +47,6 @@ class Position(NamedTuple):
 
 
 NEWEST = Position(_MAX_ID, _MAX_ID)
-OLDEST = Position(0, 0)
 
 
 @dataclass(frozen=True, slots=True)

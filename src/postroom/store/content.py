@@ -23,7 +23,6 @@ _CHUNKS_AT_ONCE = 16
 _COLUMNS = ", ".join(ContentRow._fields)
 
 _BY_KEY = statement(f"SELECT {_COLUMNS} FROM content WHERE workspace_id = ? AND key = ?")
-_LINKS = statement("SELECT links FROM content WHERE workspace_id = ? AND key = ?")
 _EXISTS = statement("SELECT 1 FROM content WHERE workspace_id = ? AND key = ?")
 _CHUNKS = statement(
     "SELECT number, data FROM content_chunk WHERE upload_id = ? AND number >= ? AND number < ? ORDER BY number"
@@ -60,12 +59,6 @@ def load_content(conn: Conn, workspace_id: int, key: bytes) -> ContentRow | None
 def has_content(conn: Conn, workspace_id: int, key: bytes) -> bool:
     """Tell whether a content is stored, its body perhaps gone already."""
     return conn.one(_EXISTS, (workspace_id, key)) is not None
-
-
-def load_links(conn: Conn, workspace_id: int, key: bytes) -> bytes | None:
-    """Return the link table of a content unpacked (`outbound.links` reads it), or None. Outlives the body."""
-    row = conn.one(_LINKS, (workspace_id, key))
-    return None if row is None else unpack(row[0])
 
 
 def add_chunk(tx: Tx, upload_id: int, number: int, data: bytes, now_ms: int) -> None:

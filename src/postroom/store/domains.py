@@ -15,9 +15,6 @@ _CHECKED = statement(
        WHERE workspace_id = ? AND id = ? RETURNING id"""
 )
 _VOUCH = statement("UPDATE domain SET vouched = ? WHERE workspace_id = ? AND id = ? RETURNING id")
-_ED25519 = statement(
-    "UPDATE domain SET ed25519_selector = ?, ed25519_key = ? WHERE workspace_id = ? AND id = ? RETURNING id"
-)
 _DELETE = statement("DELETE FROM domain WHERE workspace_id = ? AND id = ? RETURNING id")
 
 
@@ -58,11 +55,6 @@ def set_checked(tx: Tx, row: DomainRow) -> bool:
 def set_vouched(tx: Tx, workspace_id: int, domain_id: int, *, vouched: bool = True) -> bool:
     """Note whether the operator vouches for a domain; tell whether it exists."""
     return bool(tx.run(_VOUCH, (int(vouched), workspace_id, domain_id)))
-
-
-def set_ed25519_key(tx: Tx, workspace_id: int, domain_id: int, selector: str, sealed: bytes) -> bool:
-    """Give a domain an Ed25519 key beside its RSA key; tell whether it exists."""
-    return bool(tx.run(_ED25519, (selector, sealed, workspace_id, domain_id)))
 
 
 def delete_domain(tx: Tx, workspace_id: int, domain_id: int) -> bool:

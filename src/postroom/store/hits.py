@@ -129,11 +129,6 @@ _LINK_FACTS = statement(
 )
 _LINKS = statement("SELECT links FROM content WHERE workspace_id = ? AND key = ?")
 
-_TRACKING_HOSTS = statement(
-    "SELECT name, workspace_id FROM domain "
-    "WHERE tracking_seen_ms IS NOT NULL AND (proved_ms IS NOT NULL OR vouched = 1)"
-)
-
 _UNSUBSCRIBE_FACTS = statement(
     "SELECT r.id, r.workspace_id, r.message_id, r.address, r.address_key, r.provider, r.unsubscribed_ms, "
     "m.stream, m.author_domain, m.tags, m.unsubscribe "
@@ -191,18 +186,6 @@ def links_of(conn: Conn, facts: LinkFacts) -> tuple[str, ...] | None:
     """Return the targets of a content by position, as the author wrote them, or None for an unknown content."""
     row = conn.one(_LINKS, facts)
     return None if row is None else _unpack_links(zlib.decompress(row[0]))
-
-
-def link_target(conn: Conn, recipient_id: int, position: int) -> str | None:
-    """Return where the link at `position` of a recipient's copy leads, or None where there is none."""
-    facts = link_facts(conn, [recipient_id]).get(recipient_id)
-    links = facts and links_of(conn, facts)
-    return links[position] if links and position < len(links) else None
-
-
-def tracking_hosts(conn: Conn) -> dict[str, int]:
-    """Return `go.DOMAIN` of every proved domain whose tracking host was seen to point here, with its workspace."""
-    return {f"go.{row[0]}": row[1] for row in conn.all(_TRACKING_HOSTS)}
 
 
 def unsubscribe_facts(reader: Tx | Conn, recipient_id: int) -> UnsubscribeFacts | None:

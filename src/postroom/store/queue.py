@@ -192,15 +192,6 @@ def nodes_with_old_leases(conn: Conn, leased_before_ms: int) -> set[int]:
     return {row[0] for row in conn.all(_SENDING_NODES, (leased_before_ms,)) if row[0] is not None}
 
 
-_COUNT_WAITING = statement("SELECT count(*) FROM recipient WHERE state IN ('queued', 'deferred', 'sending')")
-
-
-def waiting_count(conn: Conn) -> int:
-    """Return how many recipients wait or are being tried, over all workspaces."""
-    row = conn.one(_COUNT_WAITING)
-    return int(row[0]) if row else 0
-
-
 _MESSAGES = statement(
     sqlite=f"SELECT {', '.join(MessageRow._fields)} FROM message WHERE id IN (SELECT value FROM json_each(?))",
     postgresql=f"SELECT {', '.join(MessageRow._fields)} FROM message WHERE id = ANY(?)",

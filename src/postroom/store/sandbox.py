@@ -16,12 +16,6 @@ _ONE = statement(
     " WHERE recipient_id = ? AND workspace_id = ?"
 )
 
-# The newest copies of a workspace before an id; the copies themselves stay in the database.
-_PAGE = statement(
-    "SELECT recipient_id FROM sandbox_copy WHERE workspace_id = ? AND recipient_id < ?"
-    " ORDER BY recipient_id DESC LIMIT ?"
-)
-
 # The inbox: the copies with what their recipients and messages tell. Nothing that lies behind the copy's bytes
 # in its row is read, so a page costs the same for large mails.
 _INBOX_COLUMNS = """r.id, r.message_id, r.address, m.author_address, m.subject, r.settled_ms, r.opened_ms,
@@ -101,12 +95,6 @@ def sandbox_copy(conn: Conn, workspace_id: int, recipient_id: int) -> SandboxCop
     """Return the copy that was kept for a recipient; `wire_copy` gives its bytes."""
     row = conn.one(_ONE, (recipient_id, workspace_id))
     return None if row is None else SandboxCopyRow(row[0], row[1], row[2], bytes(row[3]), row[4])
-
-
-def sandbox_recipients(conn: Conn, workspace_id: int, *, before_id: int | None = None, limit: int = 50) -> list[int]:
-    """Return the ids of recipients with a kept copy, the newest first; `before_id` is the last of the page before."""
-    rows = conn.all(_PAGE, (workspace_id, before_id if before_id is not None else _NEWEST, limit))
-    return [row[0] for row in rows]
 
 
 def inbox(

@@ -114,7 +114,7 @@ class Erasing:
             for at in workspace_ids:
                 found = await self._look(at, mention, as_author=as_author)
                 await self._cancel(at, mention, erased)
-                await self._drop_contents(at, mention, found, erased)
+                await self._drop_contents(at, found, erased)
                 await self._drop_inbound(at, mention, erased)
                 await self._drop_own(at, mention, erased)
                 hide = partial(
@@ -214,7 +214,7 @@ class Erasing:
             await self._clock.sleep(_LOOK_SECONDS)
             waited += _LOOK_SECONDS
 
-    async def _drop_contents(self, at: int, mention: Mention, found: _Found, erased: Erased) -> None:
+    async def _drop_contents(self, at: int, found: _Found, erased: Erased) -> None:
         for key, links in found.naming.items():
             users = found.users.get(key, [])
             drop = partial(

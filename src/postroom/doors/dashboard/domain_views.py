@@ -87,7 +87,6 @@ class Doctor:
     domain: DomainLine
     records: tuple[RecordLine, ...]
     keys: tuple[KeyLine, ...]
-    seen_count: int
     told: str
     """The result in one sentence, for everybody and for screen readers."""
 
@@ -147,7 +146,7 @@ def doctor(
     found = {one.record.purpose: one for one in last_look}
     lines = tuple(_record_line(row.name, record, found.get(record.purpose)) for record in records)
     seen = sum(one.state == "seen" for one in lines)
-    return Doctor(line, lines, _keys(row, lines), seen, _told(row, lines, seen))
+    return Doctor(line, lines, _keys(row, lines), _told(row, lines, seen))
 
 
 def _record_line(domain: str, record: DnsRecord, checked: CheckedRecord | None) -> RecordLine:

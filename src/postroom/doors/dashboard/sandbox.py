@@ -17,7 +17,7 @@ from postroom.base.tokens import TokenKeys, TokenKind
 from postroom.doors.dashboard import mail_frame
 from postroom.doors.dashboard.first_mail import first_mail
 from postroom.doors.dashboard.page import address_of, not_found, render, workspace_of
-from postroom.doors.dashboard.sandbox_views import Links, links_of, pieces_of, signatures_of, source_of
+from postroom.doors.dashboard.sandbox_views import links_of, pieces_of, signatures_of, source_of
 from postroom.doors.dashboard.services import PageRequest, Services, services_of
 from postroom.doors.dashboard.session import PUBLIC
 from postroom.doors.dashboard.ways_out import is_sandbox, transport_words
@@ -125,7 +125,7 @@ async def show_copy(request: PageRequest) -> Response[bytes]:
         signatures=signatures_of(reading),
         pieces=pieces_of(reading.plain.text) if view == "text" and reading.plain is not None else ((), False),
         source=source_of(kept.raw, reading.body_start) if view == "source" else None,
-        header_facts=_header_facts(reading, links),
+        header_facts=_header_facts(reading),
     )
 
 
@@ -281,7 +281,7 @@ def _envelope(kept: _Kept) -> list[tuple[str, str]]:
     return [(name, value) for name, value in told if value]
 
 
-def _header_facts(reading: Reading, links: Links) -> list[tuple[str, str]]:
+def _header_facts(reading: Reading) -> list[tuple[str, str]]:
     shown = ("List-Unsubscribe", "List-Unsubscribe-Post", "List-Id", "Message-ID", "Feedback-ID", "Auto-Submitted")
     told = [(name, reading.value(name.lower())) for name in shown]
     return [(name, value) for name, value in told if value]

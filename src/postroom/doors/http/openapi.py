@@ -45,7 +45,7 @@ def build_document(routes: Iterable[object], version: str) -> Json:
     schemas = _schemas([operation for *_, operation in found])
     paths: Json = {}
     for path, method, handler, operation in found:
-        paths.setdefault(path, {})[method.lower()] = _operation(path, method, handler, operation, schemas)
+        paths.setdefault(path, {})[method.lower()] = _operation(path, handler, operation, schemas)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -112,7 +112,7 @@ def _refuse_nul(schema: object) -> None:
             _refuse_nul(item)
 
 
-def _operation(path: str, method: str, handler: HTTPRouteHandler, operation: Operation, schemas: Json) -> Json:
+def _operation(path: str, handler: HTTPRouteHandler, operation: Operation, schemas: Json) -> Json:
     function = handler.fn
     described: Json = {
         "operationId": function.__name__,

@@ -36,17 +36,6 @@ def record_text(algorithm: Algorithm, public_key: bytes) -> str:
     return f"v=DKIM1; k={key_type}; p={base64.b64encode(public_key).decode('ascii')}"
 
 
-def record_strings(text: str) -> tuple[str, ...]:
-    """Split a record's text into the strings of at most 255 octets that a TXT record is made of (RFC 1035 3.3.14)."""
-    return tuple(text[at : at + 255] for at in range(0, len(text), 255)) or ("",)
-
-
-def zone_text(text: str) -> str:
-    """Return the record's text as a zone file holds it: quoted strings beside one another."""
-    quoted = (string.replace("\\", "\\\\").replace('"', '\\"') for string in record_strings(text))
-    return " ".join(f'"{string}"' for string in quoted)
-
-
 def read_record(text: str) -> PublishedKey:
     """Return the key that a record publishes. Raises ValueError where it is none, or revoked, or not for mail."""
     if len(text) > _LONGEST_RECORD:

@@ -9,14 +9,13 @@ server has LITERAL+ or LITERAL-.
 Nothing can be smuggled in: what holds a line end becomes a literal, and where none may stand it is refused.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from re import compile as pattern
 
 from postroom.base.errors import PostroomError
-from postroom.net.imap.sequence_sets import of_numbers
 
 MINUS_BYTES = 4096
 """The largest literal that LITERAL- lets go without waiting (RFC 7888 5)."""
@@ -129,13 +128,6 @@ def flag_list(flags: Iterable[str]) -> bytes:
     if not all(_FLAG.fullmatch(flag) for flag in octets):
         raise CannotEncode("not a flag of IMAP")
     return listed(octets)
-
-
-def sequence_set(numbers: Sequence[int]) -> bytes:
-    """Return the shortest set of these numbers. Raises CannotEncode for none at all, which IMAP cannot say."""
-    if not numbers:
-        raise CannotEncode("a set of no mails")
-    return str(of_numbers(numbers)).encode()
 
 
 def internal_date(when: datetime) -> bytes:

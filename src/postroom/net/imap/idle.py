@@ -51,7 +51,7 @@ async def idle(idler: Idler, link: ImapLink, limits: ImapLimits, clock: Clock, s
         if not running.is_ok:
             idler.switch_off("IDLE")
     elif not running.is_ok:
-        raise _refused(idler, link, running)
+        raise _refused(idler, running)
     elif not session.is_dirty and not idler.is_woken:
         return IdleEnd.ENDED
     if session.is_dirty:
@@ -79,10 +79,10 @@ async def _begin(idler: Idler, link: ImapLink, running: Running, limits: ImapLim
         idler.switch_off("IDLE")
         raise NotOffered("the server takes IDLE and does not begin it")
     if running.end is not None and not running.is_ok:
-        raise _refused(idler, link, running)
+        raise _refused(idler, running)
 
 
-def _refused(idler: Idler, link: ImapLink, running: Running) -> Exception:
+def _refused(idler: Idler, running: Running) -> Exception:
     words, code = "", ""
     if running.end is not None:
         words, code = running.end.text, running.end.code.name if running.end.code is not None else ""

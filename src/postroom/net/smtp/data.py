@@ -61,8 +61,6 @@ class LineEnds:
 
     def __init__(self) -> None:
         self._cr = False
-        self.found_bare = False
-        """Whether a bare CR or LF has been seen."""
 
     def feed(self, data: bytes) -> bytes:
         """Return `data` with CRLF line ends; a last CR waits for what follows it."""
@@ -73,7 +71,6 @@ class LineEnds:
             data = data[:-1]
         if not has_bare_line_end(data):
             return data
-        self.found_bare = True
         return _ANY_LINE_END.sub(b"\r\n", data)
 
     def end(self) -> bytes:
@@ -81,7 +78,6 @@ class LineEnds:
         if not self._cr:
             return b""
         self._cr = False
-        self.found_bare = True
         return b"\r\n"
 
 

@@ -49,8 +49,6 @@ class ContentEnds:
     data: bytes
     size_bytes: int
     """Of the whole content as it was handed on."""
-    had_bare_line_ends: bool
-    """A bare CR or LF was made CRLF somewhere in it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -317,7 +317,7 @@ class Session:
         if ended:
             state.waiting = Waiting.CONTENT_END
             state.phase = Phase.READY
-            return ContentEnds(data, self._size, self._line_ends.found_bare)
+            return ContentEnds(data, self._size)
         if reply_due:
             state.say(SmtpReply(250, "2.0.0", f"{state.chunk.size_bytes} octets received"))
         return ContentPiece(data) if data else None
