@@ -228,7 +228,8 @@ class Session:
     def _wrong_line(self, line: bytes) -> SmtpReply | None:
         if self._line_too_long or len(line) > MAX_AUTH_BYTES:
             self._line_too_long = False
-            return replies.LINE_TOO_LONG
+            # RFC 4954 4
+            return replies.AUTH_TOO_LONG if self._state.reading is Reading.AUTH_RESPONSE else replies.LINE_TOO_LONG
         if line[-2:] != b"\r\n" or line.count(b"\r") > 1 or b"\0" in line:
             return replies.BAD_LINE_END
         if len(line) > MAX_COMMAND_BYTES and self._state.reading is Reading.COMMAND and line[:5].upper() != b"AUTH ":
