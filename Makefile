@@ -17,7 +17,7 @@ setup: ## install what development needs (the other words do this themselves)
 	@tools/environment.sh dev
 
 test: setup ## everything that this machine can run, within 10 minutes
-	$(PYTHON) -m pytest -n 3 --dist worksteal --durations 20 --durations-min 0.1 --most-seconds 600 $(ARGS)
+	@tools/in_memory.sh $(PYTHON) -m pytest -n 3 --dist worksteal --durations 20 --durations-min 0.1 --most-seconds 600 $(ARGS)
 
 soak: setup ## the long ones: hours
 	$(PYTHON) -m pytest -m soak --durations 20 --hypothesis-profile soak $(ARGS) || [ $$? -eq 5 ]

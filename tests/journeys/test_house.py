@@ -83,3 +83,19 @@ def test_scripts_are_valid_shell() -> None:
     for script in scripts:
         subprocess.run(["sh", "-n", script], check=True)
         assert os.access(script, os.X_OK), script
+
+
+def test_temporary_files_of_the_tests_are_gone_when_they_end_whatever_their_end() -> None:
+    look = 'echo "${TMPDIR:-}"; test -z "${TMPDIR:-}" || test -d "$TMPDIR"; exit 3'
+    environment = {name: value for name, value in os.environ.items() if name != "TMPDIR"}
+
+    done = subprocess.run(
+        [ROOT / "tools" / "in_memory.sh", "sh", "-c", look],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+    )
+
+    assert done.returncode == 3
+    assert done.stdout == "\n" or not Path(done.stdout.strip()).exists()
