@@ -32,7 +32,7 @@
   });
 
   // Strips that scroll sideways on a narrow screen begin where one is.
-  for (const here of document.querySelectorAll(".side [aria-current], .tabs [aria-current]")) {
+  for (const here of document.querySelectorAll(".tabs [aria-current]")) {
     const strip = here.closest("nav");
     strip.scrollLeft = here.offsetLeft + here.offsetWidth / 2 - strip.clientWidth / 2;
   }
