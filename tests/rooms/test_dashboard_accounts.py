@@ -106,6 +106,18 @@ async def test_accounts_stand_on_pages_of_fifty(pages: World) -> None:
     assert "user1@" not in second
 
 
+async def test_an_account_that_was_disconnected_is_not_taken_for_one_that_nobody_connected(pages: World) -> None:
+    made = await _account(pages, mailbox=True, state=AccountState.UNCONNECTED)
+    new = _text((await pages.get(_path(made))).text)
+    await _mails(pages, made, 1)
+
+    used = _text((await pages.get(_path(made))).text)
+
+    assert "Nobody has connected it yet." in new
+    assert "It was disconnected." in used
+    assert "Nobody has connected it yet." not in used
+
+
 async def test_an_account_of_another_workspace_is_not_there(pages: World) -> None:
     made = await _account(pages)
 
@@ -123,8 +135,8 @@ async def test_an_account_tells_its_events_newest_first_with_their_numbers(pages
     assert older is not None
     rest = LexborHTMLParser((await pages.client.get((older.attributes["href"] or "").partition("#")[0])).text)
 
-    assert numbers == [str(number) for number in range(60, 10, -1)]
-    assert [cell.text() for cell in rest.css("#events td[data-label=Number]")] == [str(n) for n in range(10, 0, -1)]
+    assert numbers == [str(number) for number in range(60, 35, -1)]
+    assert [cell.text() for cell in rest.css("#events td[data-label=Number]")] == [str(n) for n in range(35, 10, -1)]
     assert "Bo: Café at ten" in page.css_first("#events").text()  # type: ignore[union-attr]
     assert "60 delivered" in page.css_first("#mailboxes").text()  # type: ignore[union-attr]
 

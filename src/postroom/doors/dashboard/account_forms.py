@@ -214,9 +214,10 @@ def _server(form: Form) -> Mapping[str, object]:
     for prefix in ("imap", "smtp"):
         said[f"{prefix}_host"] = form.text(f"{prefix}_host", most=253)
         port = form.text(f"{prefix}_port", most=5)
-        if port and not (port.isascii() and port.isdecimal()):
+        is_port = port.isascii() and port.isdecimal() and 0 < int(port) < 65_536
+        if port and not is_port:
             form.errors.setdefault(f"{prefix}_port", "A port is a number from 1 to 65535.")
-        said[f"{prefix}_port"] = int(port) if port.isascii() and port.isdecimal() else 0
+        said[f"{prefix}_port"] = int(port) if is_port else 0
         security = form.get(f"{prefix}_security")
         said[f"{prefix}_security"] = security if security in set(Security) else None
     return said

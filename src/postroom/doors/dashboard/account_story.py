@@ -34,7 +34,7 @@ from postroom.store.database import Conn, Tx
 from postroom.store.together import InTransaction
 
 _ONE = "/w/{workspace:str}/accounts/{account:str}"
-_PAGE = 50
+_PAGE = 25
 _TRACERS = 10
 _MOST_GAPS = 1_000
 _MOST_REPLAYED = 1_000
@@ -74,7 +74,7 @@ async def show_account(request: PageRequest) -> Response[bytes]:
         here=here,
         account=account,
         account_id=show_id("acc", account.id),
-        state=state_view(status.state, status.why),
+        state=state_view(status.state, status.why, has_events=owner.last_number > 0),
         going=status,
         owner=owner,
         node=services.ids.node,

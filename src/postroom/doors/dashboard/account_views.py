@@ -140,9 +140,11 @@ class ServerView:
     """What it says that it can and we do not believe."""
 
 
-def state_view(state: str, why: str) -> StateView:
-    """Return a state in words."""
+def state_view(state: str, why: str, *, has_events: bool) -> StateView:
+    """Return a state in words; `has_events`: something happened in the account before."""
     tone, label = STATE_LOOKS.get(state, ("idle", state))
+    if state == AccountState.UNCONNECTED and not why:
+        return StateView(tone, label, "It was disconnected." if has_events else "Nobody has connected it yet.")
     meaning = next((one.meaning for one in AccountState if one.value == state), "")
     return StateView(tone, label, sentence(why) if why else meaning)
 
@@ -155,7 +157,7 @@ def line_view(line: AccountLine, providers: Providers) -> LineView:
         line.tag if line.email else "",
         title_of(line.provider, providers),
         bool(line.is_tracer),
-        state_view(line.state, line.why),
+        state_view(line.state, line.why, has_events=line.last_number > 0),
         line.since_ms,
         line.node,
         line.last_number,
@@ -183,7 +185,7 @@ def event_line(event: AccountEvent, account_id: int, workspace_id: int, *, is_he
     elif event.given_up_ms is not None:
         tone, told, at_ms = "bad", "given up", event.given_up_ms
     else:
-        tone, told = "idle", "nobody asked"
+        tone, told = "idle", "no webhook"
     may_repeat = is_heard and not event.is_waiting
     return EventLine(event.number, event.at_ms, words_of(row), tone, told, at_ms, event.has_content, may_repeat)
 

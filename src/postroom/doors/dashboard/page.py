@@ -141,6 +141,7 @@ def render(request: PageRequest, template: str, *, status: int = 200, **values: 
         "url": lambda path="": address_of(workspace, path) if workspace else "/",
         "workspace_url": address_of,
         "when": lambda at_ms: times.when(at_ms, now),
+        "lasting": lambda since_ms: times.lasting(since_ms, now),
         "path": request.url.path,
         "title": "",
         "at": None,

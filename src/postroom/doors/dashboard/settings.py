@@ -12,7 +12,6 @@ from postroom.doors.dashboard.page import done, not_found, render
 from postroom.doors.dashboard.services import PageRequest, services_of
 from postroom.doors.dashboard.session import actor_of, operator_of
 from postroom.ledger.operator_rows import AuditRow, OperatorRow
-from postroom.ledger.rows import NodeRow
 from postroom.store import nodes, operators
 
 _AUDIT_ROWS = 50
@@ -81,17 +80,6 @@ ACTIONS = {
 
 
 @dataclass(frozen=True, slots=True)
-class NodeView:
-    """A node and whether it is there."""
-
-    number: int
-    roles: str
-    seen_ms: int
-    is_live: bool
-    is_this: bool
-
-
-@dataclass(frozen=True, slots=True)
 class OperatorView:
     """An operator as the list shows one."""
 
@@ -122,11 +110,8 @@ async def show_settings(request: PageRequest) -> Response[bytes]:
     """Show what this installation is."""
     services = services_of(request)
     now = services.clock.now_ms()
-
-    rows, live = await services.database.read(lambda conn: (nodes.all_nodes(conn), nodes.live_nodes(conn, now)))
-    here = {row.number for row in live}
-    views = [_node(row, here, services.facts.node) for row in rows]
-    return render(request, "settings.html", title="Settings", at="/settings", nodes=views)
+    live = await services.database.read(lambda conn: nodes.live_nodes(conn, now))
+    return render(request, "settings.html", title="Settings", at="/settings", running=len(live))
 
 
 @get("/settings/operators")
@@ -203,10 +188,6 @@ async def show_audit(request: PageRequest) -> Response[bytes]:
         older=f"/settings/audit?before={show_id('aud', shown[-1].id)}" if more else None,
         first="/settings/audit" if before else None,
     )
-
-
-def _node(row: NodeRow, live: set[int], this: int) -> NodeView:
-    return NodeView(row.number, row.roles.replace(",", ", "), row.seen_ms, row.number in live, row.number == this)
 
 
 def _line(row: AuditRow, workspaces: dict[int, str]) -> AuditView:

@@ -14,6 +14,16 @@ def when(at_ms: int | None, now_ms: int) -> Markup:
     return Markup('<time datetime="{}" title="{}">{}</time>').format(iso(at_ms), utc(at_ms), in_words(at_ms, now_ms))
 
 
+def lasting(since_ms: int, now_ms: int) -> Markup:
+    """Return for how long something has been so ("for 3 min"), with its beginning on hover; after 30 days the date."""
+    words = in_words(since_ms, now_ms)
+    if words.endswith(" ago"):
+        words = f"for {words.removesuffix(' ago')}"
+    else:
+        words = f"since {words}" if words[0].isdecimal() else "for a moment"
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(iso(since_ms), utc(since_ms), words)
+
+
 def in_words(at_ms: int, now_ms: int) -> str:
     """Return how long ago, or how long until, a time is; beyond 30 days the date."""
     seconds = (now_ms - at_ms) / 1000
