@@ -92,16 +92,17 @@ async def test_a_real_server_takes_the_right_password_refuses_the_wrong_one_and_
     require_peer("dovecot")
     resolver = Resolver("127.0.0.1:1", clock=SystemClock())
     with Dovecot({"ada": "right"}) as dovecot:
-        verdicts = []
+        tried = []
         for authorities in (dovecot.authorities, None):
             tries = _tries(resolver, authorities)
             for password in ("right", "wrong"):
                 service = Service("localhost", dovecot.imaps_port, Security.TLS)
-                verdicts.append((await tries.try_login(service, "ada", password)).verdict)
+                tried.append(await tries.try_login(service, "ada", password))
     await resolver.close()
 
     # Without the authority of its certificate no password goes there.
-    assert verdicts == [Verdict.TAKEN, Verdict.REFUSED, Verdict.AWAY, Verdict.AWAY]
+    assert [one.verdict for one in tried] == [Verdict.TAKEN, Verdict.REFUSED, Verdict.AWAY, Verdict.AWAY]
+    assert tried[1].words == "Authentication failed.", "the page says itself who refuses what"
 
 
 def _tries(resolver: Resolver, authorities: Path | None) -> LoginTries:

@@ -46,9 +46,9 @@ class LoginTries:
         except AddressRefused as error:
             return Tried(Verdict.PRIVATE, _shown(error))
         except AuthRefused as error:
-            return Tried(Verdict.REFUSED, _shown(error))
+            return Tried(Verdict.REFUSED, _said(error))
         except Throttled as error:
-            return Tried(Verdict.LATER, _shown(error))
+            return Tried(Verdict.LATER, _said(error))
         except ImapLost as error:
             return Tried(Verdict.AWAY, _shown(error))
         except ImapError as error:
@@ -61,6 +61,14 @@ class LoginTries:
         return Tried(Verdict.TAKEN)
 
 
+def _said(error: ImapError) -> str:
+    """Return the server's own text: the page names the server and what it did."""
+    return _printable(error.words)
+
+
 def _shown(error: ImapError) -> str:
-    text = "".join(letter if letter.isprintable() else " " for letter in str(error))
-    return text[:_MOST_WORDS]
+    return _printable(str(error))
+
+
+def _printable(text: str) -> str:
+    return "".join(letter if letter.isprintable() else " " for letter in text)[:_MOST_WORDS].strip()

@@ -102,7 +102,7 @@ def connected_page(email: str) -> bytes:
     """Say that it worked, where nobody said where to go then."""
     return _page(
         "Your mailbox is connected",
-        f"<p>New mail to <strong>{escape(email)}</strong> is told from now on. You can close this page.</p>",
+        f"<p>New mail to <strong>{escape(email)}</strong> is passed on from now on. You can close this page.</p>",
     )
 
 
