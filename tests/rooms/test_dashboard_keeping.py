@@ -16,7 +16,7 @@ async def test_the_periods_of_every_workspace_are_shown(pages: World) -> None:
 
     rows = [" ".join(row.text(separator=" ").split()) for row in page.css("tbody tr")]
 
-    assert rows == ["one 30d 30d 400d 30d Change", "two 30d 30d 400d 30d Change"]
+    assert rows == [f"{name} 30 days 30 days 400 days 30 days Change" for name in ("one", "two")]
 
 
 async def test_periods_of_one_workspace_are_changed_and_noted(pages: World) -> None:

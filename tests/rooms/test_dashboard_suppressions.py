@@ -107,7 +107,7 @@ async def test_the_list_tells_who_what_why_since_when_and_after_which_mail(world
         "bulk mail",
         "unsubscribed",
         "by the recipient's own unsubscribe",
-        "user agent: Firefox",
+        "on the unsubscribe page; user agent: Firefox",
     ):
         assert told in first
     link = rows[0].css_first("td a")

@@ -16,12 +16,13 @@ from postroom.net.imap.names import shown_name
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 _BY = {"api": "the API", "operator": "an operator", "policy": "a policy"}
-_UNSUBSCRIBED_BY = {
+UNSUBSCRIBED_BY = {
     "one_click": "with one click in the mail program",
     "page": "on the unsubscribe page",
     "mail": "by mail",
     "api": "by the API",
 }
+"""How somebody asked for no more mail, by the word of the event."""
 _CAME_BACK = {
     EventKind.COMPLAINED.value: ("Complained", "bad", "The recipient or its provider called it spam"),
     EventKind.REPLIED.value: ("Answered", "good", "Somebody answered it"),
@@ -102,7 +103,7 @@ def words_of(event: EventRow, provider: str = "other", domain: str = "") -> Even
             return EventWords(title, "idle", f"{sentence}: {why}" if why else sentence, detail=detail)
         case EventKind.UNSUBSCRIBED:
             by = _text(detail, "by")
-            return _came_back(detail, "Unsubscribed", "warn", _UNSUBSCRIBED_BY.get(by, f"by {by}"))
+            return _came_back(detail, "Unsubscribed", "warn", UNSUBSCRIBED_BY.get(by, f"by {by}"))
         case EventKind.BOUNCED | EventKind.DELAY_REPORTED:
             return _reported(event.kind, detail)
         case (

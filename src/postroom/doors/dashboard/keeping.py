@@ -33,7 +33,7 @@ class Kept:
     name: str
     href: str
     periods: tuple[str, ...]
-    """As operators write them, in the order of LABELS."""
+    """In words, in the order of LABELS."""
 
 
 @get(_PATH)
@@ -42,7 +42,7 @@ async def show_keeping(request: PageRequest) -> Response[bytes]:
     services = services_of(request)
     rows = sorted(services.workspaces.rows.values(), key=lambda row: row.name.casefold())
     periods = await keeping_periods(services.database, [row.id for row in rows])
-    views = [Kept(row.name, _address(row), tuple(_shown(periods[row.id]).values())) for row in rows]
+    views = [Kept(row.name, _address(row), _in_words(periods[row.id])) for row in rows]
     return render(request, "keeping.html", title="Keeping", at="/settings", workspaces_kept=views, labels=LABELS)
 
 
@@ -96,6 +96,14 @@ def _form(request: PageRequest, workspace: WorkspaceRow, form: Form) -> Response
 
 def _address(workspace: WorkspaceRow) -> str:
     return f"{_PATH}/{quote(workspace.name, safe='')}"
+
+
+def _in_words(periods: Periods) -> tuple[str, ...]:
+    told = []
+    for text in _shown(periods).values():
+        count, unit = text[:-1], {"d": "day", "h": "hour"}[text[-1]]
+        told.append(f"{count} {unit}{'' if count == '1' else 's'}")
+    return tuple(told)
 
 
 def _shown(periods: Periods) -> dict[str, str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import msgspec
 
 from postroom.base.ids import parse_id, show_id
+from postroom.doors.dashboard.event_words import UNSUBSCRIBED_BY
 from postroom.ledger.rows import SuppressionRow
 from postroom.ledger.states import Stream, SuppressionScope
 
@@ -147,4 +148,7 @@ def _evidence(stored: str) -> tuple[str, str, str]:
     if isinstance(line := value.get("evidence"), str):
         # The line that somebody wrote says it.
         return line, cause, inbound
-    return "; ".join(f"{name.replace('_', ' ')}: {told}" for name, told in value.items()), cause, inbound
+    by = value.pop("by", None)
+    pieces = [] if by is None else [UNSUBSCRIBED_BY.get(str(by), f"by {by}")]
+    pieces += [f"{name.replace('_', ' ')}: {told}" for name, told in value.items()]
+    return "; ".join(pieces), cause, inbound

@@ -20,6 +20,8 @@
     { colour: "--doubt", dash: [2, 3] },
   ];
   const height = 260;
+  // Where nobody points at the chart there is no moment to tell of.
+  const moment = (at) => (at == null ? "" : new Date(at * 1000).toLocaleString([], { dateStyle: "medium", timeStyle: "short" }));
   let chart = null;
 
   const draw = () => {
@@ -51,9 +53,10 @@
           { ...axis, size: 48, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 1e6, 1e7] },
         ],
         series: [
-          { value: (self, at) => (at == null ? "–" : new Date(at * 1000).toLocaleString([], { dateStyle: "medium", timeStyle: "short" })) },
+          { value: (self, at) => moment(at) },
           ...given.labels.map((label, at) => ({
             label,
+            value: (self, count) => (count == null ? "" : count.toLocaleString()),
             stroke: colour(looks[at].colour),
             dash: looks[at].dash,
             width: 2,
