@@ -187,3 +187,10 @@ def test_mailboxes_are_named_by_their_own_names_by_what_people_see_or_by_their_u
     assert names_on_server(["[Gmail]/Alle", "\\All"], listed) == ["[Gmail]/Alle"]
     assert names_on_server(["[Gmail]", "gone"], listed) == ["INBOX"]
     assert wanted_names("") == wanted_names("[]") == ["INBOX"]
+
+
+def test_a_mailbox_looks_searched_only_where_neither_uidnext_nor_the_number_of_mails_has_changed() -> None:
+    row = cursor(uid_next=10)
+    assert catch_up.looks_searched(row, 3, 10, 3)
+    for exists_before, uid_next, exists in ((3, 11, 3), (3, 10, 4), (3, None, 3), (3, 9, 3), (None, 10, 3)):
+        assert not catch_up.looks_searched(row, exists_before, uid_next, exists)

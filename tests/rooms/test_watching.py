@@ -160,6 +160,27 @@ async def test_mail_that_a_server_does_not_tell_of_is_found_by_comparing(world: 
     assert (await world.rows("SELECT trust FROM mailbox")) == [(3,)]
 
 
+async def test_a_comparison_that_shows_nothing_new_opens_the_mailbox_and_asks_no_more_for_an_hour(
+    world: WatchWorld,
+) -> None:
+    world.server.append(mail(0))
+    await watching(world)
+    seen = len(world.server.commands)
+    await world.pass_time(3_500, step=30)
+    asked = world.server.commands[seen:]
+    opened = asked.count("EXAMINE INBOX")
+
+    assert 4 <= opened <= 6, opened
+    assert [one for one in asked if one.startswith("SEARCH")] == []
+
+    await world.pass_time(1_000, step=30)
+    assert "SEARCH UID 2:*" in world.server.commands
+    world.server.tells = False
+    world.server.expunge(1)
+    world.server.append(mail(1))
+    await world.until_told(1, step=5)
+
+
 async def test_idle_is_begun_anew_before_29_minutes(world: WatchWorld) -> None:
     await watching(world)
     started = len([command for command in world.server.commands if command == "IDLE"])

@@ -66,6 +66,15 @@ def plan(cursor: MailboxRow | None, uid_validity: int, uid_next: int | None) -> 
     return GoOn(cursor.uid_next)
 
 
+def looks_searched(cursor: MailboxRow, exists_before: int | None, uid_next: int | None, exists: int) -> bool:
+    """Tell whether a mailbox that was opened just now has nothing that a search before did not show.
+
+    `exists_before`: how many mails it had when it was opened and searched last. New mail has a UID
+    from UIDNEXT on, and is one mail more: a server would have to be wrong in both to hide it here.
+    """
+    return uid_next == cursor.uid_next and exists == exists_before
+
+
 def search_from(uid: int) -> str:
     """Return the search for everything from a UID on."""
     return f"UID {uid}:*"

@@ -70,17 +70,18 @@ class Mailbox:
         self.name = name
         self.row = row
 
-    async def open(self, session: Session) -> None:
+    async def open(self, session: Session) -> Examined:
         """Examine it; a first cursor is written before anything else, one of other UIDs begins anew and is told."""
         examined = await session.examine(self.name)
         todo = catch_up.plan(self.row, examined.uid_validity, examined.uid_next)
         if isinstance(todo, catch_up.GoOn):
-            return
+            return examined
         uid_next = await _uid_next(session, examined)
         if self.row is None:
             await self._begin(examined, uid_next)
         else:
             await self._begin_again(self.row, examined, uid_next)
+        return examined
 
     async def find(self, session: Session, noticed_ms: int) -> int:
         """Tell of everything from the cursor on; return how many UIDs were found.

@@ -13,7 +13,7 @@ import msgspec
 import structlog
 
 from postroom.accounts.audit import audit, audit_due_ms
-from postroom.accounts.catch_up import check_seconds
+from postroom.accounts.catch_up import check_seconds, looks_searched
 from postroom.accounts.mailbox import Mailbox
 from postroom.accounts.providers import Provider
 from postroom.accounts.tools import Holding, Session, Tools
@@ -27,6 +27,8 @@ _log = structlog.get_logger(__name__)
 POLL_SECONDS = 55.0
 """Below the minute after which some servers without IDLE end a silent session."""
 OTHERS_SECONDS = 120.0
+_SEARCH_SECONDS = 3_600.0
+"""So often a comparison searches, though the mailbox looks as it did after the last search."""
 _OTHERS_CHECK_MS = 900_000
 """So often another mailbox is searched whatever its STATUS says."""
 _PARKED_SECONDS = 21_600.0
@@ -110,6 +112,10 @@ class Watch:
         self._others_at = now
         self._check_at = now
         self._audit_ms = 0
+        self._searched: int | None = None
+        """How many mails the first mailbox had when it was opened and searched last."""
+        self._search_at = 0.0
+        """From then on it is searched whatever it looks like."""
 
     async def run(self, told: Callable[[AccountState], Awaitable[None]]) -> None:
         """Watch. `told` hears of the state once nothing waits any more, and when it changes.
@@ -118,10 +124,14 @@ class Watch:
         ImapBad, LostEpoch, LostCursor, TryLater.
         """
         noticed_ms = self._tools.clock.now_ms()
-        await self._first.open(self._session)
+        self._searched = (await self._first.open(self._session)).exists
+        self._search_at = self._tools.clock.monotonic() + _SEARCH_SECONDS
         state: AccountState | None = None
+        is_compared = False
         while True:
-            await self._find(self._first, noticed_ms)
+            if not is_compared or self._session.is_dirty:
+                await self._find(self._first, noticed_ms)
+            is_compared = False
             now = AccountState.WATCHING if self._idles else AccountState.POLLING
             if now is not state:
                 if state is None:
@@ -132,7 +142,7 @@ class Watch:
             if self._others and self._tools.clock.monotonic() >= self._others_at:
                 await self._look_at_others()
             elif not self._session.is_dirty:
-                await self._wait()
+                is_compared = await self._wait()
             noticed_ms = self._tools.clock.now_ms()
 
     @property
@@ -195,11 +205,12 @@ class Watch:
         self._troubles[box.name, what] = tries + 1
         return tries < _MOST_TRIES
 
-    async def _wait(self) -> None:
+    async def _wait(self) -> bool:
+        """Wait for news or for what is to be done next; tell whether the mailbox was compared with its server."""
         clock = self._tools.clock
         if self._tools.clock.now_ms() >= self._audit_ms:
             self._audit_ms = await self._audit(self._first)
-            return
+            return False
         due = min(self._check_at, self._others_at) if self._others else self._check_at
         seconds = max(_LEAST_WAIT_SECONDS, due - clock.monotonic())
         if self._idles:
@@ -216,8 +227,10 @@ class Watch:
             self._polling = None
             if self._reopens:
                 await self._first.open(self._session)
-        if clock.monotonic() >= self._check_at:
-            await self._check()
+        if clock.monotonic() < self._check_at:
+            return False
+        await self._check()
+        return True
 
     async def _check(self) -> None:
         """Compare the mailbox with the server, which may have forgotten to tell something."""
@@ -225,8 +238,12 @@ class Watch:
         if not self._idles:
             # What a poll finds was not hidden.
             await self._find(self._first, self._tools.clock.now_ms())
-        await self._first.open(self._session)
-        found = await self._find(self._first, self._tools.clock.now_ms())
+        examined = await self._first.open(self._session)
+        found, now = 0, self._tools.clock.monotonic()
+        is_known = looks_searched(self._first.cursor, self._searched, examined.uid_next, examined.exists)
+        if was_told or not is_known or now >= self._search_at:
+            found = await self._find(self._first, self._tools.clock.now_ms())
+            self._searched, self._search_at = examined.exists, now + _SEARCH_SECONDS
         unannounced = found > 0 and not was_told
         if unannounced:
             self._tools.counts.unannounced += found
