@@ -130,7 +130,7 @@ class InboundWorld:
 def recipients_of(keys: TokenKeys, clock: ManualClock, routes: RouteView | None = None) -> Recipients:
     """Return who decides about recipients; without routes it needs no store."""
     return Recipients(
-        OwnHosts(HERE, OWN_RP), _Owned(), lambda: keys, clock, give_up_after=timedelta(days=5),
+        OwnHosts(HERE, OWN_RP), _Owned(), lambda: keys, clock.now_ms, give_up_after=timedelta(days=5),
         first_workspace=lambda: 1, routes=routes,
     )  # fmt: skip
 

@@ -10,10 +10,10 @@ in Postroom reads the environment.
 import ipaddress
 import os
 import re
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
+from importlib import import_module
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any
@@ -213,6 +213,11 @@ class Settings:
         """The database's address, made of the data folder where none is set."""
         return self.database_url or f"sqlite:///{(self.data / 'postroom.db').absolute()}"
 
+    @property
+    def return_path_host(self) -> str:
+        """The host of machine addresses until a domain has its own."""
+        return f"rp.{self.hostname.lower()}"
+
 
 INHERITED_NAMES = ("http", "public_http", "submission", "submissions", "inbound")
 """Doors whose listening sockets a supervisor may hold: FileDescriptorName= of its sockets, and names of settings."""
@@ -324,12 +329,14 @@ def _content(variable: str, path: str) -> str:
 
 def _read_file(path: Path, known: set[str], *, required: bool) -> dict[str, str]:
     try:
-        content = tomllib.loads(path.read_text())
+        text = path.read_text()
+        # Loaded only where there is a file: `postroom receive` is started for every mail. Its error is a ValueError.
+        content: dict[str, Any] = import_module("tomllib").loads(text)
     except FileNotFoundError as error:
         if required:
             raise SettingsError(f"POSTROOM_CONFIG names {path}, which does not exist") from error
         return {}
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise SettingsError(f"{path} cannot be read: {error}") from error
     for key in content:
         if key not in known:

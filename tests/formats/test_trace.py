@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postroom.mail.header import field_name, split_header
+from postroom.mail.hops import is_loop
 from postroom.mail.trace import (
     Arrival,
     as_received,
-    is_loop,
     protocol_name,
     received_field,
     return_path_field,

@@ -30,8 +30,8 @@ from postroom.base.ids import base32, first_id_at
 from postroom.base.tokens import TokenKeys, TokenKind
 from postroom.doors.smtp.guessers import MOST_IN_SESSION
 from postroom.doors.smtp.inbound import CUT_OFF, ONE_AT_A_TIME, InboundDoor
-from postroom.inbound.receive import LOOP
 from postroom.inbound.recipients import NO_SUCH_ADDRESS, REFUSED_BY_ROUTE, Addressed
+from postroom.inbound.refusal import LOOP
 from postroom.ledger.inbound_rows import Destination
 from postroom.mail.envelope import Envelope, EnvelopeRecipient
 from postroom.mail.smtp_reply import SmtpReply

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from postroom.app.dashboard import beside
-from postroom.app.keys import dashboard_url
+from postroom.app.names import dashboard_url
 from postroom.config import read_settings
 from postroom.tracking.hosts import Hosts
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from postroom.app.keys import master_keys, read_keys, write_keys
+from postroom.app.master_keys import master_keys, read_keys, write_keys
 from postroom.app.operations import perform_alone
 from postroom.base.clock import SystemClock
 from postroom.base.errors import PostroomError, SettingsError

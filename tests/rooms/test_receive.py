@@ -9,8 +9,9 @@ from postroom.base.clock import ManualClock
 from postroom.base.errors import TryLater
 from postroom.base.ids import IdSource
 from postroom.base.threads import Threads
-from postroom.inbound.receive import HEADER_TOO_LARGE, LOOP, Authenticated, Incoming, Receiver, Refused, StagedRest
+from postroom.inbound.receive import Authenticated, Incoming, Receiver, Refused, StagedRest
 from postroom.inbound.recipients import NO_SUCH_ADDRESS, Addressed
+from postroom.inbound.refusal import HEADER_TOO_LARGE, LOOP
 from postroom.ledger.inbound_rows import Destination, InboundRow
 from postroom.store import inbound
 from postroom.store.content import Uploads

@@ -7,7 +7,7 @@ from routes_room import STORE, WORKSPACE, Owners, made, routes_room
 
 from postroom.base.clock import ManualClock
 from postroom.base.errors import WrongInput
-from postroom.inbound.route_view import AtRcpt
+from postroom.inbound.route_rules import AtRcpt
 from postroom.inbound.routes import Asked, Routes
 from postroom.ledger.route_rows import RouteAction
 from postroom.mail.verdict import MailKind

@@ -12,6 +12,7 @@ from postroom.base.clock import SystemClock
 from postroom.base.errors import SettingsError
 from postroom.base.threads import Threads
 from postroom.config import Settings
+from postroom.inbound.arrived import FOLDER, waiting
 from postroom.store import backup_file, postgresql_tools
 from postroom.store.data_folder import lock_data_folder
 from postroom.upkeep.backup import KEY_FILE, POSTGRESQL_FILE, SQLITE_FILE, Draft, make_manifest
@@ -58,6 +59,8 @@ def back_up(settings: Settings, target: Path, *, with_key: bool, told: Told) -> 
         "size_bytes": sum(kept.size_bytes for kept in manifest.files.values()),
         "has_key": manifest.has_key,
         "counts": copied.counts,
+        # Not taken in from here: that would bring the tables up to date, and a backup is made before that.
+        "arrived": len(waiting(settings.data / FOLDER)),
     }
 
 

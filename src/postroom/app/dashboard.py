@@ -6,7 +6,7 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
 from postroom import __version__
-from postroom.app.keys import dashboard_url, public_url
+from postroom.app.names import dashboard_url, public_url
 from postroom.app.services import Services
 from postroom.app.superimap import make_hooks
 from postroom.doors.dashboard.app import create_dashboard

@@ -18,8 +18,8 @@ from postroom.app.dashboard import beside, client_address_of, make_dashboard
 from postroom.app.disk import LEAST_FREE_BYTES, free_bytes
 from postroom.app.erasing import Erasure
 from postroom.app.inbound import make_receiver, make_recipients
-from postroom.app.keys import public_url
 from postroom.app.metrics import MetricsPage
+from postroom.app.names import public_url
 from postroom.app.outbound import Outbound
 from postroom.app.services import Services
 from postroom.app.smtp_accept import SubmissionAccept

@@ -7,8 +7,10 @@ from pathlib import Path
 
 from postroom.access import audit
 from postroom.access.audit import Actor
+from postroom.app.inbound import make_take_in
 from postroom.app.services import Services
 from postroom.base.errors import PostroomError
+from postroom.inbound.arrived import FOLDER, set_aside, waiting
 from postroom.mail.mention import Mention
 from postroom.store.database import Tx
 from postroom.upkeep.erase import Erased, Erasing
@@ -47,9 +49,12 @@ class Erasure:
         Raises WrongInput and TryLater.
         """
         services, among = self._services, list(workspace_ids)
+        # What arrived while no server ran is erased like all that is in the store.
+        await make_take_in(services).take_all()
         erased = await self._erasing.erase(address, among, everywhere=everywhere, as_author=as_author)
         if everywhere and not erased.left and services.database.engine == "sqlite":
             await self._clean_file(Mention(address), erased, compact=compact)
+        erased.left.extend(await self._in_files(Mention(address)))
         row_id, now = services.ids.next(), services.clock.now_ms()
         told = f"{erased.recipients} recipients, {erased.contents} contents, {len(erased.left)} left"
         hidden = self.hidden(address)
@@ -63,22 +68,32 @@ class Erasure:
 
     async def _clean_file(self, mention: Mention, erased: Erased, *, compact: bool) -> None:
         database, file = self._services.database, self._file()
+        files = (file, file.with_name(file.name + "-wal"))
         await self._empty_wal()
-        if not await self._count(mention, file):
+        if not await self._count(mention, *files):
             return
         # Pages that nobody uses keep what was in them until something is written there, or they are cut off.
         while await database.write(_give_back):
             pass
         await self._empty_wal()
-        if await self._count(mention, file) and (compact or _size(file) <= _COMPACT_BYTES):
+        if await self._count(mention, *files) and (compact or _size(file) <= _COMPACT_BYTES):
             # What is left stands between the rows of a page, where SQLite moved them to another one.
             await database.compact()
             await self._empty_wal()
-        if count := await self._count(mention, file):
+        if count := await self._count(mention, *files):
             erased.left.append(
                 f"the address stands {count} times in unused parts of {file}, or in longer addresses: with --compact "
                 "the file is written anew (half a minute a gigabyte, and mail is told to come again meanwhile)"
             )
+
+    async def _in_files(self, mention: Mention) -> list[str]:
+        """Return which mails that could not be taken in name the address."""
+        folder = self._services.settings.data / FOLDER
+        return [
+            f"{path} names the address and could not be taken in: delete it"
+            for path in (*waiting(folder), *set_aside(folder))
+            if await self._count(mention, path)
+        ]
 
     async def _empty_wal(self) -> None:
         for _ in range(_TRIES):
@@ -87,19 +102,18 @@ class Erasure:
             # A read was under way.
             await asyncio.sleep(_PAUSE_SECONDS)
 
-    async def _count(self, mention: Mention, file: Path) -> int:
+    async def _count(self, mention: Mention, *files: Path) -> int:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
             "postroom.app.find_in_file",
-            str(file),
-            str(file.with_name(file.name + "-wal")),
+            *map(str, files),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
         )
         told, _ = await process.communicate("\n".join(form.lower() for form in mention.forms).encode())
         if process.returncode:
-            raise PostroomError("the database file could not be searched; the server's log tells more")
+            raise PostroomError("a file could not be searched; the server's log tells more")
         return int(told)
 
     def _file(self) -> Path:

@@ -1,9 +1,11 @@
-"""Wiring of mail that comes in: who may receive it, and what takes it in."""
+"""Wiring of mail that comes in: who may receive it, what takes it in, and what arrived while no server ran."""
 
 from postroom.app.services import Services
+from postroom.inbound.arrived import FOLDER
 from postroom.inbound.authenticate import authenticate
 from postroom.inbound.receive import Authenticated, Incoming, Receiver
 from postroom.inbound.recipients import OwnHosts, Recipients
+from postroom.inbound.take_in import TakeIn
 from postroom.mail.authentication_results import field
 
 
@@ -14,7 +16,7 @@ def make_recipients(services: Services) -> Recipients:
         OwnHosts(names.hostname, names.return_path_host),
         services.domains,
         services.token_keys,
-        services.clock,
+        services.clock.now_ms,
         give_up_after=services.settings.give_up_days,
         first_workspace=lambda: min(services.workspaces.rows, default=None),
         routes=services.routes.view,
@@ -48,4 +50,17 @@ def make_receiver(services: Services) -> Receiver:
         ask,
         services.metrics.received,
         services.large_inbound,
+    )
+
+
+def make_take_in(services: Services) -> TakeIn:
+    """Return what takes in the mail that arrived while no server ran."""
+    return TakeIn(
+        services.settings.data / FOLDER,
+        make_receiver(services),
+        services.database,
+        services.uploads,
+        services.clock,
+        services.slow,
+        services.taking_in,
     )

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from postroom.app.control import Operation
-from postroom.app.keys import key_file, master_keys, write_keys
+from postroom.app.master_keys import key_file, master_keys, write_keys
 from postroom.app.services import Services
 from postroom.base.errors import PostroomError
 from postroom.base.secrets import KEY_BYTES

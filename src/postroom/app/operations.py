@@ -14,7 +14,7 @@ from postroom.app.control import Operation
 from postroom.app.demo.operation import fill
 from postroom.app.keeping_operations import KeepingOperations
 from postroom.app.key_rotation import KeyRotation
-from postroom.app.keys import dashboard_url
+from postroom.app.names import dashboard_url
 from postroom.app.operator_operations import OperatorOperations
 from postroom.app.outbound import Outbound
 from postroom.app.pipe_operations import PipeOperations

@@ -16,10 +16,8 @@ from postroom.base.log import set_up_log
 from postroom.config import Settings
 from postroom.inbound.receive import Incoming, Refused, StagedRest
 from postroom.inbound.recipients import Addressed
+from postroom.inbound.take_in import PROTOCOL, SOURCE
 from postroom.mail.smtp_reply import SmtpReply
-
-_SOURCE = "pipe"
-_PROTOCOL = "LOCAL"
 
 Arguments = Mapping[str, Any]
 
@@ -54,8 +52,8 @@ class PipeOperations:
         try:
             recipients = tuple(self._decided(forms, arguments["from"]) for forms in arguments["to"])
             mail = Incoming(
-                source=_SOURCE,
-                protocol=_PROTOCOL,
+                source=SOURCE,
+                protocol=PROTOCOL,
                 peer="",
                 helo="",
                 tls="",
@@ -73,10 +71,9 @@ class PipeOperations:
         return _shown(SmtpReply(250, "2.0.0", f"received as {show_id('inb', row_ids[0])}"))
 
     def _decided(self, forms: list[str], reverse_path: str) -> Addressed:
-        decided = [self._recipients.decide(form, reverse_path) for form in forms]
-        found = next((one for one in decided if isinstance(one, Addressed)), decided[0])
+        found = self._recipients.decide_forms(forms, reverse_path)
         if isinstance(found, SmtpReply):
-            raise Refused(SmtpReply(found.code, found.enhanced, f"{forms[0]}: {found.text}"))
+            raise Refused(found)
         return found
 
 
@@ -86,7 +83,10 @@ def _shown(reply: SmtpReply) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def calling_alone(settings: Settings) -> Iterator[Callable[[str, Arguments], Any]]:
-    """Give what performs these operations where no server runs. Raises PostroomError, as each call does."""
+    """Give what performs these operations where no server runs. Raises PostroomError, as each call does.
+
+    Not for SQLite, where `app.arriving` keeps the mail at once.
+    """
     set_up_log("warning")
     with asyncio.Runner() as runner:
         services = open_services(settings, SystemClock())

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from postroom.app.backup import Told
-from postroom.app.keys import read_keys
+from postroom.app.master_keys import read_keys
 from postroom.base.clock import SystemClock
 from postroom.base.errors import PostroomError, SettingsError
 from postroom.base.ids import IdSource, first_id_at

@@ -19,6 +19,7 @@ import uvloop
 from postroom.app.control import control_path, serve_control
 from postroom.app.doors import Doors
 from postroom.app.greeting import greet
+from postroom.app.inbound import make_take_in
 from postroom.app.memory import give_large_pieces_back
 from postroom.app.operations import Operations
 from postroom.app.outbound import Outbound
@@ -160,6 +161,7 @@ def _start_background(
         "heartbeat": services.nodes.run(),
         "hits": doors.ingest.run(),
         "refresh": _refresh(services, doors),
+        "arrived": make_take_in(services).run(),
         "watchdog": supervisor.stay_awake(),
     }
     if worker is not None:

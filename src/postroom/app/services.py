@@ -27,7 +27,8 @@ from postroom.accounts.partners import Partners
 from postroom.accounts.providers import Providers, read_providers
 from postroom.accounts.registry import Accounts
 from postroom.app.dns import ResolverDns
-from postroom.app.keys import installation, master_keys, public_url, return_path_host
+from postroom.app.master_keys import master_keys
+from postroom.app.names import installation, public_url
 from postroom.base.clock import Clock
 from postroom.base.errors import SettingsError, WrongInput
 from postroom.base.ids import IdSource
@@ -111,6 +112,8 @@ class Services:
     metrics: Metrics = field(default_factory=Metrics)
     large_inbound: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
     """One large mail that came in is in memory at a time, whoever looks at it."""
+    taking_in: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held by who takes in mail that arrived while no server ran."""
 
     def transport_of(self, workspace_id: int) -> TransportSetting:
         """Return the transport of a workspace: its own, else that of the installation."""
@@ -192,7 +195,7 @@ async def open_services(settings: Settings, clock: Clock) -> AsyncIterator[Servi
             uploads=Uploads(database, ids, clock),
             contents=Contents(database),
             messages=Messages(database),
-            names=Names(settings.hostname.lower(), return_path_host(settings), public_url(settings)),
+            names=Names(settings.hostname.lower(), settings.return_path_host, public_url(settings)),
             default_transport=default_transport,
         )
 

@@ -6,33 +6,17 @@ since the Unix epoch in UTC and carry `_ms` in their name.
 
 import asyncio
 import time
-from typing import Protocol
 
-HOUR_MS = 3_600_000
-DAY_MS = 24 * HOUR_MS
+from postroom.base.instant import DAY_MS, HOUR_MS, Clock, machine_now_ms
 
-
-class Clock(Protocol):
-    """Where the present comes from."""
-
-    def now_ms(self) -> int:
-        """Return the UTC time in milliseconds since the epoch; it may jump."""
-        ...
-
-    def monotonic(self) -> float:
-        """Return seconds that only grow, for measuring durations."""
-        ...
-
-    async def sleep(self, seconds: float) -> None:
-        """Return when `seconds` have passed on this clock."""
-        ...
+__all__ = ["DAY_MS", "HOUR_MS", "Clock", "ManualClock", "SystemClock", "set_or_after"]
 
 
 class SystemClock:
     """The machine's own time."""
 
     def now_ms(self) -> int:
-        return time.time_ns() // 1_000_000
+        return machine_now_ms()
 
     def monotonic(self) -> float:
         return time.monotonic()

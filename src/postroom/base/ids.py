@@ -8,7 +8,7 @@ the same one.
 import base64
 import threading
 
-from postroom.base.clock import Clock
+from postroom.base.instant import Clock
 
 ID_EPOCH_MS = 1_735_689_600_000
 MAX_NODE = 1023

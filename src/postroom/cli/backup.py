@@ -26,6 +26,11 @@ def command(target: Path, with_key: bool, as_json: bool) -> None:
     counts = made["counts"]
     click.echo(f"{made['path']}\n  {made['size_bytes']:,} bytes, made {made['made_at']}, schema {made['schema']}")
     click.echo(f"  {counts['message']:,} messages, {counts['recipient']:,} recipients, {counts['event']:,} events")
+    if made["arrived"]:
+        click.echo(
+            f"  without {made['arrived']:,} mails that arrived while no server ran and wait in the folder `arrived`:\n"
+            "  start the server first, or copy that folder too"
+        )
     if not made["has_key"]:
         click.echo(
             "  without the master key: keep secret.key (or POSTROOM_SECRET) at another place,\n"

@@ -1,7 +1,7 @@
 """What stands behind `postroom receive`, light: an MTA starts it for every mail and waits for its end.
 
-It loads neither click nor an event loop; the running server does the work. Where none runs, all
-of the program is loaded and stores the mail from here. Whatever goes wrong means: later. The envelope comes
+It loads neither click nor an event loop; the running server does the work. Where none runs, the mail is
+decided and kept for it (`app.arriving`). Whatever goes wrong means: later. The envelope comes
 from options or from the environment, never from the header, which anybody can write.
 """
 
@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 
 from postroom.app.control_call import CONTROL_SOCKET, call_now
 from postroom.base.errors import PostroomError
-from postroom.config import Settings, null_or, read_delivery, read_settings
+from postroom.config import null_or, read_delivery, read_settings
 from postroom.net.smtp.data import Blocks, LineEnds
 
 _BLOCK_BYTES = 256 * 1024
@@ -130,8 +130,12 @@ def _receive(options: Options, content: BinaryIO) -> tuple[int, str, str]:
     try:
         return _hand_over(_calling(settings.data / CONTROL_SOCKET), envelope, first, second, blocks)
     except _NoServer:
-        _check_folder(settings)
-        # Only here is the rest of the program needed; loading it takes a second.
+        arriving = import_module("postroom.app.arriving")
+        arriving.check_folder(settings)
+        if settings.database.startswith("sqlite:"):
+            reply = arriving.take(settings, reverse_path, recipients, first, second, blocks)
+            return reply.code, reply.enhanced, reply.text
+        # Another node may work on what is in the database: it goes there. Loading all of the program takes a second.
         alone = import_module("postroom.app.pipe_operations")
         with alone.calling_alone(settings) as call:
             return _hand_over(call, envelope, first, second, blocks)
@@ -199,12 +203,6 @@ def read_blocks(content: BinaryIO) -> Iterator[bytes]:
         piece = content.read(_BLOCK_BYTES)
     blocks.add(line_ends.end())
     yield blocks.rest()
-
-
-def _check_folder(settings: Settings) -> None:
-    """Raise PostroomError unless the data folder is one of ours: a wrong one would swallow the mail."""
-    if not settings.data.is_dir() or not (settings.secret or (settings.data / "secret.key").exists()):
-        raise PostroomError(f"no server runs on {settings.data}, and it is no data folder: set POSTROOM_DATA")
 
 
 def _text(data: bytes) -> str:

@@ -18,20 +18,17 @@ from postroom.base.ids import IdSource, show_id
 from postroom.base.packing import pack
 from postroom.base.threads import Threads
 from postroom.inbound.recipients import NO_SUCH_ADDRESS, Addressed
+from postroom.inbound.refusal import refusal
 from postroom.ledger.inbound_rows import InboundContentRow, InboundRow
 from postroom.mail.address import address_key
 from postroom.mail.address_list import parse_address_list
 from postroom.mail.encoded_words import decode_words, text_of
 from postroom.mail.header import find, split_header
 from postroom.mail.smtp_reply import SmtpReply
-from postroom.mail.trace import Arrival, as_received, is_loop, received_field, return_path_field
+from postroom.mail.trace import Arrival, as_received, received_field, return_path_field
 from postroom.store import inbound
 from postroom.store.content import Uploads, upload_pieces
 from postroom.store.database import Database, Tx
-
-LOOP = SmtpReply(554, "5.4.6", "this mail goes in a circle")
-HEADER_TOO_LARGE = SmtpReply(552, "5.3.4", "the header is too large")
-_EMPTY = SmtpReply(550, "5.6.0", "this is no mail: it has neither header nor body")
 
 _SLOW_BYTES = 16 * 1024
 """Compressing more than this is done on a thread."""
@@ -70,6 +67,8 @@ class Incoming:
     content: bytes
     """With CRLF line ends; of a large mail the first block, which has the whole header."""
     rest: StagedRest | None = None
+    arrived_ms: int | None = None
+    """When it came to us, where that was before it is taken in; None: now."""
 
 
 class Authenticated(NamedTuple):
@@ -127,12 +126,12 @@ class Receiver:
         Raises Refused, after which nothing of it is stored but the pieces of `rest`, and TryLater,
         after which nobody knows: a commit may have been lost on its way.
         """
-        if (refusal := self.refusal(mail.content, is_whole=mail.rest is None)) is not None:
-            raise Refused(refusal)
+        if (why := self.refusal(mail.content, is_whole=mail.rest is None)) is not None:
+            raise Refused(why)
         header, body = split_header(mail.content)
         found = await self._verdicts(mail)
         row_ids = [self._ids.next() for _ in mail.recipients]
-        now = self._clock.now_ms()
+        now = self._clock.now_ms() if mail.arrived_ms is None else mail.arrived_ms
         arrival = Arrival(self._hostname, mail.protocol, mail.helo, mail.peer, mail.tls, now)
         only = mail.recipients[0].address if len(mail.recipients) == 1 else None
         # Return-Path stands first, then what we found out, then how it came (RFC 8601 5).
@@ -157,12 +156,7 @@ class Receiver:
 
     def refusal(self, content: bytes, *, is_whole: bool) -> SmtpReply | None:
         """Return why a mail is not taken, as far as its content says, or None. Of a large one the first block."""
-        header, body = split_header(content)
-        if not content.strip():
-            return _EMPTY
-        if not is_whole and body >= len(content):
-            return HEADER_TOO_LARGE
-        return LOOP if is_loop(header, self._hostname) else None
+        return refusal(content, self._hostname, is_whole=is_whole)
 
     async def _verdicts(self, mail: Incoming) -> Authenticated:
         if self._authenticate is None:

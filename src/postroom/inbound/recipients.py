@@ -5,21 +5,20 @@ that RFC 5321 4.5.1 and RFC 2142 ask for. Anything else is refused in the same w
 existed or has expired, so that nobody learns which. Mail for others is never taken: there is no relaying here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from math import ceil
 from typing import Protocol
 
-from postroom.base.clock import DAY_MS, Clock
 from postroom.base.errors import WrongInput
+from postroom.base.instant import DAY_MS
 from postroom.base.tokens import TokenKeys, TokenKind
-from postroom.inbound.route_view import AtRcpt, OwnDomains
+from postroom.inbound.route_rules import AtRcpt, OwnDomains
 from postroom.ledger.inbound_rows import Destination
 from postroom.mail.address import address_key, parse_address
-from postroom.mail.return_path import read_machine_address
+from postroom.mail.return_path import MOST_DAYS_AHEAD, read_machine_address
 from postroom.mail.smtp_reply import SmtpReply
-from postroom.outbound.submission import MOST_DAYS_AHEAD
 
 NO_SUCH_ADDRESS = SmtpReply(550, "5.1.1", "no such address here")
 REFUSED_BY_ROUTE = SmtpReply(550, "5.7.1", "this address takes no mail")
@@ -48,7 +47,7 @@ class Addressed:
 
 
 class Routes(Protocol):
-    """The routes of all workspaces, in memory; `inbound.route_view` has them."""
+    """The routes, in memory; `inbound.route_rules` has them."""
 
     def at_rcpt(self, recipient: str) -> AtRcpt:
         """Tell what becomes of mail to an address as far as that is known before its content."""
@@ -80,7 +79,7 @@ class Recipients:
         hosts: OwnHosts,
         domains: OwnDomains,
         keys: Callable[[], TokenKeys],
-        clock: Clock,
+        now_ms: Callable[[], int],
         *,
         give_up_after: timedelta,
         first_workspace: Callable[[], int | None],
@@ -95,7 +94,7 @@ class Recipients:
         self._hosts = hosts
         self._domains = domains
         self._keys = keys
-        self._clock = clock
+        self._now_ms = now_ms
         self._first_workspace = first_workspace
         self._routes = routes
         self._aliases = aliases
@@ -128,9 +127,20 @@ class Recipients:
             return self._role(address, owner or rp_owner or (self._first_workspace() if is_own else None))
         return REFUSED_BY_ROUTE if said is AtRcpt.REFUSED else NO_SUCH_ADDRESS
 
+    def decide_forms(self, forms: Sequence[str], reverse_path: str) -> Addressed | SmtpReply:
+        """Return what `decide` says about the first form of an address that is one of ours, else about the first.
+
+        An MTA that calls a command tells one recipient in several forms (`config.Delivery`).
+        """
+        decided = [self.decide(form, reverse_path) for form in forms]
+        found = next((one for one in decided if isinstance(one, Addressed)), decided[0])
+        if isinstance(found, SmtpReply):
+            return SmtpReply(found.code, found.enhanced, f"{forms[0]}: {found.text}")
+        return found
+
     def _machine(self, address: str, local_part: str) -> Addressed | None:
         machine = read_machine_address(local_part, self._keys())
-        if machine is None or machine.has_expired(self._clock.now_ms(), self._lifetime_days):
+        if machine is None or machine.has_expired(self._now_ms(), self._lifetime_days):
             return None
         return Addressed(address, _DESTINATIONS[machine.kind], None, machine.token.recipient_id)
 

@@ -11,7 +11,8 @@ from postroom.base.errors import WrongInput
 from postroom.base.ids import IdSource
 from postroom.base.secrets import Sealer
 from postroom.inbound.patterns import Pattern, parse_pattern
-from postroom.inbound.route_view import OwnDomains, RouteView, Tested, not_owned
+from postroom.inbound.route_rules import OwnDomains
+from postroom.inbound.route_view import RouteView, Tested, not_owned
 from postroom.ledger.route_rows import RouteAction, RouteRow
 from postroom.mail.address import check_address
 from postroom.mail.verdict import MailKind

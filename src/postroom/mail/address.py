@@ -21,11 +21,12 @@ MAX_DOMAIN = 255
 MAX_ADDRESS = 254
 """Octets: a path has 256 with its angle brackets (RFC 5321 4.5.3.1.3)."""
 
-_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\x80-\U0010ffff-]+"
+# Said by what is not in them: Python takes ten milliseconds to compile a set that reaches beyond U+FFFF.
+_ATOM = r'[^\x00-\x20"(),.:;<>@\[\\\]\x7f]+'
 _DOT_ATOM = re.compile(rf"{_ATOM}(?:\.{_ATOM})*")
 # Dots at any place: docomo.ne.jp and ezweb.ne.jp gave out such addresses, and their servers take them unquoted.
-_LOCAL_PART = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.\x80-\U0010ffff-]+")
-_QUOTED = re.compile(r'"((?:[ !#-\[\]-~\x80-\U0010ffff]|\\[ -~])*)"')
+_LOCAL_PART = re.compile(r'[^\x00-\x20"(),:;<>@\[\\\]\x7f]+')
+_QUOTED = re.compile(r'"((?:[^\x00-\x1f"\\\x7f]|\\[ -~])*)"')
 _QUOTED_PAIR = re.compile(r"\\(.)")
 # The underscore is no host name, but some live domains have it and Postfix takes it.
 _LABEL = "[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"

@@ -7,8 +7,12 @@ some days only, so that old ones cannot be used to report failures.
 
 from dataclasses import dataclass
 
-from postroom.base.clock import DAY_MS
+from postroom.base.instant import DAY_MS
 from postroom.base.tokens import Token, TokenKeys, TokenKind
+
+MOST_DAYS_AHEAD = 30
+"""How far ahead mail may be scheduled. Bounce addresses carry the day of the accept and expire: what is sent long
+after it would come back to addresses that are no longer believed (docs/decisions/0003)."""
 
 _KINDS = {
     "b": TokenKind.BOUNCE,

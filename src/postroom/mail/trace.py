@@ -1,6 +1,6 @@
-"""Trace fields of mail that comes in: what we write on top of it, and what its own say about loops.
+"""Trace fields of mail that comes in: what we write on top of it, and what of its own we keep.
 
-RFC 5321 4.4 (Return-Path, Received) and 6.3 (loops), RFC 3848 and RFC 6531 4.3 (the session's protocol in
+RFC 5321 4.4 (Return-Path, Received), RFC 3848 and RFC 6531 4.3 (the session's protocol in
 Received), RFC 8601 5 (who may claim to be us in Authentication-Results).
 """
 
@@ -13,15 +13,9 @@ from postroom.base.errors import WrongInput
 from postroom.mail.address import domain_to_a_labels
 from postroom.mail.authentication_results import claims_to_be
 from postroom.mail.date import date_text
-from postroom.mail.header import field_body, field_name
+from postroom.mail.header import field_name
+from postroom.mail.hops import SOFTWARE
 
-MOST_HOPS = 100
-"""RFC 5321 6.3: at least 100 Received fields are no loop."""
-MOST_OWN_HOPS = 4
-"""So many of our own: mail that leaves us, comes in and is forwarded has three at most when it comes in again."""
-
-_SOFTWARE = "(Postroom)"
-_OUR_HOP = re.compile(rb"\bby[ \t]+([^ \t();]+)[ \t]+\(Postroom\)", re.IGNORECASE)
 _RESULTS = b"authentication-results"
 _UNSAFE = re.compile(r"[\x00-\x20\x7f<>]")
 
@@ -61,20 +55,10 @@ def received_field(arrival: Arrival, shown_id: str, recipient: str | None) -> by
         literal = _literal(arrival.peer)
         lines.append(f"from {_domain(arrival.helo) or literal} ({literal})")
     tls = f" ({_UNSAFE.sub('-', arrival.tls).replace('(', '').replace(')', '')})" if arrival.tls else ""
-    lines.append(f"by {arrival.hostname} {_SOFTWARE} with {arrival.protocol}{tls} id {shown_id}")
+    lines.append(f"by {arrival.hostname} {SOFTWARE} with {arrival.protocol}{tls} id {shown_id}")
     if recipient is not None:
         lines.append(f"for <{_UNSAFE.sub('?', recipient)}>")
     return ("Received: " + "\r\n ".join(lines) + f"; {date_text(arrival.at_ms)}\r\n").encode("utf-8", "replace")
-
-
-def is_loop(header: Sequence[bytes], hostname: str) -> bool:
-    """Tell whether a mail has been on its way too long, or too often with us."""
-    received = [field for field in header if field_name(field) == b"received"]
-    if len(received) > MOST_HOPS:
-        return True
-    name = hostname.lower().encode("ascii", "replace")
-    own = sum(1 for field in received for match in _OUR_HOP.finditer(field_body(field)) if match[1].lower() == name)
-    return own >= MOST_OWN_HOPS
 
 
 def as_received(header: Sequence[bytes], authserv_id: str) -> list[bytes]:

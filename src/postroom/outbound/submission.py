@@ -9,14 +9,12 @@ from postroom.base.errors import PostroomError
 from postroom.ledger.rows import WorkspaceRow
 from postroom.ledger.states import RecipientState, Stream
 from postroom.mail.envelope import Envelope
+from postroom.mail.return_path import MOST_DAYS_AHEAD
 from postroom.mail.smtp_reply import SmtpReply
 
 MAX_RECIPIENTS = 500
 """Of one submission: a write function touches at most about this many rows (DESIGN section 5)."""
 MAX_TAGS = 10
-MOST_DAYS_AHEAD = 30
-"""How far ahead `send_at` may be. Bounce addresses carry the day of the accept and expire: what is sent long
-after it would come back to addresses that are no longer believed (docs/decisions/0003)."""
 SMALL_CONTENT_BYTES = 256 * 1024
 """Content above this is staged as chunks while it is received."""
 

@@ -6,6 +6,8 @@ nothing was done and the key can be claimed again once it is stale; a crash
 after the commit leaves the answer to be replayed. Both doors use these.
 """
 
+from collections.abc import Sequence
+
 from postroom.base.clock import DAY_MS
 from postroom.ledger.rows import IdempotencyRow
 from postroom.store.database import Conn, Tx, statement
@@ -34,6 +36,10 @@ _FINISH = statement(
     "WHERE workspace_id = ? AND key = ? AND status = 0 AND created_ms = ? RETURNING key"
 )
 _FREE = statement("DELETE FROM idempotency WHERE workspace_id = ? AND key = ? AND status = 0 AND created_ms = ?")
+_FORGET = statement(
+    sqlite="DELETE FROM idempotency WHERE workspace_id = ? AND key IN (SELECT value FROM json_each(?))",
+    postgresql="DELETE FROM idempotency WHERE workspace_id = ? AND key = ANY(?)",
+)
 # By the row's number: SQLite would go through a workspace's keys for each pair.
 _DELETE_EXPIRED = statement(
     sqlite="DELETE FROM idempotency WHERE rowid IN "
@@ -63,6 +69,11 @@ def finish(tx: Tx, row: IdempotencyRow, status: int, answer: bytes) -> bool:
 def free(tx: Tx, row: IdempotencyRow) -> None:
     """Give the claim `row` up, because nothing was done."""
     tx.run(_FREE, (row.workspace_id, row.key, row.created_ms))
+
+
+def forget(tx: Tx, workspace_id: int, keys: Sequence[str]) -> None:
+    """Delete keys whose work nobody can repeat any more."""
+    tx.run(_FORGET, (workspace_id, tx.many(keys)))
 
 
 def get(conn: Conn, workspace_id: int, key: str) -> IdempotencyRow | None:

@@ -4,10 +4,10 @@ from postroom.base.errors import PostroomError
 from postroom.base.secrets import CannotOpen, Sealer
 from postroom.base.tokens import TokenKeys
 from postroom.store.database import Conn, Tx, statement
+from postroom.store.token_ring import TOKEN_KEY, open_ring, sealed_for
 
 _CANARY = "canary"
 _CANARY_VALUE = b"postroom"
-_TOKEN_KEY = "token_key/"  # noqa: S105 - the beginning of a row's name
 _MOST_TOKEN_KEYS = 256
 
 _BY_NAME = statement("SELECT sealed FROM secret WHERE name = ?")
@@ -21,11 +21,11 @@ class WrongMasterKey(PostroomError):
 
 def check_master_key(tx: Tx, sealer: Sealer, now_ms: int) -> None:
     """Open the canary, making it in a new database. Raises WrongMasterKey."""
-    sealed = sealer.seal(_CANARY_VALUE, _row(_CANARY))
+    sealed = sealer.seal(_CANARY_VALUE, sealed_for(_CANARY))
     tx.run(_MAKE, (_CANARY, sealed, now_ms))
     found = bytes(tx.run(_BY_NAME, (_CANARY,))[0][0])
     try:
-        opened = sealer.open(found, _row(_CANARY))
+        opened = sealer.open(found, sealed_for(_CANARY))
     except CannotOpen as error:
         raise WrongMasterKey(
             "POSTROOM_SECRET (or data/secret.key) is not the key of this database: put the right one back"
@@ -37,7 +37,7 @@ def check_master_key(tx: Tx, sealer: Sealer, now_ms: int) -> None:
 def is_master_key(sealer: Sealer, sealed_canary: bytes) -> bool:
     """Tell whether a canary was sealed with this key."""
     try:
-        return sealer.open(sealed_canary, _row(_CANARY)) == _CANARY_VALUE
+        return sealer.open(sealed_canary, sealed_for(_CANARY)) == _CANARY_VALUE
     except CannotOpen:
         return False
 
@@ -73,13 +73,9 @@ def add_token_key(tx: Tx, sealer: Sealer, key: bytes, now_ms: int) -> int:
 
 def _open_all(reader: Conn | Tx, sealer: Sealer) -> dict[int, bytes]:
     rows = reader.run(_TOKEN_KEYS) if isinstance(reader, Tx) else reader.all(_TOKEN_KEYS)
-    return {int(name.removeprefix(_TOKEN_KEY)): sealer.open(bytes(sealed), _row(name)) for name, sealed in rows}
+    return open_ring(((name, bytes(sealed)) for name, sealed in rows), sealer)
 
 
 def _store(tx: Tx, sealer: Sealer, key_id: int, key: bytes, now_ms: int) -> None:
-    name = f"{_TOKEN_KEY}{key_id}"
-    tx.run(_MAKE, (name, sealer.seal(key, _row(name)), now_ms))
-
-
-def _row(name: str) -> str:
-    return f"secret/{name}"
+    name = f"{TOKEN_KEY}{key_id}"
+    tx.run(_MAKE, (name, sealer.seal(key, sealed_for(name)), now_ms))

@@ -8,6 +8,7 @@ from pathlib import Path
 from postroom.app.check.findings import Finding, fail, ok, warn
 from postroom.app.disk import LEAST_FREE_BYTES, free_bytes, free_inodes
 from postroom.config import Settings
+from postroom.inbound.arrived import FOLDER, set_aside, waiting
 
 _LOW_BYTES = 1 << 30
 _LOW_INODES = 10_000
@@ -19,7 +20,7 @@ def check_folder(settings: Settings) -> list[Finding]:
     """Look at the data folder, which has to exist."""
     folder = settings.data
     try:
-        return [*_rights(folder), *_key_file(settings), *_room(folder), *_files(settings)]
+        return [*_rights(folder), *_key_file(settings), *_room(folder), *_files(settings), *_arrived(folder)]
     except OSError as error:
         return [fail("folder", f"{folder} cannot be read: {error.strerror}", f"give it to the user {os.getuid()}")]
 
@@ -90,6 +91,16 @@ def _files(settings: Settings) -> Iterator[Finding]:
         )
     if (refused := folder / "spool" / "refused.json").exists():
         yield warn("disk", f"{refused} holds hits that the database refused", "look into it, then delete it")
+
+
+def _arrived(folder: Path) -> Iterator[Finding]:
+    arrived = folder / FOLDER
+    if paths := waiting(arrived):
+        shown = f"{len(paths)} mails wait in {arrived} for the server"
+        yield warn("arrived", shown, "start it: it takes them in; where it runs, its log says why they wait")
+    if paths := set_aside(arrived):
+        shown = f"{len(paths)} mails in {arrived} could not be taken in, such as {paths[0].name}"
+        yield warn("arrived", shown, "the log says why; delete them, or take .broken off their names for another try")
 
 
 def size(count: int) -> str:

@@ -18,7 +18,7 @@ from postroom.app.check.names import check_domains, check_names
 from postroom.app.check.ports import check_bindable, check_outside, check_reachable, hint_outside
 from postroom.app.check.store import check_store
 from postroom.app.control import call_control, control_path
-from postroom.app.keys import master_keys
+from postroom.app.master_keys import master_keys
 from postroom.app.services import Services, open_services
 from postroom.base.clock import Clock, SystemClock
 from postroom.base.errors import PostroomError, SettingsError, TryLater, WrongInput

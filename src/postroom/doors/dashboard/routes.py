@@ -12,7 +12,8 @@ from postroom.doors.dashboard.inbound_views import KIND_LOOKS, ROUTE_DOES
 from postroom.doors.dashboard.page import address_of, done, not_found, render, workspace_of
 from postroom.doors.dashboard.services import PageRequest, Services, services_of
 from postroom.doors.dashboard.session import actor_of
-from postroom.inbound.route_view import AtRcpt, Tested
+from postroom.inbound.route_rules import AtRcpt
+from postroom.inbound.route_view import Tested
 from postroom.inbound.routes import Asked, asked_of
 from postroom.ledger.route_rows import RouteAction, RouteAttemptRow, RouteRow
 from postroom.ledger.rows import WorkspaceRow

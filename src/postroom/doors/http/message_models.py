@@ -7,7 +7,8 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 from postroom.doors.http.fields import FileBytes
 from postroom.ledger.states import Stream
 from postroom.mail.control_fields import MAX_METADATA, MAX_METADATA_NAME, MAX_METADATA_VALUE, MAX_TAG, MAX_TAGS
-from postroom.outbound.submission import MAX_RECIPIENTS, MOST_DAYS_AHEAD
+from postroom.mail.return_path import MOST_DAYS_AHEAD
+from postroom.outbound.submission import MAX_RECIPIENTS
 
 MAX_SUBJECT = 998
 """Letters: as long as RFC 5322 2.1.1 lets a line be."""

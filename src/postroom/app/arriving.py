@@ -1,0 +1,109 @@
+"""Taking a mail where no server runs, at once: it is decided by a look into SQLite's file, and waits as a file.
+
+An MTA starts this for every mail, so it loads neither the store nor an event loop.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from importlib import import_module
+from itertools import chain
+from pathlib import Path
+
+from postroom.base.errors import PostroomError
+from postroom.base.instant import machine_now_ms
+from postroom.base.tokens import TokenKeys
+from postroom.config import Settings
+from postroom.inbound.arrived import FOLDER, Arrived, keep
+from postroom.inbound.recipients import NO_SUCH_ADDRESS, Addressed, OwnHosts, Recipients
+from postroom.inbound.refusal import refusal
+from postroom.inbound.route_rules import RouteRules
+from postroom.mail.address import domain_of
+from postroom.mail.smtp_reply import SmtpReply
+from postroom.store.sqlite_look import SqliteLook
+
+KEPT = SmtpReply(250, "2.0.0", "kept for the server, which takes it in when it starts")
+
+
+class _Owners:
+    def __init__(self, owners: Mapping[str, int]) -> None:
+        self._owners = owners
+
+    def owners(self) -> Mapping[str, int]:
+        return self._owners
+
+
+def take(
+    settings: Settings,
+    reverse_path: str,
+    to: Sequence[Sequence[str]],
+    first: bytes,
+    second: bytes | None,
+    rest: Iterator[bytes],
+) -> SmtpReply:
+    """Keep a mail for the server, or say why it is not taken, as the running server would.
+
+    `to` has the forms of each recipient; all are taken or none. `first` and `second` are the first blocks of the
+    mail, `rest` the others. Raises PostroomError and OSError where it cannot be decided or kept now, and what
+    `rest` raises.
+    """
+    with SqliteLook(Path(settings.database.removeprefix("sqlite:///"))) as look:
+        decided = _decide(settings, look, reverse_path, to)
+        if isinstance(decided, SmtpReply):
+            return decided
+        if (why := refusal(first, settings.hostname.lower(), is_whole=second is None)) is not None:
+            return why
+        if not any(_is_known(look, one) for one in decided):
+            return NO_SUCH_ADDRESS
+    blocks: Iterable[bytes] = (first,) if second is None else chain((first, second), rest)
+    keep(settings.data / FOLDER, Arrived(machine_now_ms(), reverse_path, decided), blocks)
+    return KEPT
+
+
+def _decide(
+    settings: Settings, look: SqliteLook, reverse_path: str, to: Sequence[Sequence[str]]
+) -> tuple[Addressed, ...] | SmtpReply:
+    owners = _Owners(look.owners(_domains(to)))
+    recipients = Recipients(
+        OwnHosts(settings.hostname.lower(), settings.return_path_host),
+        owners,
+        _token_keys(settings, look),
+        machine_now_ms,
+        give_up_after=settings.give_up_days,
+        first_workspace=look.first_workspace,
+        routes=RouteRules(owners, look.routes_of(sorted(set(owners.owners().values())))),
+    )
+    found = []
+    for forms in to:
+        one = recipients.decide_forms(forms, reverse_path)
+        if isinstance(one, SmtpReply):
+            return one
+        found.append(one)
+    return tuple(found)
+
+
+def _domains(to: Sequence[Sequence[str]]) -> set[str]:
+    """Return the domains that `Recipients` may ask for."""
+    named = {domain_of(form) for forms in to for form in forms}
+    return named | {name.removeprefix("rp.") for name in named}
+
+
+def _token_keys(settings: Settings, look: SqliteLook) -> Callable[[], TokenKeys]:
+    """Return what opens the token keys: only where a machine address is asked about, because that takes its time."""
+    keys: list[TokenKeys] = []
+
+    def opened() -> TokenKeys:
+        if not keys:
+            unsealing = import_module("postroom.app.unsealing")
+            keys.append(unsealing.token_keys(settings, look.token_keys()))
+        return keys[0]
+
+    return opened
+
+
+def _is_known(look: SqliteLook, one: Addressed) -> bool:
+    return one.workspace_id is not None or look.has_recipient(one.own_recipient_id or 0)
+
+
+def check_folder(settings: Settings) -> None:
+    """Raise PostroomError unless the data folder is one of ours: a wrong one would swallow the mail."""
+    if not settings.data.is_dir() or not (settings.secret or (settings.data / "secret.key").exists()):
+        raise PostroomError(f"no server runs on {settings.data}, and it is no data folder: set POSTROOM_DATA")
