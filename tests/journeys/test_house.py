@@ -77,6 +77,18 @@ def test_asking_for_the_version_imports_no_server() -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+@pytest.mark.parametrize("command", ["backup", "relabel"])
+def test_a_command_that_shows_a_bar_starts(command: str) -> None:
+    """Other commands never load what draws it."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+
+    done = subprocess.run(
+        [sys.executable, "-m", "postroom", command, "--help"], capture_output=True, text=True, env=environment
+    )
+
+    assert done.stdout.startswith(f"Usage: postroom {command}"), done.stderr
+
+
 def test_scripts_are_valid_shell() -> None:
     scripts = [ROOT / "postroom", ROOT / ".ci" / "run", *(ROOT / "tools").glob("*.sh")]
 

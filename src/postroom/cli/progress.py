@@ -1,11 +1,29 @@
 """A bar for long work, on a terminal only; programs that read the output see nothing of it."""
 
+import sys
 from types import TracebackType
 from typing import Self
 
+if sys.modules.get("rich", sys) is None:
+    # `__main__` hides it from structlog, which loads it wherever it is. Here it is wanted.
+    del sys.modules["rich"]
+
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.progress import Progress as Bar
+from rich.status import Status
+
+
+def status(what: str) -> Status:
+    """Show what is being done, while its block lasts, of work whose end nobody knows."""
+    return Console(stderr=True).status(what)
 
 
 class Progress:

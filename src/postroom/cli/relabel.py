@@ -3,9 +3,9 @@
 import datetime
 
 import click
-from rich.console import Console
 
 from postroom.cli.operate import operate, show_json
+from postroom.cli.progress import status
 
 
 @click.command("relabel")
@@ -24,13 +24,13 @@ def command(workspace: str, since: datetime.datetime | None, as_json: bool) -> N
     since_ms = round(since.replace(tzinfo=datetime.UTC).timestamp() * 1000) if since else 0
     sums = {"hits": 0, "changed": 0, "firsts": 0}
     after: int | None = 0
-    with Console(stderr=True).status("Looking at opens and clicks") as status:
+    with status("Looking at opens and clicks") as line:
         while after is not None:
             done = operate("relabel", {"workspace": workspace, "since_ms": since_ms, "after": after})
             after = done["after"]
             for name in sums:
                 sums[name] += done[name]
-            status.update(f"{sums['hits']:,} opens and clicks")
+            line.update(f"{sums['hits']:,} opens and clicks")
     if as_json:
         show_json(sums)
         return
