@@ -6,6 +6,7 @@ costs no read a request; a deleted key therefore works for that long at most.
 
 import hmac
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -35,15 +36,18 @@ class Remembered(OrderedDict[bytes, tuple[float, _Row]]):
         super().__init__()
         self._clock = clock
 
-    def recall(self, key: bytes) -> _Row | None:
+    async def find(self, key: bytes, read: Callable[[], Awaitable[_Row | None]]) -> _Row | None:
+        """Return what is remembered of `key`, else what `read` finds, and remember that."""
         found = self.get(key)
-        return found[1] if found and self._clock.monotonic() - found[0] < _KEEP_SECONDS else None
-
-    def remember(self, key: bytes, row: _Row) -> None:
-        self[key] = (self._clock.monotonic(), row)
-        self.move_to_end(key)
-        if len(self) > _KEEP_ROWS:
-            self.popitem(last=False)
+        if found and self._clock.monotonic() - found[0] < _KEEP_SECONDS:
+            return found[1]
+        row = await read()
+        if row is not None:
+            self[key] = (self._clock.monotonic(), row)
+            self.move_to_end(key)
+            if len(self) > _KEEP_ROWS:
+                self.popitem(last=False)
+        return row
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +73,10 @@ class ApiKeys:
     async def check(self, key: str) -> WorkspaceRow | None:
         """Return the workspace that an API key opens, or None. Raises TryLater where the store cannot say."""
         presented = secret_hash(key)
-        row = self._known.recall(presented)
-        if row is None:
-            row = await self._database.read(lambda conn: keys.api_key_by_hash(conn, presented))
-            if row is None:
-                return None
-            self._known.remember(presented, row)
-        return await self._workspaces.get(row.workspace_id)
+        row = await self._known.find(
+            presented, lambda: self._database.read(lambda conn: keys.api_key_by_hash(conn, presented))
+        )
+        return await self._workspaces.get(row.workspace_id) if row else None
 
     async def create(self, workspace: WorkspaceRow, name: str, *, by: Actor = COMMAND) -> NewSecret:
         """Make a key for a workspace; `name` is only for people."""
@@ -131,15 +132,14 @@ class SmtpLogins:
 
     async def check(self, username: str, password: str) -> CheckedLogin | None:
         """Return what the login opens, or None. Raises TryLater where the store cannot say."""
-        presented = secret_hash(f"{username}\0{password}")
-        row = self._known.recall(presented)
-        if row is None:
-            row = await self._database.read(lambda conn: keys.smtp_login_by_username(conn, username))
-            if row is None or not hmac.compare_digest(row.hash, secret_hash(password)):
-                return None
-            self._known.remember(presented, row)
-        workspace = await self._workspaces.get(row.workspace_id)
-        return CheckedLogin(workspace, Stream(row.stream) if row.stream else None) if workspace else None
+
+        async def read() -> SmtpLoginRow | None:
+            found = await self._database.read(lambda conn: keys.smtp_login_by_username(conn, username))
+            return found if found and hmac.compare_digest(found.hash, secret_hash(password)) else None
+
+        row = await self._known.find(secret_hash(f"{username}\0{password}"), read)
+        workspace = await self._workspaces.get(row.workspace_id) if row else None
+        return CheckedLogin(workspace, Stream(row.stream) if row.stream else None) if row and workspace else None
 
     async def create(
         self, workspace: WorkspaceRow, username: str, stream: Stream | None, *, by: Actor = COMMAND

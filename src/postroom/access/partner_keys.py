@@ -4,8 +4,6 @@ Shown once, like every key; but kept sealed and not only as a hash, because
 what signs must be known.
 """
 
-import hmac
-
 from postroom.access import audit
 from postroom.access.audit import COMMAND, Actor
 from postroom.access.keys import NewSecret, Remembered
@@ -37,13 +35,10 @@ class PartnerKeys:
     async def check(self, key: str) -> WorkspaceRow | None:
         """Return the workspace that a SuperIMAP key opens, or None. Raises TryLater where the store cannot say."""
         presented = secret_hash(key)
-        row = self._known.recall(presented)
-        if row is None:
-            row = await self._database.read(lambda conn: accounts.partner_key_by_hash(conn, presented))
-            if row is None or not hmac.compare_digest(row.hash, presented):
-                return None
-            self._known.remember(presented, row)
-        return await self._workspaces.get(row.workspace_id)
+        row = await self._known.find(
+            presented, lambda: self._database.read(lambda conn: accounts.partner_key_by_hash(conn, presented))
+        )
+        return await self._workspaces.get(row.workspace_id) if row else None
 
     async def create(self, workspace: WorkspaceRow, *, by: Actor = COMMAND) -> NewSecret:
         """Make a key; it signs from now on, and those before still open. Raises WrongInput where there are 20."""

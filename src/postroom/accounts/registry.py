@@ -59,7 +59,6 @@ class Accounts:
         self._database = database
         self._ids = ids
         self._clock = clock
-        self._sealer = sealer
         self.providers = providers
         self._rules = AccountRules(sealer, allow_private)
 

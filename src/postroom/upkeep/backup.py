@@ -73,7 +73,6 @@ class Draft:
         is_place = target.is_dir() and not (target / MANIFEST).exists()
         self.path = target / name if is_place else target
         self.folder = self.path.with_name(self.path.name + ".part")
-        self._made_ms = made_ms
         if self.path.exists() or self.path.is_symlink():
             raise WrongInput("target", f"{self.path} is there already: a backup is never overwritten")
         try:

@@ -62,7 +62,7 @@ class ImapListener:
 class ImapConnection(asyncio.Protocol):
     """One connection: input to the session, its steps to the transport, in their order."""
 
-    __slots__ = ("_is_flooding", "_is_full", "_is_playing", "_listener", "_steps", "_tls", "_transport", "session")
+    __slots__ = ("_is_flooding", "_is_full", "_listener", "_steps", "_tls", "_transport", "session")
 
     def __init__(self, listener: ImapListener, *, tls: bool) -> None:
         self._listener = listener
@@ -70,7 +70,6 @@ class ImapConnection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._steps: deque[Step] | None = None
         """What waits behind a pause or a drip; None where nothing does."""
-        self._is_playing = False
         self._is_full = False
         self._is_flooding = False
         """A flood waits until the client has read."""
@@ -137,13 +136,9 @@ class ImapConnection(asyncio.Protocol):
 
     def _go_on(self) -> None:
         """Perform what waits, up to the next pause."""
-        self._is_playing = True
-        try:
-            while self._steps and self._transport is not None:
-                if not self._perform(self._steps.popleft()):
-                    return
-        finally:
-            self._is_playing = False
+        while self._steps and self._transport is not None:
+            if not self._perform(self._steps.popleft()):
+                return
         self._steps = None
 
     def _perform(self, step: Step) -> bool:
