@@ -160,12 +160,6 @@ async def test_a_whole_mail_goes_to_its_envelope_with_crlf_line_ends(api: Api) -
     assert submission.envelope.body is BodyType.SEVEN_BIT
 
 
-async def test_a_whole_mail_without_from_gets_the_reverse_path_as_author(api: Api) -> None:
-    body = {"from": "ada@example.com", "to": ["x@example.net"], "raw": base64.b64encode(b"just text").decode()}
-    await api.client.post("/api/v1/messages/raw", json=body)
-    assert api.accept.accepted[0].content == b"From: <ada@example.com>\r\n\r\njust text"
-
-
 async def test_a_batch_answers_for_each_message(api: Api) -> None:
     answer = await api.client.post("/api/v1/messages/batch", json={"messages": [letter(), {"from": "x"}, 5, letter()]})
     assert answer.status_code == 202

@@ -208,10 +208,32 @@ async def test_a_domain_s_own_hosts_serve_once_dns_has_shown_them(world: World) 
     ]
 
 
-async def test_without_a_from_field_the_reverse_path_is_the_author(world: World) -> None:
-    await world.accept(b"Subject: x\r\n\r\nText.\r\n")
+@pytest.mark.parametrize(
+    ("mail", "stored"),
+    [
+        (b"Subject: x\r\n\r\nText.\r\n", b"From: <ada@example.com>\r\nSubject: x\r\n\r\nText.\r\n"),
+        (b"\r\nText.\r\n", b"From: <ada@example.com>\r\n\r\nText.\r\n"),
+        (b"just text\r\n", b"From: <ada@example.com>\r\n\r\njust text\r\n"),
+        (b"From ada Mon Nov 23\r\nSubject: x\r\n\r\n", b"From ada Mon Nov 23\r\nSubject: x\r\n\r\n"),
+    ],
+)
+@pytest.mark.parametrize("is_large", [False, True])
+async def test_a_mail_without_a_from_field_gets_the_reverse_path_as_its_author(
+    world: World, mail: bytes, stored: bytes, is_large: bool
+) -> None:
+    """RFC 6409 8: From is required, so the next hop would refuse the mail. In front of an mbox line stands nothing."""
+    given: bytes | StagedContent = mail
+    if is_large:
+        given = StagedContent(
+            await content.store_upload(world.database, world.ids.next(), mail, world.clock), len(mail)
+        )
+
+    await world.accept(given)  # type: ignore[arg-type]
 
     assert await world.rows("SELECT author_address FROM message") == [("ada@example.com",)]
+    ((key,),) = await world.rows("SELECT content_key FROM message")
+    packed = await Contents(world.database).load(1, key)  # type: ignore[arg-type]
+    assert packed.raw == stored
 
 
 async def test_without_any_author_the_remedy_is_named(world: World) -> None:

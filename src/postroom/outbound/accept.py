@@ -25,7 +25,7 @@ from postroom.mail.envelope import EnvelopeRecipient
 from postroom.mail.header import split_header
 from postroom.mail.message_id import make_message_id
 from postroom.mail.smtp_reply import SmtpReply
-from postroom.outbound.authored import authors_of, kept_fields, message_id_of, subject_of
+from postroom.outbound.authored import authors_of, kept_fields, message_id_of, missing_author, subject_of
 from postroom.outbound.compilation import BIG_BYTES, Compilation, compilation_of
 from postroom.outbound.compile import CompileOptions
 from postroom.outbound.contents import Contents
@@ -165,9 +165,12 @@ class Acceptance:
     async def prepare(self, submission: Submission) -> Prepared:
         """Check and compile a submission. Raises TryLater, WrongInput and Refused."""
         _check(submission, self._clock.now_ms())
+        passed_on_by = submission.via_domain
         raw = await self._raw(submission.content)
         header = split_header(raw)[0]
-        passed_on_by = submission.via_domain
+        if not passed_on_by and (author_field := missing_author(raw, header, submission.envelope.reverse_path)):
+            raw = author_field + raw
+            header = split_header(author_field)[0] + header
         authors = authors_of(header, submission.envelope.reverse_path, is_passed_on=bool(passed_on_by))
         author = authors[0]
         domain = await self._senders.sender(submission.workspace.id, passed_on_by or domain_of(author))
@@ -216,7 +219,7 @@ class Acceptance:
         packed = compilation.packed
         upload_id = submission.content.upload_id if isinstance(submission.content, StagedContent) else None
         if upload_id is not None and len(packed.raw) != submission.content.size_bytes:  # type: ignore[union-attr]
-            # Compiling took something out (Bcc behind a broken header): what is kept is what is sent.
+            # A From field was added, or Bcc behind a broken header taken out: what is kept is what is sent.
             upload_id = await store_content.store_upload(self._database, self._ids.next(), packed.raw, self._clock)
         return ContentRow(
             submission.workspace.id,

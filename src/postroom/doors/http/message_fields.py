@@ -19,9 +19,7 @@ from postroom.mail.address_list import Mailbox, check_name, parse_mailbox
 from postroom.mail.compose import Attachment, Draft, check_fields, compose
 from postroom.mail.control_fields import TrackSwitches
 from postroom.mail.envelope import BodyType, Envelope, EnvelopeRecipient, Notify
-from postroom.mail.header import split_header
-from postroom.mail.pieces import Content, crlf, joined, pieces_of
-from postroom.outbound.authored import missing_author
+from postroom.mail.pieces import Content, crlf, pieces_of
 from postroom.outbound.submission import (
     DEFAULT_TRACK,
     MAX_RECIPIENTS,
@@ -109,11 +107,8 @@ def raw_submission(value: object, context: Context) -> HandedIn:
     send_at_ms = _send_at(given.send_at, context.now_ms, errors)
     errors.end()
     header = head[: max(head.find(b"\r\n\r\n"), 0)]
-    author = missing_author(head, split_header(head)[0], reverse_path)
-    if author:
-        content = joined((author, content))
     recipients = tuple(EnvelopeRecipient(address, Notify.NEVER) for address in dict.fromkeys(addresses))
-    smtputf8 = _needs_smtputf8([reverse_path, *addresses]) or not (author + header).isascii()
+    smtputf8 = _needs_smtputf8([reverse_path, *addresses]) or not header.isascii()
     body = BodyType.SEVEN_BIT if all(piece.isascii() for piece in pieces_of(content)) else BodyType.EIGHT_BIT
     envelope = Envelope(reverse_path, recipients, body, smtputf8)
     return HandedIn(_submission(given, context, envelope, send_at_ms), content)

@@ -20,7 +20,6 @@ from postroom.mail.header import split_header
 from postroom.mail.smtp_reply import SmtpReply
 from postroom.net.smtp import replies
 from postroom.net.smtp.door import Client, Peer
-from postroom.outbound.authored import missing_author
 from postroom.outbound.submission import DEFAULT_TRACK, Accepted, Refused, StagedContent, Submission, Track
 
 SOURCE = "smtp"
@@ -136,7 +135,7 @@ class SubmissionSink:
     async def write(self, block: bytes) -> None:
         """Store a block of large content."""
         if self._blocks == 0 and not isinstance(self._said, SmtpReply):
-            block = self._read_first(block)
+            self._said = _read_large_header(block)
         if isinstance(self._said, SmtpReply):
             return  # refused in the end, so nothing of it is stored
         if self._upload_id is None:
@@ -158,7 +157,7 @@ class SubmissionSink:
 
     async def _finish(self, rest: bytes) -> SmtpReply:
         if self._blocks == 0 and not isinstance(self._said, SmtpReply):
-            rest = self._read(rest)
+            self._said = _read_header(rest)
         if isinstance(self._said, SmtpReply):
             return self._said
         try:
@@ -174,22 +173,6 @@ class SubmissionSink:
             # No abort: when the database went away during COMMIT, the message may stand and need the upload.
             return replies.TRY_LATER
         return SmtpReply(250, "2.0.0", f"accepted as {show_id('msg', accepted.message_id)}")
-
-    def _read_first(self, block: bytes) -> bytes:
-        if b"\r\n\r\n" not in block and not block.startswith(b"\r\n"):
-            # Fields in the next block would not be read, and then leave with the copies.
-            self._said = SmtpReply(552, "5.3.4", f"the header is larger than {len(block)} octets")
-            return block
-        return self._read(block)
-
-    def _read(self, block: bytes) -> bytes:
-        """Take what the header says, and return the block with the From field that it may lack."""
-        header = split_header(block)[0]
-        try:
-            self._said = read_control_fields(header)
-        except WrongInput as error:
-            self._said = _wrong_content(error)
-        return missing_author(block, header, self._envelope.reverse_path) + block
 
     async def _content(self, rest: bytes) -> bytes | StagedContent:
         if self._upload_id is None:
@@ -224,6 +207,21 @@ def _wrong_address(address: str, enhanced: str) -> SmtpReply | None:
     except WrongInput as error:
         return SmtpReply(553, enhanced, _one_line(str(error)))
     return None
+
+
+def _read_header(content: bytes) -> ControlFields | SmtpReply:
+    try:
+        return read_control_fields(split_header(content)[0])
+    except WrongInput as error:
+        return _wrong_content(error)
+
+
+def _read_large_header(block: bytes) -> ControlFields | SmtpReply:
+    """Read the header of content whose first block this is."""
+    if b"\r\n\r\n" not in block and not block.startswith(b"\r\n"):
+        # Fields in the next block would not be read, and then leave with the copies.
+        return SmtpReply(552, "5.3.4", f"the header is larger than {len(block)} octets")
+    return _read_header(block)
 
 
 def _wrong_content(error: WrongInput) -> SmtpReply:
