@@ -110,6 +110,34 @@ async def test_a_wrong_tag_and_noise_do_not_end_a_command() -> None:
         assert client.oddities == 4
 
 
+@pytest.mark.parametrize(
+    "said",
+    ["ZZ99 OK not yours", "TAG ZZZ", "* 1 FETCH (UID 1 BODY[] {20}\r\nbody\r\n)\r\nA1 OK"],
+    ids=["a tag that nobody gave", "an end of nothing", "a literal shorter than announced"],
+)
+async def test_a_server_that_is_wrong_about_tags_or_lengths_is_left_soon(said: str) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.command("UID FETCH")
+        peer.send(said)
+        await peer.end()
+
+    async with talking(script, limits=ImapLimits(command=60.0, doubted=0.1)) as client, asyncio.timeout(5):
+        with pytest.raises(ImapSilent, match="UID FETCH"):
+            await client.uid_fetch("1", ["BODY.PEEK[]"])
+
+
+async def test_a_slow_server_is_not_doubted_for_what_a_mail_says() -> None:
+    async def script(peer: Peer) -> None:
+        tag = await peer.command("UID FETCH")
+        peer.send("* 1 FETCH (UID 1 BODY[] {10}", "hello")
+        await asyncio.sleep(0.3)
+        peer.send("you)", f"{tag} OK done")
+
+    async with talking(script, limits=ImapLimits(command=5.0, doubted=0.1)) as client:
+        (mail,) = await client.uid_fetch("1", ["BODY.PEEK[]"])
+        assert mail.body == b"hello\r\nyou"
+
+
 async def test_an_end_that_says_neither_yes_nor_no_is_not_waited_on() -> None:
     async def script(peer: Peer) -> None:
         tag = await peer.command("NOOP")

@@ -38,6 +38,8 @@ class ImapLimits:
     """Since the server's last octet, for each command."""
     login: float = 60.0
     """For a whole login: some servers answer a wrong password only after half a minute."""
+    doubted: float = 5.0
+    """As `command`, where its end may have come unseen: a server that is wrong about tags or lengths says no more."""
     body_bytes: int = 64 * 1024 * 1024
     """The largest literal that is held in memory; a larger one ends the connection (ImapGarbled)."""
 
@@ -253,6 +255,13 @@ class ImapLink(asyncio.BufferedProtocol):
             longest = self._begun + self._limit + self._received / _SLOWEST_BYTES_PER_SECOND
             self._deadline = min(now + self._limit, longest)
 
+    def _doubt(self) -> None:
+        """Wait less where the end of the command may have come unseen."""
+        running, waiter = self.session.running, self._waiter
+        if running is not None and running.is_doubtful and self._limit and waiter is not None and not waiter.done():
+            self._deadline = min(self._deadline, self._loop.time() + self._limits.doubted)
+            self._arm()
+
     # Ends
 
     def give_up(self, running: Running) -> None:
@@ -312,6 +321,7 @@ class ImapLink(asyncio.BufferedProtocol):
         if self.session.error is not None:
             self._let_go(goodbye=True)
         self.poke()
+        self._doubt()
         if self._transport is not None and not self._is_holding and time.perf_counter() - begun > _TURN_SECONDS:
             # The loop would go on reading as long as there is something: others wait for their turn.
             self._transport.pause_reading()

@@ -28,6 +28,7 @@ from postroom.net.imap.wire import Limits, Sink
 
 _MAY_BE_NEWS = re.compile(rb"EXISTS|RECENT|EXPUNGE|FETCH|VANISHED", re.IGNORECASE)
 _MAY_BE_FOUND = re.compile(rb"FETCH|SEARCH|STATUS", re.IGNORECASE)
+_LIKE_A_TAG = re.compile(rb"[A-Za-z0-9]+ ")
 _MOST_ALERTS = 5
 
 
@@ -52,6 +53,8 @@ class Running:
     """Nobody waits for it any more."""
     unreadable: int = 0
     """Responses that came meanwhile, may be answers, and could not be understood."""
+    is_doubtful: bool = False
+    """Its end may have come where it is not seen: under a tag that we never gave, or within a literal."""
     end: Tagged | None = None
 
     @property
@@ -198,6 +201,9 @@ class Session:
             if self._is_deaf:
                 # RFC 9051 6.2.1, 11.1: what stands in clear behind the answer to STARTTLS is somebody else's.
                 self._reader.forget()
+        if self.running is not None and _last_line(data).startswith(f"{self.running.tag} ".encode()):
+            # A literal was announced longer than it is, and has swallowed it.
+            self.running.is_doubtful = True
 
     def begin_tls(self) -> None:
         """Forget what was said in clear; the greeting's words stay for people."""
@@ -258,6 +264,8 @@ class Session:
         running = self.running
         if running is None or tagged.tag != running.tag:
             self.strangers += 1
+            if running is not None:
+                running.is_doubtful = True
             return
         self._look_at(tagged.code)
         running.end = tagged
@@ -360,6 +368,8 @@ class Session:
         elif self.running is not None and response.line.startswith(self.running.tag.encode() + b" "):
             # It ends our command, and nobody can tell how: no other end will come.
             self.error = ImapGarbled(f"{self._server} ended {self.running.verb} with neither OK, NO nor BAD")
+        elif self.running is not None and _LIKE_A_TAG.match(response.line):
+            self.running.is_doubtful = True
         elif _MAY_BE_NEWS.search(response.line):
             self._draft().unreadable += 1
         if self.running is not None and _MAY_BE_FOUND.search(response.line):
@@ -367,3 +377,8 @@ class Session:
 
     def _sink_for(self, _text: bytes, _size: int) -> Sink | None:
         return self.running.sink if self.running is not None else None
+
+
+def _last_line(data: bytes) -> bytes:
+    """Return the whole line that input ends with; empty where it ends within one."""
+    return data[data.rfind(b"\n", 0, -1) + 1 :] if data.endswith(b"\r\n") else b""
