@@ -23,6 +23,7 @@ from postroom.ledger.states import RecipientState, Stream
 from postroom.mail.address import address_key, domain_key, domain_of
 from postroom.mail.envelope import EnvelopeRecipient
 from postroom.mail.header import split_header
+from postroom.mail.hops import is_loop
 from postroom.mail.message_id import make_message_id
 from postroom.mail.smtp_reply import SmtpReply
 from postroom.outbound.authored import authors_of, kept_fields, message_id_of, missing_author, subject_of
@@ -52,6 +53,7 @@ MOST_WAITING_BYTES = 50 * (50 << 20)
 """Of large mails that are taken in or wait for it. 50 MB take some seconds, and the client of the last one in the
 line waits 10 minutes for the reply to its final dot (RFC 5321 4.5.3.2.6)."""
 _LINE_IS_FULL = SmtpReply(452, "4.3.2", "too many large mails are waiting to be taken in, try again in a few minutes")
+_LOOP = SmtpReply(554, "5.4.6", "the mail goes in a circle: it came through too many servers, or too often through us")
 
 OWN_SOURCE = "notify"
 """Source of reports that we write ourselves: they need no proved From."""
@@ -168,6 +170,8 @@ class Acceptance:
         passed_on_by = submission.via_domain
         raw = await self._raw(submission.content)
         header = split_header(raw)[0]
+        if not passed_on_by and is_loop(header, self._names.hostname):
+            raise Refused(_LOOP)
         if not passed_on_by and (author_field := missing_author(raw, header, submission.envelope.reverse_path)):
             raw = author_field + raw
             header = split_header(author_field)[0] + header
