@@ -186,7 +186,9 @@ async def test_a_from_field_without_an_address_is_refused(world: World, author: 
         await world.accept(author + b"Subject: x\r\n\r\nText.\r\n")
 
 
-@pytest.mark.parametrize("hops", [b"Received: x\r\n" * 101, b"Received: by Mail.Example (Postroom) with ESMTPA\r\n" * 4])
+@pytest.mark.parametrize(
+    "hops", [b"Received: x\r\n" * 101, b"Received: by Mail.Example (Postroom) with ESMTPA\r\n" * 4]
+)
 async def test_a_mail_that_goes_in_a_circle_is_refused(world: World, hops: bytes) -> None:
     """Rule 11: a smarthost that hands our mail to us again would do so without end."""
     with pytest.raises(Refused, match=r"554 5\.4\.6"):
