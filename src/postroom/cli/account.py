@@ -5,9 +5,9 @@ from typing import Any
 import click
 
 from postroom.cli.operate import operate, show_json
+from postroom.cli.options import AS_JSON, of_workspace
 
-_WORKSPACE = click.option("--workspace", default="default", show_default=True, help="Whose accounts.")
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_WORKSPACE = of_workspace("Whose accounts.")
 
 
 @click.group("account")
@@ -20,7 +20,7 @@ def command() -> None:
 @click.option("--provider", default="", help="Only those of this provider, such as GMAIL_OAUTH2.")
 @click.option("--text", default="", help="Only those with this in address or tag.")
 @_WORKSPACE
-@_JSON
+@AS_JSON
 def list_(state: str, provider: str, text: str, workspace: str, as_json: bool) -> None:
     """List up to 1,000 accounts, those made last first."""
     arguments = {"workspace": workspace, "state": state, "provider": provider, "text": text}

@@ -6,6 +6,7 @@ import click
 
 from postroom.app.backup import back_up
 from postroom.cli.operate import show_json
+from postroom.cli.options import AS_JSON
 from postroom.cli.progress import Progress
 from postroom.config import read_settings
 
@@ -15,7 +16,7 @@ from postroom.config import read_settings
 @click.option(
     "--with-key", is_flag=True, help="Put the master key in too: who has the backup can then read all secrets."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@AS_JSON
 def command(target: Path, with_key: bool, as_json: bool) -> None:
     """Write a backup while mail flows: TARGET is a new name, or a folder in which it gets the name of its time."""
     with Progress() as progress:

@@ -8,6 +8,7 @@ import click
 from postroom.app.check.run import check_installation
 from postroom.base.log import set_up_log
 from postroom.cli.operate import show_json
+from postroom.cli.options import AS_JSON
 from postroom.config import read_settings
 
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
@@ -16,7 +17,7 @@ _WELL_KNOWN = "gmail.com"
 
 
 @click.command("check")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@AS_JSON
 @click.option(
     "--outside",
     is_flag=False,

@@ -4,10 +4,11 @@ import click
 
 from postroom.app.demo.plan import PLAN
 from postroom.cli.operate import operate, show_json
+from postroom.cli.options import AS_JSON
 
 
 @click.command("demo")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@AS_JSON
 def command(as_json: bool) -> None:
     """Make the workspace `demo` and fill it with two weeks of made-up mail, to see every page full."""
     if not as_json:

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from postroom.cli.operate import operate, show_json
+from postroom.cli.options import AS_JSON, of_workspace
 
 
 @click.group("domain")
@@ -15,9 +16,9 @@ def command() -> None:
 
 @command.command("create")
 @click.argument("name")
-@click.option("--workspace", default="default", show_default=True, help="Whose domain it is.")
+@of_workspace("Whose domain it is.")
 @click.option("--vouched", is_flag=True, help="Vouch for the domain: no DNS proof is asked for.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@AS_JSON
 def create(name: str, workspace: str, vouched: bool, as_json: bool) -> None:
     """Make the domain NAME with its keys, and print the DNS records to publish."""
     result = operate("domain.create", {"workspace": workspace, "name": name, "vouched": vouched})
@@ -31,7 +32,7 @@ def create(name: str, workspace: str, vouched: bool, as_json: bool) -> None:
 
 @command.command("unvouch")
 @click.argument("name")
-@click.option("--workspace", default="default", show_default=True, help="Whose domain it is.")
+@of_workspace("Whose domain it is.")
 def unvouch(name: str, workspace: str) -> None:
     """Vouch for the domain NAME no longer: its mail may leave once its proof is seen."""
     result = operate("domain.unvouch", {"workspace": workspace, "name": name})
@@ -41,8 +42,8 @@ def unvouch(name: str, workspace: str) -> None:
 
 @command.command("check")
 @click.argument("name")
-@click.option("--workspace", default="default", show_default=True, help="Whose domain it is.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@of_workspace("Whose domain it is.")
+@AS_JSON
 def check(name: str, workspace: str, as_json: bool) -> None:
     """Look whether the records of NAME are published."""
     result = operate("domain.check", {"workspace": workspace, "name": name})
@@ -61,8 +62,8 @@ def check(name: str, workspace: str, as_json: bool) -> None:
 
 
 @command.command("list")
-@click.option("--workspace", default="default", show_default=True, help="Whose domains.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@of_workspace("Whose domains.")
+@AS_JSON
 def list_(workspace: str, as_json: bool) -> None:
     """List the domains of a workspace."""
     result = operate("domain.list", {"workspace": workspace})
@@ -75,7 +76,7 @@ def list_(workspace: str, as_json: bool) -> None:
 
 @command.command("delete")
 @click.argument("name")
-@click.option("--workspace", default="default", show_default=True, help="Whose domain it is.")
+@of_workspace("Whose domain it is.")
 def delete(name: str, workspace: str) -> None:
     """Delete the domain NAME with its keys."""
     operate("domain.delete", {"workspace": workspace, "name": name})

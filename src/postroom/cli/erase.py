@@ -5,6 +5,7 @@ import sys
 import click
 
 from postroom.cli.operate import operate, show_json
+from postroom.cli.options import AS_JSON
 
 _WORDS = (
     ("recipients", "recipients without their address"),
@@ -24,7 +25,7 @@ _WORDS = (
 @click.option("--workspace", default="", help="Only in this workspace; without it in all.")
 @click.option("--as-author", is_flag=True, help="Erase the mail that the address is the author of, too.")
 @click.option("--compact", is_flag=True, help="Write a large SQLite file anew where unused parts hold the address.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@AS_JSON
 def command(address: str, workspace: str, as_author: bool, compact: bool, as_json: bool) -> None:
     """Erase ADDRESS: mail to it that waits is cancelled, contents, hits and copies go, counters stay.
 

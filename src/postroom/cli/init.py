@@ -3,10 +3,11 @@
 import click
 
 from postroom.cli.operate import operate, show_json
+from postroom.cli.options import AS_JSON
 
 
 @click.command("init")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@AS_JSON
 def command(as_json: bool) -> None:
     """Make the workspace `default`, an API key and an SMTP login where they are missing.
 

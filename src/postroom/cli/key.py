@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from postroom.cli.operate import operate, show_json
+from postroom.cli.options import AS_JSON, of_workspace
 
 
 @click.group("key")
@@ -13,10 +14,10 @@ def command() -> None:
 
 
 @command.command("create")
-@click.option("--workspace", default="default", show_default=True, help="Whose key it is.")
+@of_workspace("Whose key it is.")
 @click.option("--name", default="api", show_default=True, help="For people, to tell keys apart.")
 @click.option("--superimap", is_flag=True, help="A SuperIMAP key: opens its API, and signs its webhooks from now on.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@AS_JSON
 def create(workspace: str, name: str, superimap: bool, as_json: bool) -> None:
     """Make an API key; it is shown this once."""
     if superimap:
@@ -30,8 +31,8 @@ def create(workspace: str, name: str, superimap: bool, as_json: bool) -> None:
 
 
 @command.command("list")
-@click.option("--workspace", default="default", show_default=True, help="Whose keys.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@of_workspace("Whose keys.")
+@AS_JSON
 def list_(workspace: str, as_json: bool) -> None:
     """List the keys of a workspace by their first letters."""
     result = operate("key.list", {"workspace": workspace})
@@ -48,7 +49,7 @@ def list_(workspace: str, as_json: bool) -> None:
 
 @command.command("delete")
 @click.argument("key_id")
-@click.option("--workspace", default="default", show_default=True, help="Whose key it is.")
+@of_workspace("Whose key it is.")
 def delete(key_id: str, workspace: str) -> None:
     """Delete a key by its id (key_… or pky_…); it stops working within 15 seconds."""
     operation = "partner-key.delete" if key_id.startswith("pky_") else "key.delete"
@@ -58,7 +59,7 @@ def delete(key_id: str, workspace: str) -> None:
 
 @command.command("rotate")
 @click.option("--finish", is_flag=True, help="Take the older master keys out of the file, where nothing needs them.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@AS_JSON
 def rotate(finish: bool, as_json: bool) -> None:
     """Make a new master key and seal all secrets with it, while mail flows; stopped half-way, run it again."""
     result = operate("key.finish" if finish else "key.rotate", {})

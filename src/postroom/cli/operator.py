@@ -8,8 +8,8 @@ import click
 from postroom.base.errors import WrongInput
 from postroom.base.secrets import new_secret
 from postroom.cli.operate import operate, show_json
+from postroom.cli.options import AS_JSON
 
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _STDIN = click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 
 
@@ -21,7 +21,7 @@ def command() -> None:
 @command.command("create")
 @click.argument("name")
 @_STDIN
-@_JSON
+@AS_JSON
 def create(name: str, password_stdin: bool, as_json: bool) -> None:
     """Make the operator NAME (a name or e-mail address).
 
@@ -33,7 +33,7 @@ def create(name: str, password_stdin: bool, as_json: bool) -> None:
 
 
 @command.command("list")
-@_JSON
+@AS_JSON
 def list_(as_json: bool) -> None:
     """List all operators."""
     result = operate("operator.list", {})
@@ -50,7 +50,7 @@ def list_(as_json: bool) -> None:
 @click.argument("name")
 @_STDIN
 @click.option("--without-code", is_flag=True, help="Also take away a lost authenticator.")
-@_JSON
+@AS_JSON
 def password(name: str, password_stdin: bool, without_code: bool, as_json: bool) -> None:
     """Set a new password of the operator NAME; all sessions end, and a lock is taken away."""
     new, made = _password(password_stdin, as_json)
@@ -60,7 +60,7 @@ def password(name: str, password_stdin: bool, without_code: bool, as_json: bool)
 
 @command.command("unlock")
 @click.argument("name")
-@_JSON
+@AS_JSON
 def unlock(name: str, as_json: bool) -> None:
     """Let the operator NAME log in again after three wrong tries."""
     result = operate("operator.unlock", {"name": name})
@@ -69,7 +69,7 @@ def unlock(name: str, as_json: bool) -> None:
 
 @command.command("delete")
 @click.argument("name")
-@_JSON
+@AS_JSON
 def delete(name: str, as_json: bool) -> None:
     """Delete the operator NAME; all sessions end. The last operator stays."""
     result = operate("operator.delete", {"name": name})

@@ -5,9 +5,9 @@ from typing import Any
 import click
 
 from postroom.cli.operate import operate, show_json
+from postroom.cli.options import AS_JSON, of_workspace
 
-_WORKSPACE = click.option("--workspace", default="default", show_default=True, help="Whose settings.")
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_WORKSPACE = of_workspace("Whose settings.")
 
 
 @click.group("partner")
@@ -17,7 +17,7 @@ def command() -> None:
 
 @command.command("show")
 @_WORKSPACE
-@_JSON
+@AS_JSON
 def show(workspace: str, as_json: bool) -> None:
     """Show what a workspace set."""
     _print(operate("partner.show", {"workspace": workspace}), as_json=as_json)
@@ -34,7 +34,7 @@ def show(workspace: str, as_json: bool) -> None:
 @click.option("--redirect", "redirects", multiple=True, help="Origin that links may send people back to; repeat it.")
 @click.option("--retries", type=int, default=None, help="Most tries of a webhook; 0: for three days.")
 @_WORKSPACE
-@_JSON
+@AS_JSON
 def set_(workspace: str, as_json: bool, redirects: tuple[str, ...], **said: Any) -> None:
     """Set what is named; the rest stays."""
     named = {name: value for name, value in said.items() if value is not None}

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 import click
 
 from postroom.cli.operate import operate, show_json
+from postroom.cli.options import AS_JSON, of_workspace
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -24,20 +25,20 @@ def _selection(function: _F) -> _F:
         click.option("--stream", type=click.Choice(["transactional", "bulk"]), help="Only mail of this stream."),
         click.option("--older-than", default="", help="Only mail accepted before that, such as 90m, 2h or 3d."),
         click.option("--all", "everything", is_flag=True, help="All recipients of the workspace."),
-        click.option("--workspace", default="default", show_default=True),
-        click.option("--json", "as_json", is_flag=True, help="Print JSON."),
+        of_workspace(),
+        AS_JSON,
     ):
         function = option(function)
     return function
 
 
 @command.command("list")
-@click.option("--workspace", default="default", show_default=True)
+@of_workspace()
 @click.option("--state", default="", help="Only recipients in this state.")
 @click.option("--domain", default="", help="Only recipients at a domain.")
 @click.option("--restored", is_flag=True, help="Only what came back from a backup and was not moved since.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@AS_JSON
 def list_(workspace: str, state: str, domain: str, restored: bool, limit: int, as_json: bool) -> None:
     """List waiting recipients with the reason and the time of the next try in words."""
     asked = {"workspace": workspace, "state": state, "domain": domain, "restored": restored, "limit": limit}

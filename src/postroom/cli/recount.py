@@ -3,13 +3,14 @@
 import click
 
 from postroom.cli.operate import operate, show_json
+from postroom.cli.options import AS_JSON, of_workspace
 
 
 @click.command("recount")
-@click.option("--workspace", default="default", show_default=True, help="Whose counters.")
+@of_workspace("Whose counters.")
 @click.option("--hours", type=click.IntRange(1, 24 * 400), default=24 * 400, show_default=True, help="How far back.")
 @click.option("--repair", is_flag=True, help="Write the counted numbers where they differ.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@AS_JSON
 def command(workspace: str, hours: int, repair: bool, as_json: bool) -> None:
     """Count all counters again from recipients and events, and name those that differ."""
     result = operate("recount", {"workspace": workspace, "hours": hours, "repair": repair})

@@ -5,17 +5,18 @@ import datetime
 import click
 
 from postroom.cli.operate import operate, show_json
+from postroom.cli.options import AS_JSON, of_workspace
 from postroom.cli.progress import status
 
 
 @click.command("relabel")
-@click.option("--workspace", default="default", show_default=True, help="Whose opens and clicks.")
+@of_workspace("Whose opens and clicks.")
 @click.option(
     "--since",
     type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M"]),
     help="Only those since this day or minute in UTC, such as 2026-01-31; else all that are kept.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@AS_JSON
 def command(workspace: str, since: datetime.datetime | None, as_json: bool) -> None:
     """Judge by today's rules who opened and clicked, a person or a machine, and move the human counters with it.
 

@@ -6,6 +6,7 @@ import click
 
 from postroom.app.restore import restore
 from postroom.cli.operate import show_json
+from postroom.cli.options import AS_JSON
 from postroom.cli.progress import Progress
 from postroom.config import read_settings
 
@@ -13,7 +14,7 @@ from postroom.config import read_settings
 @click.command("restore")
 @click.argument("source", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("--replace", is_flag=True, help="Move what there is aside instead of refusing.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@AS_JSON
 def command(source: Path, replace: bool, as_json: bool) -> None:
     """Make the backup SOURCE this installation's database; what waited in it is held until it is released."""
     with Progress() as progress:

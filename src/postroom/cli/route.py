@@ -5,9 +5,9 @@ from typing import Any
 import click
 
 from postroom.cli.operate import operate, show_json
+from postroom.cli.options import AS_JSON, of_workspace
 
-_WORKSPACE = click.option("--workspace", default="default", show_default=True, help="Whose routes.")
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_WORKSPACE = of_workspace("Whose routes.")
 
 
 @click.group("route")
@@ -25,7 +25,7 @@ def command() -> None:
 @click.option("--kind", "kinds", multiple=True, help="Only mail of this kind, such as reply; may be repeated.")
 @click.option("--description", default="", help="What it is for.")
 @_WORKSPACE
-@_JSON
+@AS_JSON
 def create(
     recipient: str,
     webhook: str,
@@ -65,7 +65,7 @@ def create(
 
 @command.command("list")
 @_WORKSPACE
-@_JSON
+@AS_JSON
 def list_(workspace: str, as_json: bool) -> None:
     """List the routes of a workspace in the order in which they are asked."""
     result = operate("route.list", {"workspace": workspace})
@@ -81,7 +81,7 @@ def list_(workspace: str, as_json: bool) -> None:
 @click.option("--sender", default="", help="The author's address.")
 @click.option("--kind", default="", help="What the mail is, such as reply.")
 @_WORKSPACE
-@_JSON
+@AS_JSON
 def test(recipient: str, sender: str, kind: str, workspace: str, as_json: bool) -> None:
     """Say which route takes mail to RECIPIENT, and why the others do not."""
     arguments = {"workspace": workspace, "recipient": recipient, "sender": sender, "kind": kind}

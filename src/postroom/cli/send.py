@@ -5,6 +5,7 @@ from typing import BinaryIO
 import click
 
 from postroom.cli.operate import operate, show_json
+from postroom.cli.options import AS_JSON, of_workspace
 
 
 @click.command("send")
@@ -15,8 +16,8 @@ from postroom.cli.operate import operate, show_json
 @click.option("--html", default=None, help="An HTML part beside the text.")
 @click.option("--raw", type=click.File("rb"), default=None, help="A whole mail from a file (- is standard input).")
 @click.option("--stream", type=click.Choice(["transactional", "bulk"]), default="transactional", show_default=True)
-@click.option("--workspace", default="default", show_default=True, help="Who sends.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@of_workspace("Who sends.")
+@AS_JSON
 def command(
     author: str,
     recipients: tuple[str, ...],

@@ -3,6 +3,7 @@
 import click
 
 from postroom.cli.operate import operate, show_json
+from postroom.cli.options import AS_JSON, of_workspace
 
 
 @click.group("smtp-login")
@@ -12,9 +13,9 @@ def command() -> None:
 
 @command.command("create")
 @click.argument("username")
-@click.option("--workspace", default="default", show_default=True, help="Whose login it is.")
+@of_workspace("Whose login it is.")
 @click.option("--stream", type=click.Choice(["transactional", "bulk"]), help="Fix the stream of all its mail.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@AS_JSON
 def create(username: str, workspace: str, stream: str | None, as_json: bool) -> None:
     """Make the login USERNAME; its password is shown this once."""
     result = operate("smtp-login.create", {"workspace": workspace, "username": username, "stream": stream or ""})
@@ -25,8 +26,8 @@ def create(username: str, workspace: str, stream: str | None, as_json: bool) -> 
 
 
 @command.command("list")
-@click.option("--workspace", default="default", show_default=True, help="Whose logins.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@of_workspace("Whose logins.")
+@AS_JSON
 def list_(workspace: str, as_json: bool) -> None:
     """List the logins of a workspace."""
     result = operate("smtp-login.list", {"workspace": workspace})
@@ -39,7 +40,7 @@ def list_(workspace: str, as_json: bool) -> None:
 
 @command.command("delete")
 @click.argument("login_id")
-@click.option("--workspace", default="default", show_default=True, help="Whose login it is.")
+@of_workspace("Whose login it is.")
 def delete(login_id: str, workspace: str) -> None:
     """Delete a login by its id (log_…); it stops working within 15 seconds."""
     operate("smtp-login.delete", {"workspace": workspace, "id": login_id})

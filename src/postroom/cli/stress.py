@@ -10,6 +10,7 @@ from postroom.app.stress.run import Plan, Report, run
 from postroom.app.stress.verdict import Verdict
 from postroom.base.clock import SystemClock
 from postroom.cli.operate import show_json
+from postroom.cli.options import AS_JSON
 from postroom.cli.progress import Progress
 
 _SHOWN = 10
@@ -53,7 +54,7 @@ _FAULTS = {
 @click.option(
     "--wait", default=600.0, show_default=True, metavar="SECONDS", help="How long to wait for the last webhook."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@AS_JSON
 def command(
     accounts: int, mails_per_minute: int, minutes: float, nodes: int, chaos: float, superimap: bool, kill: bool,
     add: bool, database: str, seed: int, wait: float, as_json: bool,

@@ -3,6 +3,7 @@
 import click
 
 from postroom.cli.operate import operate, show_json
+from postroom.cli.options import AS_JSON
 
 
 @click.group("workspace")
@@ -13,7 +14,7 @@ def command() -> None:
 @command.command("create")
 @click.argument("name")
 @click.option("--transport", default="", help="A way out of its own, as POSTROOM_TRANSPORT writes it.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@AS_JSON
 def create(name: str, transport: str, as_json: bool) -> None:
     """Make the workspace NAME."""
     result = operate("workspace.create", {"name": name, "transport": transport})
@@ -24,7 +25,7 @@ def create(name: str, transport: str, as_json: bool) -> None:
 
 
 @command.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@AS_JSON
 def list_(as_json: bool) -> None:
     """List all workspaces."""
     result = operate("workspace.list", {})
@@ -41,7 +42,7 @@ def list_(as_json: bool) -> None:
 @click.option("--hits", default="", help="Hits with network address and agent (30d).")
 @click.option("--ledger", default="", help="Messages, recipients and events, after the last event (400d).")
 @click.option("--sandbox", default="", help="Copies that the sandbox kept (30d).")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@AS_JSON
 def keep(name: str, bodies: str, hits: str, ledger: str, sandbox: str, as_json: bool) -> None:
     """Set how long the workspace NAME keeps what, as 30d or 36h; without options show it."""
     given = {"workspace": name, "bodies": bodies, "hits": hits, "ledger": ledger, "sandbox": sandbox}
