@@ -182,16 +182,23 @@ class Writer:
                 break
             if self._in_aside and not self._queue.qsize():
                 return None
-            job = self._queue.get()
-            if job is None:
-                self._stopping = True
-            elif isinstance(job, Aside):
-                self._asides.append(job)
-            elif job.size_bytes > LARGE_BYTES:
-                self._large.append(job)
-            else:
+            job = self._taken()
+            if job is not None:
                 return job
         return self._large.popleft() if self._large else None
+
+    def _taken(self) -> Job | None:
+        """Take what was submitted next and return it where its turn is now; else it waits behind its like."""
+        job = self._queue.get()
+        if job is None:
+            self._stopping = True
+        elif isinstance(job, Aside):
+            self._asides.append(job)
+        elif job.size_bytes > LARGE_BYTES:
+            self._large.append(job)
+        else:
+            return job
+        return None
 
     def _serve_group(self, taken: list[Job]) -> None:
         """Run a group; `taken` holds its first function and grows by those that wait behind it."""
@@ -219,14 +226,8 @@ class Writer:
             and len(taken) < GROUP_FUNCTIONS
             and self._clock.monotonic() - began <= GROUP_SECONDS
         ):
-            job = self._queue.get()
-            if job is None:
-                self._stopping = True
-            elif isinstance(job, Aside):
-                self._asides.append(job)
-            elif job.size_bytes > LARGE_BYTES:
-                self._large.append(job)
-            else:
+            job = self._taken()
+            if job is not None:
                 taken.append(job)
                 yield job
         size_bytes = taken[0].size_bytes
