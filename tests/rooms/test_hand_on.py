@@ -5,6 +5,8 @@ import base64
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from peers.http_receiver import HttpReceiver, Received, answer, hang
@@ -27,7 +29,7 @@ from postroom.mail.smtp_reply import SmtpReply
 from postroom.net.http_client import HttpClient, HttpLimits
 from postroom.outbound.submission import Accepted, Refused, Submission
 from postroom.store import route_outbox, routes
-from postroom.store.database import Database, Tx, open_database
+from postroom.store.database import Database, StoreLost, Tx, open_database
 
 RAW = (
     b"From: Ada <ada@author.example>\r\nTo: support@example.com\r\nSubject: Re: =?utf-8?q?caf=C3=A9?=\r\n"
@@ -211,6 +213,28 @@ async def test_a_receiver_that_is_away_is_tried_ten_times_over_ten_hours_and_tol
     requests = world.receiver.received("/hook")
     assert len({request.header["webhook-id"] for request in requests}) == 1
     assert len({request.body for request in requests}) == 1
+
+
+async def test_a_failed_try_whose_commit_nobody_confirmed_counts_and_is_not_repeated_early(world: World) -> None:
+    hook, _ = await world.hook("/hook")
+    world.receiver.behave("/hook", answer(500, b"no"))
+    row = await world.mail(hook)
+    await world.logged(row, 1)
+    write = world.database.write
+
+    async def unconfirmed(function: Any, **more: Any) -> Any:
+        done = await write(function, **more)
+        if len(await world.log(row)) == 2:
+            world.worker._database = world.database
+            raise StoreLost("the connection broke during COMMIT")
+        return done
+
+    world.worker._database = cast(Any, SimpleNamespace(read=world.database.read, write=unconfirmed))
+    await world.logged(row, 2)
+    await until(lambda: not world.worker.under_way)
+
+    [waiting] = await world.waiting(row)
+    assert (waiting.tries, waiting.due_ms - world.clock.now_ms() > 4 * 60_000) == (2, True)
 
 
 async def test_a_receiver_that_forbids_it_is_not_asked_again(world: World) -> None:

@@ -37,7 +37,8 @@ _CLAIM_ROWS = statement(
     postgresql=f"{_CLAIM} = ANY(ARRAY({_CHOICE} FOR UPDATE SKIP LOCKED)) RETURNING {_COLUMNS}",
 )
 _DONE = statement(f"DELETE FROM route_outbox WHERE {_KEY} RETURNING inbound_id")
-_LATER = statement(f"UPDATE route_outbox SET due_ms = ? WHERE {_KEY} RETURNING inbound_id")
+# Its claim has ended: who never heard that this was written must not give the claim back.
+_LATER = statement(f"UPDATE route_outbox SET due_ms = ?, epoch = epoch + 1 WHERE {_KEY} RETURNING inbound_id")
 _GIVE_BACK = statement(f"UPDATE route_outbox SET due_ms = ?, tries = tries - 1 WHERE {_KEY}")
 _HOLD = statement("UPDATE route_outbox SET due_ms = ?, epoch = epoch + 1")
 _WAITING = statement(f"SELECT {_COLUMNS} FROM route_outbox WHERE inbound_id = ?")
