@@ -46,7 +46,7 @@ def subjects(server: RunningServer) -> list[str]:
 @contextmanager
 def never_started() -> Iterator[RunningServer]:
     """Give an installation whose server was never started, and stop it in the end."""
-    server = RunningServer()
+    server = RunningServer(helpers="0")
     with tempfile.TemporaryDirectory(prefix="postroom-alone-") as folder:
         server.folder = Path(folder)
         server.prepare()
@@ -73,21 +73,21 @@ def test_mail_that_finds_no_server_is_there_once_after_the_start() -> None:
         )  # fmt: skip
         assert [receive(server, one, "--qmail")[0] for one in ("postmaster", "nobody@mail.postroom.test")] == [0, 100]
 
-        # Killed where it hurts most: the mails are committed and all files are still there.
+        # Killed where it hurts most: the first mails are committed and all files are still there.
         dying = subprocess.run(
             [sys.executable, "-c", _DIES_AFTER_THE_COMMIT], env=server.environment(), capture_output=True, timeout=60,
             check=False,
         )  # fmt: skip
         assert dying.returncode == -signal.SIGKILL, dying.stderr.decode()
         assert len(arrived(server)) == _CALLS + 1
-        expected = sorted(["hello", *(f"mail {number:02d}" for number in range(_CALLS))])
-        assert subjects(server) == expected
+        assert len(subjects(server)) > 1
 
         server.start()
         wait_until(lambda: not arrived(server), "the files are gone", 30)
         assert receive(server, "abuse@mail.postroom.test", mail=MAIL % b"to the server")[0] == 0
 
-        assert subjects(server) == sorted([*expected, "to the server"])
+        expected = ["hello", "to the server", *(f"mail {number:02d}" for number in range(_CALLS))]
+        assert subjects(server) == sorted(expected)
         assert server.rows("SELECT count(*) FROM idempotency WHERE workspace_id = 0") == [(0,)]
         assert {row[0] for row in server.rows("SELECT source FROM inbound")} == {"pipe"}
         stored = [unpack(row[0]) for row in server.rows("SELECT body FROM inbound_content")]

@@ -14,7 +14,10 @@ from peers.dns_server import DnsServer
 from peers.require import ROOT
 from queue_rows import message_row, recipient_row
 
+from postroom.access.audit import COMMAND
 from postroom.app.arriving import KEPT, check_folder, take
+from postroom.app.backup import back_up
+from postroom.app.erasing import Erasure
 from postroom.app.pipe_operations import PipeOperations
 from postroom.app.services import Services, open_services
 from postroom.base.clock import DAY_MS, ManualClock, SystemClock
@@ -23,7 +26,7 @@ from postroom.base.ids import first_id_at
 from postroom.base.secrets import CannotOpen
 from postroom.base.tokens import TokenKind
 from postroom.config import Settings, read_settings
-from postroom.inbound.arrived import check, waiting
+from postroom.inbound.arrived import check, put_aside, waiting
 from postroom.inbound.recipients import NO_SUCH_ADDRESS
 from postroom.ledger.inbound_rows import Destination
 from postroom.ledger.keeping_rows import RestorationRow
@@ -221,6 +224,32 @@ def test_nobody_is_no_such_address(installation: Installation) -> None:
     code, enhanced, _ = taken(installation, [["nobody@shop.test"]])
 
     assert (code, enhanced) == (NO_SUCH_ADDRESS.code, NO_SUCH_ADDRESS.enhanced)
+
+
+def test_who_erases_a_person_hears_of_what_waits_too(installation: Installation) -> None:
+    """It is taken in first: then it is one mail among others, and what cannot be taken in is named."""
+    for _ in range(2):
+        taken(installation, [["abuse@shop.test"]], MAIL)
+    aside = put_aside(waiting(installation.settings.data / "arrived")[0])
+
+    async def erase() -> list[str]:
+        async with open_services(installation.settings, SystemClock()) as services:
+            erasure = Erasure(services)
+            return (await erasure.erase("ann@example.net", [1, 2], COMMAND, everywhere=True, as_author=True)).left
+
+    left = asyncio.run(erase())
+
+    assert waiting(installation.settings.data / "arrived") == []
+    assert "came in and is not worked on yet: erase again in a minute" in left[0]
+    assert left[-1] == f"{aside} names the address and could not be taken in: delete it"
+
+
+def test_a_backup_says_what_it_lacks(installation: Installation, tmp_path: Path) -> None:
+    taken(installation, [["abuse@shop.test"]])
+
+    made = back_up(installation.settings, tmp_path / "kept", with_key=False, told=lambda what, done, whole: None)
+
+    assert made["arrived"] == 1
 
 
 def test_it_costs_little_beside_an_empty_program(installation: Installation) -> None:

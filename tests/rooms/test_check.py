@@ -19,6 +19,7 @@ from postroom.app.check.folder import check_folder, size
 from postroom.app.check.mailboxes import judge
 from postroom.app.check.ports import check_bindable
 from postroom.config import Settings, read_settings
+from postroom.inbound.arrived import FOLDER, Arrived, keep, put_aside
 from postroom.outbound.transport import TransportKind
 
 NOW = datetime.datetime(2026, 6, 1, tzinfo=datetime.UTC)
@@ -242,3 +243,16 @@ def test_accounts_that_nobody_watches_or_that_cannot_log_in_are_told(
 
     assert len(found) == len(said)
     assert all(words in text for words, text in zip(said, found, strict=True))
+
+
+def test_mail_that_waits_for_a_server_is_named_and_so_is_what_was_set_aside(folder: Path) -> None:
+    for _ in range(3):
+        keep(folder / FOLDER, Arrived(0, "", ()), [b"x"])
+    path = put_aside(keep(folder / FOLDER, Arrived(1, "", ()), [b"x"]))
+
+    found = [one.found for one in wrong(check_folder(settings_of(data=str(folder)))) if one.area == "arrived"]
+
+    assert found == [
+        f"3 mails wait in {folder / FOLDER} for the server",
+        f"1 mails in {folder / FOLDER} could not be taken in, such as {path.name}",
+    ]

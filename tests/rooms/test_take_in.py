@@ -40,6 +40,10 @@ def arrive(folder: Path, mail: bytes = MAIL, *recipients: Addressed, at_ms: int 
     return keep(folder, Arrived(at_ms, "ann@example.net", recipients or (ROLE,)), blocks)
 
 
+class Died(BaseException):
+    """The process ends here."""
+
+
 class Moody(Receiver):
     """A receiver that stops as it is told to, once."""
 
@@ -201,8 +205,8 @@ async def test_a_large_mail_is_taken_in_as_pieces(house: House) -> None:
 @pytest.mark.parametrize("mail", [MAIL, LARGE])
 async def test_who_dies_between_the_commit_and_the_deletion_takes_nothing_in_twice(house: House, mail: bytes) -> None:
     arrive(house.folder, mail)
-    house.receiver.after = KeyboardInterrupt()
-    with pytest.raises(KeyboardInterrupt):
+    house.receiver.after = Died()
+    with pytest.raises(Died):
         await house.take_in.take_all()
     assert len(waiting(house.folder)) == 1
 
@@ -215,8 +219,8 @@ async def test_who_dies_between_the_commit_and_the_deletion_takes_nothing_in_twi
 
 async def test_a_mark_outlives_a_long_pause_of_the_server(house: House) -> None:
     arrive(house.folder)
-    house.receiver.after = KeyboardInterrupt()
-    with pytest.raises(KeyboardInterrupt):
+    house.receiver.after = Died()
+    with pytest.raises(Died):
         await house.take_in.take_all()
 
     house.clock.advance(days=300)

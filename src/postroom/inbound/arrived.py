@@ -68,7 +68,7 @@ def keep(folder: Path, arrived: Arrived, blocks: Iterable[bytes]) -> Path:
     try:
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
-            _give_to_owner_of(folder, draft)
+            _give_to_owner_of(folder.parent, draft)
             _write(file, arrived, blocks)
             file.flush()
             os.fsync(descriptor)

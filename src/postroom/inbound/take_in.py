@@ -33,7 +33,7 @@ _DRAFT_MS = 6 * HOUR_MS
 """A draft that nobody touched for so long was left by a command that died."""
 _MARK_MS = 400 * DAY_MS
 """A mark goes with its file; one that was left over goes after so long, with the idempotency keys."""
-_MARKS_AT_ONCE = 100
+_AT_ONCE = 16
 _NOBODY = 0
 """No workspace: the idempotency keys of clients are not in the way."""
 
@@ -78,8 +78,8 @@ class TakeIn:
             try:
                 sweep(self._folder, (self._clock.now_ms() - _DRAFT_MS) / 1000)
                 paths, taken = waiting(self._folder), 0
-                for first in range(0, len(paths), _MARKS_AT_ONCE):
-                    taken += await self._take_some(paths[first : first + _MARKS_AT_ONCE])
+                for first in range(0, len(paths), _AT_ONCE):
+                    taken += await self._take_some(paths[first : first + _AT_ONCE])
             except OSError as error:
                 raise TryLater(f"{self._folder}: {error}") from error
         if taken:
@@ -88,18 +88,16 @@ class TakeIn:
         return taken
 
     async def _take_some(self, paths: Sequence[Path]) -> int:
-        taken, done = 0, []
-        try:
-            for path in paths:
-                try:
-                    taken += await self._take(path)
-                    done.append(path)
-                except OSError as error:
-                    # Those behind it may be readable.
-                    self._tell(f"mail that arrived without a server cannot be read: {path}: {error.strerror}")
-        finally:
-            await self._forget(done)
-        return taken
+        # Beside one another: each asks DNS, and their commits are one.
+        ends = await asyncio.gather(*map(self._take, paths), return_exceptions=True)
+        await self._forget([path for path, end in zip(paths, ends, strict=True) if isinstance(end, int)])
+        for path, end in zip(paths, ends, strict=True):
+            if isinstance(end, OSError):
+                # Those behind it may be readable.
+                self._tell(f"mail that arrived without a server cannot be read: {path}: {end.strerror}")
+            elif isinstance(end, BaseException):
+                raise end
+        return sum(end for end in ends if isinstance(end, int))
 
     async def _take(self, path: Path) -> int:
         mark = _mark(path)
