@@ -21,13 +21,13 @@ from postroom.ledger.webhook_rows import (
 from postroom.net.address_guard import Network
 from postroom.net.http_client import HttpClient, url_problem
 from postroom.net.webhook_request import send
-from postroom.net.webhook_signature import new_secret
 from postroom.store import webhook_facts, webhooks
 from postroom.store import webhook_outbox as outbox
 from postroom.store.database import Conn, Database, Tx
 from postroom.store.together import InTransaction, if_done, nothing_else
 from postroom.store.webhook_facts import PartnerFacts, ToldEvent
 from postroom.store.webhooks import EndpointHealth
+from postroom.webhooks.endpoint_row import kinds_of, kinds_text, new_endpoint, with_new_secret
 from postroom.webhooks.payload import batch_body, event_body, test_event_body
 from postroom.webhooks.request import attempt_row, compose_superimap, compose_test, open_key
 from postroom.webhooks.superimap import superimap_body, test_event
@@ -44,8 +44,6 @@ MOST_REPLAYED = _PAGE * _MOST_PAGES
 
 _PAGES_OF_DELETE = 20
 
-_encode_kinds = msgspec.json.Encoder().encode
-_decode_kinds = msgspec.json.Decoder(list[str]).decode
 _decode_ids = msgspec.json.Decoder(list[int]).decode
 
 
@@ -147,7 +145,7 @@ class Webhooks:
 
         facts, events = await self._database.read(read)
         if attempt.is_test:
-            events = [test_event(event_id, _decode_kinds(endpoint.kinds)[0])]
+            events = [test_event(event_id, kinds_of(endpoint)[0])]
         key = facts.key and open_key(self._sealer, facts.key)
         return superimap_body(events[0], key or "", attempt.at_ms).decode() if events else None
 
@@ -161,22 +159,16 @@ class Webhooks:
         Raises WrongInput, and of these TooManyEndpoints.
         """
         self._check(asked)
-        endpoint_id, secret, now_ms = self._ids.next(), new_secret(), self._clock.now_ms()
-        row = WebhookEndpointRow(
-            id=endpoint_id,
-            workspace_id=workspace_id,
+        row, secret = new_endpoint(
+            self._sealer,
+            self._ids.next(),
+            workspace_id,
+            self._clock.now_ms(),
             url=asked.url,
             description=asked.description,
             kinds=_kinds(asked),
             stream=asked.stream or "",
             batch=asked.batch,
-            state=EndpointState.ACTIVE.value,
-            why="",
-            state_ms=now_ms,
-            secret=self._seal(secret, endpoint_id, "secret"),
-            old_secret=None,
-            old_secret_until_ms=None,
-            created_ms=now_ms,
         )
 
         def write(tx: Tx) -> None:
@@ -186,7 +178,7 @@ class Webhooks:
             in_transaction(tx)
 
         await self._database.write(write)
-        return EndpointHealth(row, WebhookProgressRow(endpoint_id), 0, None), secret
+        return EndpointHealth(row, WebhookProgressRow(row.id), 0, None), secret
 
     async def update(
         self, row: WebhookEndpointRow, asked: Asked, *, in_transaction: InTransaction = nothing_else
@@ -245,15 +237,8 @@ class Webhooks:
 
         Requests are signed with the old one too for `overlap_hours`, 0: not at all.
         """
-        secret, now_ms = new_secret(), self._clock.now_ms()
-        old = None
-        if overlap_hours:
-            old = self._seal(self._open(row), row.id, "old_secret")
-        after = row._replace(
-            secret=self._seal(secret, row.id, "secret"),
-            old_secret=old,
-            old_secret_until_ms=now_ms + overlap_hours * HOUR_MS if overlap_hours else None,
-        )
+        until_ms = self._clock.now_ms() + overlap_hours * HOUR_MS if overlap_hours else None
+        after, secret = with_new_secret(self._sealer, row, until_ms)
 
         def write(tx: Tx) -> bool:
             return if_done(webhooks.set_secrets(tx, after), tx, in_transaction)
@@ -289,7 +274,7 @@ class Webhooks:
         event_id, now_ms = self._ids.next(), self._clock.now_ms()
         if row.form == EndpointForm.SUPERIMAP:
             facts = await self._database.read(lambda conn: webhook_facts.partner_facts(conn, row.workspace_id))
-            event = test_event(event_id, _decode_kinds(row.kinds)[0])
+            event = test_event(event_id, kinds_of(row)[0])
             request = compose_superimap(self._sealer, row, facts.key, event, now_ms, is_test=True)
         else:
             request = compose_test(self._sealer, row, event_id, now_ms)
@@ -312,7 +297,7 @@ class Webhooks:
         """
         _refuse_disabled(row)
         workspace_id, now_ms = row.workspace_id, self._clock.now_ms()
-        kinds = _decode_kinds(row.kinds) if row.form == EndpointForm.SUPERIMAP else ()
+        kinds = kinds_of(row) if row.form == EndpointForm.SUPERIMAP else ()
         total = 0
         for start in range(0, len(event_ids), _PAGE):
             asked = event_ids[start : start + _PAGE]
@@ -375,21 +360,15 @@ class Webhooks:
         if not 1 <= asked.batch <= MOST_BATCH:
             raise WrongInput("batch", f"must be a whole number from 1 to {MOST_BATCH}", code="range")
 
-    def _seal(self, secret: str, endpoint_id: int, column: str) -> bytes:
-        return self._sealer.seal(secret.encode(), f"webhook_endpoint/{endpoint_id}/{column}")
-
-    def _open(self, row: WebhookEndpointRow) -> str:
-        return self._sealer.open(row.secret, f"webhook_endpoint/{row.id}/secret").decode()
-
 
 def asked_of(row: WebhookEndpointRow) -> Asked:
     """Return what an endpoint is told, and where."""
-    known = [kind for kind in EventKind if kind.value in _decode_kinds(row.kinds)]
+    known = [kind for kind in EventKind if kind.value in kinds_of(row)]
     return Asked(row.url, row.description, tuple(known), Stream(row.stream) if row.stream else None, row.batch)
 
 
 def _kinds(asked: Asked) -> str:
-    return _encode_kinds([kind.value for kind in asked.kinds]).decode()
+    return kinds_text([kind.value for kind in asked.kinds])
 
 
 def _refuse_disabled(row: WebhookEndpointRow) -> None:

@@ -2,19 +2,17 @@
 
 from collections.abc import Mapping
 
-import msgspec
-
 from postroom.base.clock import Clock
 from postroom.base.errors import WrongInput
 from postroom.base.ids import IdSource
 from postroom.base.secrets import Sealer
 from postroom.ledger.event_kinds import EventKind
-from postroom.ledger.webhook_rows import EndpointForm, EndpointState, WebhookEndpointRow
+from postroom.ledger.webhook_rows import EndpointForm, WebhookEndpointRow
 from postroom.net.address_guard import Network
 from postroom.net.http_client import url_problem
-from postroom.net.webhook_signature import new_secret
 from postroom.store import webhook_outbox, webhooks, workspaces
 from postroom.store.database import Database, Tx
+from postroom.webhooks.endpoint_row import kinds_text, new_endpoint
 from postroom.webhooks.superimap import FIELDS
 
 KINDS: Mapping[str, EventKind] = {name: kind for kind, name in FIELDS.items()}
@@ -22,8 +20,6 @@ KINDS: Mapping[str, EventKind] = {name: kind for kind, name in FIELDS.items()}
 
 _HASTENED = 500
 """Events that a new address is told at once; the others when their time comes."""
-
-_encode_kinds = msgspec.json.Encoder().encode
 
 
 class HookChange:
@@ -100,28 +96,19 @@ class PartnerHooks:
             problem = url_problem(url, self._allow_private) if url else None
             if problem:
                 raise WrongInput(name, f"{name}: {problem}", code="invalid_url")
-            secrets[name] = new_secret()
-            rows[name] = self._row(workspace_id, name, url, secrets[name])
+            rows[name], secrets[name] = self._new(workspace_id, name, url)
         return HookChange(workspace_id, dict(urls), rows, secrets)
 
-    def _row(self, workspace_id: int, name: str, url: str, secret: str) -> WebhookEndpointRow:
-        endpoint_id, now_ms = self._ids.next(), self._clock.now_ms()
-        return WebhookEndpointRow(
-            id=endpoint_id,
-            workspace_id=workspace_id,
+    def _new(self, workspace_id: int, name: str, url: str) -> tuple[WebhookEndpointRow, str]:
+        return new_endpoint(
+            self._sealer,
+            self._ids.next(),
+            workspace_id,
+            self._clock.now_ms(),
             url=url,
             description=name,
             kinds=_kinds_text(name),
-            stream="",
-            batch=1,
-            state=EndpointState.ACTIVE.value,
-            why="",
-            state_ms=now_ms,
-            secret=self._sealer.seal(secret.encode(), f"webhook_endpoint/{endpoint_id}/secret"),
-            old_secret=None,
-            old_secret_until_ms=None,
-            created_ms=now_ms,
-            form=EndpointForm.SUPERIMAP.value,
+            form=EndpointForm.SUPERIMAP,
         )
 
 
@@ -131,4 +118,4 @@ def _hooks(rows: list[WebhookEndpointRow]) -> dict[str, WebhookEndpointRow]:
 
 
 def _kinds_text(name: str) -> str:
-    return _encode_kinds([KINDS[name].value]).decode()
+    return kinds_text([KINDS[name].value])

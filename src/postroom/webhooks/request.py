@@ -11,6 +11,7 @@ from postroom.ledger.account_rows import PartnerKeyRow
 from postroom.ledger.webhook_rows import WebhookAttemptRow, WebhookEndpointRow
 from postroom.net.webhook_request import Reply, request_header
 from postroom.store.webhook_facts import ToldEvent
+from postroom.webhooks.endpoint_row import open_secrets
 from postroom.webhooks.payload import batch_body, test_event_body
 from postroom.webhooks.superimap import superimap_body
 
@@ -30,14 +31,6 @@ class Request:
     body: bytes
     is_batch: bool
     is_test: bool = False
-
-
-def open_secrets(sealer: Sealer, endpoint: WebhookEndpointRow, now_ms: int) -> list[str]:
-    """Return the secrets that receivers may hold now, the newest first. Raises CannotOpen."""
-    found = [sealer.open(endpoint.secret, f"webhook_endpoint/{endpoint.id}/secret").decode()]
-    if endpoint.old_secret is not None and (endpoint.old_secret_until_ms or 0) > now_ms:
-        found.append(sealer.open(endpoint.old_secret, f"webhook_endpoint/{endpoint.id}/old_secret").decode())
-    return found
 
 
 def compose(

@@ -8,9 +8,10 @@ from postroom.net.webhook_request import Reply, send
 from postroom.store import webhook_outbox as outbox
 from postroom.store.webhook_facts import ToldEvent
 from postroom.store.webhook_outbox import Waiting
+from postroom.webhooks.endpoint_row import open_secrets
 from postroom.webhooks.outcome import settle_failed, settle_told
 from postroom.webhooks.payload import MOST_BODY_BYTES, batch_body, event_body, request_id
-from postroom.webhooks.request import Request, attempt_row, compose, not_sent, open_secrets
+from postroom.webhooks.request import Request, attempt_row, compose, not_sent
 from postroom.webhooks.standing import Standing
 from postroom.webhooks.tools import Tools
 
