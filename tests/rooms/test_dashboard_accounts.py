@@ -147,7 +147,25 @@ async def test_an_account_that_this_node_watches_says_when_its_server_last_spoke
     async with dashboard(database, clock, silent_seconds=lambda account_id: 84.2) as pages:
         made = await _account(pages)
         assert "1 min 24 s ago" in _text((await pages.get(_path(made))).text)
+        assert "Its server last spoke 1 min 24 s ago." in _text((await pages.get("/w/one/accounts")).text)
     await database.close()
+
+
+async def test_the_end_of_an_access_token_is_shown_in_the_list_and_on_the_accounts_page(pages: World) -> None:
+    made = await _account(pages, token_expires_ms=pages.clock.now_ms() + 1_800_000)
+
+    assert "Token ends in 30 min" in _text((await pages.get("/w/one/accounts")).text)
+    assert "Access token endsin 30 min" in _text((await pages.get(_path(made))).text)
+
+
+async def test_a_mailbox_is_shown_as_people_read_it_beside_its_name_on_the_wire(pages: World) -> None:
+    made = await _account(pages, mailbox=True)
+    await pages.services.database.write(lambda tx: tx.run(statement("UPDATE mailbox SET name = 'Entw&APw-rfe'")))
+
+    page = _text((await pages.get(_path(made))).text)
+
+    assert "Entwürfe" in page
+    assert "on the wire Entw&APw-rfe" in page
 
 
 async def test_events_of_accounts_lead_to_their_account(pages: World) -> None:

@@ -191,6 +191,16 @@ async def test_idle_is_begun_anew_before_29_minutes(world: WatchWorld) -> None:
     assert len(world.server.dialled) == 1
 
 
+async def test_a_provider_whose_idle_ends_early_has_it_begun_anew_earlier(world: WatchWorld) -> None:
+    account = await world.account(provider="YAHOO")
+    await world.node()
+    await world.until_state(account, "watching")
+    before = world.server.commands.count("IDLE")
+    await world.pass_time(600, step=5)
+
+    assert 3 <= world.server.commands.count("IDLE") - before <= 6
+
+
 @pytest.mark.parametrize("lies", [True, False], ids=["IDLE is refused", "there is no IDLE"])
 async def test_a_server_without_idle_is_asked_each_minute(world: WatchWorld, lies: bool) -> None:
     if lies:

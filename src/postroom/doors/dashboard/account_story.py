@@ -14,6 +14,7 @@ from postroom.doors.dashboard.account_views import (
     event_line,
     mailbox_view,
     server_view,
+    silence,
     state_view,
     title_of,
     tracer_views,
@@ -22,7 +23,6 @@ from postroom.doors.dashboard.forms import read_form, sentence
 from postroom.doors.dashboard.page import address_of, done, not_found, render, workspace_of
 from postroom.doors.dashboard.services import PageRequest, Services, services_of
 from postroom.doors.dashboard.session import actor_of
-from postroom.doors.dashboard.times import duration
 from postroom.ledger.account_rows import AccountState, TracerRow
 from postroom.ledger.rows import WorkspaceRow
 from postroom.store import account_events, tracers, webhooks
@@ -78,7 +78,7 @@ async def show_account(request: PageRequest) -> Response[bytes]:
         going=status,
         owner=owner,
         node=services.ids.node,
-        silent=_silence(services.silent_seconds(account.id)),
+        silent=silence(services.silent_seconds(account.id)),
         facts_of_it=_facts(view, services.accounts.providers),
         is_connected=is_connected,
         is_refused=status.state == AccountState.REFUSED,
@@ -251,10 +251,6 @@ def _has_old_mail(audit: MailboxAudit) -> bool:
     """Tell whether there may be mail from before that nobody was told of, nor will be."""
     row = audit.mailbox
     return row.first_uid > 1 and row.sweep_next is None and all(one.first >= row.first_uid for one in audit.outcomes)
-
-
-def _silence(seconds: float | None) -> str:
-    return "" if seconds is None else f"{duration(round(seconds) * 1000 or 1)} ago"
 
 
 def _facts(view: AccountView, providers: Providers) -> list[tuple[str, str]]:

@@ -71,6 +71,8 @@ class LineView:
     auth_failed_ms: int | None
     token_expires_ms: int | None
     last_mail_ms: int | None
+    silent: str
+    """When its server last said something, where this node watches it; else empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +151,12 @@ def state_view(state: str, why: str, *, has_events: bool) -> StateView:
     return StateView(tone, label, sentence(why) if why else meaning)
 
 
-def line_view(line: AccountLine, providers: Providers) -> LineView:
+def silence(seconds: float | None) -> str:
+    """Return when a server last said something, of so many seconds; None: nobody here knows."""
+    return "" if seconds is None else f"{duration(round(seconds) * 1000 or 1)} ago"
+
+
+def line_view(line: AccountLine, providers: Providers, silent_seconds: float | None) -> LineView:
     """Return an account as the list shows it."""
     return LineView(
         show_id("acc", line.id),
@@ -165,6 +172,7 @@ def line_view(line: AccountLine, providers: Providers) -> LineView:
         line.auth_failed_ms,
         line.token_expires_ms,
         line.last_mail_ms,
+        silence(silent_seconds),
     )
 
 

@@ -93,7 +93,7 @@ async def list_accounts(request: PageRequest) -> Response[bytes]:
         "accounts.html",
         title="Accounts",
         at="accounts",
-        lines=[line_view(line, providers) for line in lines],
+        lines=[line_view(line, providers, services.silent_seconds(line.id)) for line in lines],
         figures=_figures(workspace, seen.states),
         total=sum(seen.states.values()),
         asked=_told(asked),
