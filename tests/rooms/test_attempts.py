@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from postroom.base.errors import TryLater
 from postroom.base.tokens import TokenKeys
 from postroom.ledger.outcomes import Outcome, OutcomeKind
 from postroom.mail.smtp_reply import SmtpReply
+from postroom.net.smtp.abilities import Abilities
 from postroom.outbound import helper_frames as frames
 from postroom.outbound.attempt import Attempted, ContentGone, Tools, Work
 from postroom.outbound.compilation import BIG_BYTES, PackedContent, columns_of, compilation_of
@@ -56,12 +58,19 @@ class Wire:
         self.fault_behind: Exception | None = None
         self.reply = OK.reply
         self.started = 0
+        self.abilities: Abilities | None = None
+        self.sent = b""
 
     async def deliver(self, delivery: Delivery) -> TransportResult:
         self.started += 1
         await self.before.wait()
         if self.fault is not None:
             raise self.fault
+        if self.abilities is not None:
+            rendered = await delivery.render(self.abilities)
+            if isinstance(rendered, SmtpReply):
+                return TransportResult(Outcome(OutcomeKind.FAILED, rendered))
+            self.sent = b"".join(rendered.pieces)
         if not delivery.journal.before_final_dot():
             return TransportResult(Outcome(OutcomeKind.RETURNED, SmtpReply(451, "4.3.0", "forbidden")))
         if self.fault_behind is not None:
@@ -79,14 +88,18 @@ class House:
         self.folder, self.clock, self.wire = folder, ManualClock(), Wire()
         self.journal = Journal(folder, "owner-1", BOOT)
         self.may_send = True
+        self.content = CONTENT
         self.content_fault: Exception | None = None
+        self.smtputf8 = 0
         self.outcomes: dict[int, list[Outcome]] = {}
         tools = Tools("host", lambda: TokenKeys({7: b"k" * 32}), self._compiled, _no_keys, _sign, {HOP.kind: self.wire})
         self.attempts = LocalAttempts(tools, self.journal, self.clock, may_send=lambda: self.may_send)
 
     def start(self, *row_ids: int) -> None:
         for row_id in row_ids:
-            self.attempts.start(work(row_id, self.clock), lambda one, row_id=row_id: self._ended(row_id, one))  # type: ignore[misc]
+            one = work(row_id, self.clock)
+            one = replace(one, message=one.message._replace(smtputf8=self.smtputf8))
+            self.attempts.start(one, lambda one, row_id=row_id: self._ended(row_id, one))  # type: ignore[misc]
 
     async def outcome(self, row_id: int) -> Outcome:
         async with asyncio.timeout(10):
@@ -101,7 +114,7 @@ class House:
     async def _compiled(self, work: Work) -> object:
         if self.content_fault is not None:
             raise self.content_fault
-        return CONTENT
+        return self.content
 
 
 async def _no_keys(domain_id: int) -> tuple[()]:
@@ -129,6 +142,36 @@ async def test_a_try_notes_dot_and_reply_before_it_ends(house: House) -> None:
     assert (await house.outcome(1)).kind is OutcomeKind.DELIVERED
     house.journal.close()
     assert set(read_folder(house.folder, BOOT).replied) == {(1, 1)}
+
+
+@pytest.mark.parametrize(
+    ("declared", "abilities", "status"),
+    [
+        (True, Abilities(eight_bit=True), "5.6.7"),
+        (False, Abilities(eight_bit=True), ""),
+        (False, Abilities(), "5.6.7"),
+        (True, Abilities(eight_bit=True, smtputf8=True), ""),
+        (False, Abilities(smtputf8=True), ""),
+    ],
+)
+async def test_raw_utf_8_in_a_header_goes_on_as_it_is_unless_its_author_asked_for_smtputf8(
+    house: House, declared: bool, abilities: Abilities, status: str
+) -> None:
+    """RFC 6531 3.5 for mail of the extension; older programs write raw octets and never heard of it."""
+    house.content = compiled(mail(b"Hello\r\n", subject=b"Gr\xc3\xbc\xc3\x9fe"))[0]
+    house.smtputf8 = int(declared)
+    house.wire.abilities = abilities
+    house.wire.before.set()
+    house.wire.behind.set()
+
+    house.start(1)
+    outcome = await house.outcome(1)
+
+    if status:
+        assert (outcome.kind, outcome.reply.enhanced) == (OutcomeKind.FAILED, status)
+    else:
+        assert outcome.kind is OutcomeKind.DELIVERED
+        assert b"Subject: Gr\xc3\xbc\xc3\x9fe\r\n" in house.wire.sent
 
 
 async def test_a_lost_lease_stops_the_try_before_its_dot(house: House) -> None:

@@ -31,13 +31,13 @@ from postroom.outbound.compile import Compiled
 from postroom.outbound.render import Copy, MessageValues, RecipientValues, render
 from postroom.outbound.segments import Variant
 from postroom.outbound.sign import SigningKey
-from postroom.outbound.submission import PASSED_ON
 from postroom.outbound.transport import Delivery, NextHop, Rendered, Transport, TransportKind
 from postroom.outbound.unsubscribe import feedback_id
 
 _LARGE_BYTES = 1 << 20
-_PROTOCOLS = {"smtp": "ESMTPA", PASSED_ON: "LOCAL"}
-"""What Received says of how a message was handed in (RFC 3848)."""
+_PROTOCOLS = {"smtp": "ESMTPA", "http": "HTTP"}
+"""What Received says of how a message was handed in (RFC 3848); of our own reports and the like `LOCAL`."""
+_NEEDS_SMTPUTF8 = SmtpReply(550, "5.6.7", "the mail needs SMTPUTF8 and the next hop does not offer it")
 _decode_tags = msgspec.json.Decoder(list[str]).decode
 
 
@@ -99,7 +99,7 @@ async def attempt(work: Work, tools: Tools, journal: AttemptJournal) -> Attempte
 
     async def rendered(abilities: Abilities) -> Rendered | SmtpReply:
         nonlocal made
-        variant = _variant(compiled, abilities)
+        variant = _variant(work, compiled, abilities)
         if isinstance(variant, SmtpReply):
             return variant
         if tools.aside is not None and work.message.size_bytes > _LARGE_BYTES:
@@ -178,7 +178,11 @@ def _for_the_wire(copy: Copy, signatures: list[bytes], *, eight_bit: bool) -> Re
     return Rendered(pieces, size, eight_bit or not all(field.isascii() for field in copy.header))
 
 
-def _variant(compiled: Compiled, abilities: Abilities) -> Variant | SmtpReply:
+def _variant(work: Work, compiled: Compiled, abilities: Abilities) -> Variant | SmtpReply:
+    if compiled.needs_smtputf8 and not abilities.smtputf8 and (work.message.smtputf8 or not abilities.eight_bit):
+        # Octets above 127 in the header of a mail that was not handed in with SMTPUTF8 are a fault of its author's
+        # that is older than the extension: servers pass it on as it is, and readers guess.
+        return _NEEDS_SMTPUTF8
     if abilities.eight_bit or not compiled.needs_8bit:
         return Variant.EIGHT_BIT
     return compiled.seven_bit_refused or Variant.SEVEN_BIT
@@ -195,7 +199,7 @@ def _dialled(address: str) -> str:
 
 
 def _added_fields(message: MessageRow, compiled: Compiled, hostname: str) -> tuple[bytes, ...]:
-    protocol = _PROTOCOLS.get(message.source, "HTTP")
+    protocol = _PROTOCOLS.get(message.source, "LOCAL")
     received = (
         f"Received: by {hostname} (Postroom) with {protocol}\r\n"
         f" id {show_id('msg', message.id)}; {date_text(message.created_ms)}\r\n"

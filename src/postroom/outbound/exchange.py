@@ -120,9 +120,6 @@ def _unanswered(phase: Phase, sent: Sent) -> tuple[OutcomeKind, SmtpReply]:
 
 async def _copy(delivery: Delivery, abilities: Abilities) -> _Copy | Outcome:
     """Return the copy in the form for these abilities, or the failure that keeps it from leaving."""
-    if delivery.envelope.smtputf8 and not abilities.smtputf8:
-        text = "the mail needs SMTPUTF8 and the next hop does not offer it"
-        return Outcome(OutcomeKind.FAILED, SmtpReply(550, "5.6.7", text))
     rendered = await delivery.render(abilities)
     if isinstance(rendered, SmtpReply):
         return Outcome(OutcomeKind.FAILED, rendered)

@@ -100,15 +100,13 @@ def raw_submission(value: object, context: Context) -> HandedIn:
         _checked_address(address, f"to[{number}]", errors)
         for number, address in enumerate(given.to if "to" not in errors else [])
     ]
-    head = b""
     if "raw" not in errors:
         content = crlf(given.raw.content)
-        head = _beginning(content, errors)
+        _check_header_size(content, errors)
     send_at_ms = _send_at(given.send_at, context.now_ms, errors)
     errors.end()
-    header = head[: max(head.find(b"\r\n\r\n"), 0)]
     recipients = tuple(EnvelopeRecipient(address, Notify.NEVER) for address in dict.fromkeys(addresses))
-    smtputf8 = _needs_smtputf8([reverse_path, *addresses]) or not header.isascii()
+    smtputf8 = _needs_smtputf8([reverse_path, *addresses])
     body = BodyType.SEVEN_BIT if all(piece.isascii() for piece in pieces_of(content)) else BodyType.EIGHT_BIT
     envelope = Envelope(reverse_path, recipients, body, smtputf8)
     return HandedIn(_submission(given, context, envelope, send_at_ms), content)
@@ -231,8 +229,7 @@ def _needs_smtputf8(addresses: Sequence[str]) -> bool:
     return any(not address.isascii() and parse_address(address).needs_smtputf8 for address in addresses)
 
 
-def _beginning(content: Content, errors: Errors) -> bytes:
-    """Return the mail's beginning with the whole header in it."""
+def _check_header_size(content: Content, errors: Errors) -> None:
     head = b""
     for piece in pieces_of(content):
         head += piece
@@ -242,4 +239,3 @@ def _beginning(content: Content, errors: Errors) -> bytes:
         errors.add("raw", "empty", "must hold a mail")
     elif len(head) > _MAX_HEADER_BYTES and b"\r\n\r\n" not in head[:_MAX_HEADER_BYTES] and head[:2] != b"\r\n":
         errors.add("raw", "too_long", f"has a header of more than {_MAX_HEADER_BYTES >> 10} kB: shorten it")
-    return head
