@@ -16,7 +16,6 @@ GET and HEAD change nothing, but on /o/ and /c/ they record a hit, and the
 answer leaves only after the hit is in the spool (`tracking.spool`).
 """
 
-import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -41,6 +40,7 @@ from postroom.doors.http.tracked import (
     unknown,
 )
 from postroom.events import unsubscribing
+from postroom.net.request_body import NoBody, read_body
 from postroom.store.database import Database
 from postroom.tracking.hosts import INSTALLATION, Hosts
 from postroom.tracking.links import Links, Target
@@ -168,8 +168,8 @@ class PublicDoor:
 
     async def _act(self, asked: Asked, token: Token, receive: Receive) -> tuple[int, bytes]:
         """Do what a POST asks for; return status and page."""
-        body = await _body(receive)
-        if body is None:
+        body = await read_body(receive, most_bytes=MOST_BYTES, seconds=_BODY_SECONDS)
+        if isinstance(body, NoBody):
             return 413, pages.not_understood_page()
         fields = form_fields(_field(asked, b"content-type"), body)
         now_ms, new_id = self._clock.now_ms(), self._ids.next()
@@ -209,24 +209,6 @@ def _field(asked: Asked, wanted: bytes) -> bytes:
         if name == wanted:
             return value
     return b""
-
-
-async def _body(receive: Receive) -> bytes | None:
-    """Return the body of a request, or None when it is too long, too slow or broken off."""
-    body = b""
-    try:
-        async with asyncio.timeout(_BODY_SECONDS):
-            while True:
-                message = await receive()
-                if message["type"] != "http.request":
-                    return None
-                body += message["body"]
-                if len(body) > MOST_BYTES:
-                    return None
-                if not message["more_body"]:
-                    return body
-    except TimeoutError:
-        return None
 
 
 async def _send(send: Send, answer: Answer) -> None:

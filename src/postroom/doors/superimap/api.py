@@ -5,7 +5,6 @@ is decoded. A key that nobody knows is 404 here, because that is what
 SuperIMAP's clients know.
 """
 
-import asyncio
 import math
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
@@ -22,6 +21,7 @@ from postroom.doors.superimap.ask import Ask, refusal_of
 from postroom.doors.superimap.parameters import MOST_BYTES, Parameters, read_parameters
 from postroom.doors.superimap.services import Services
 from postroom.ledger.rows import WorkspaceRow
+from postroom.net.request_body import NoBody, read_body
 
 _log = structlog.get_logger(__name__)
 
@@ -162,20 +162,14 @@ async def _read_body(receive: Receive, announced: bytes) -> bytes:
     too_large = Refused(400, f"The body is too large: it has {MOST_BYTES} bytes at most.", ("connection", "close"))
     if announced.isdigit() and (len(announced) > 10 or int(announced) > MOST_BYTES):
         raise too_large
-    body = bytearray()
-    try:
-        async with asyncio.timeout(_BODY_SECONDS):
-            while True:
-                message = await receive()
-                if message["type"] != "http.request":
-                    raise Refused(400, "The body did not come whole.")
-                body += message["body"]
-                if len(body) > MOST_BYTES:
-                    raise too_large
-                if not message.get("more_body", False):
-                    return bytes(body)
-    except TimeoutError as error:
-        raise Refused(408, "The body did not come in time.", ("connection", "close")) from error
+    body = await read_body(receive, most_bytes=MOST_BYTES, seconds=_BODY_SECONDS)
+    if body is NoBody.TOO_LARGE:
+        raise too_large
+    if body is NoBody.BROKEN_OFF:
+        raise Refused(400, "The body did not come whole.")
+    if body is NoBody.LATE:
+        raise Refused(408, "The body did not come in time.", ("connection", "close"))
+    return body
 
 
 def _answer_of(error: Exception) -> Answer:

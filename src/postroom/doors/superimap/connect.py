@@ -9,7 +9,6 @@ What stands behind TOKEN names where to go afterwards: `?success=…&failure=…
 SuperIMAP's own links had it. Only addresses of origins that the workspace listed are followed.
 """
 
-import asyncio
 import math
 import secrets
 from collections.abc import Callable, Sequence
@@ -33,6 +32,7 @@ from postroom.base.errors import PostroomError, TryLater, WrongInput
 from postroom.base.tokens import TokenKind
 from postroom.doors.superimap import connect_pages as pages
 from postroom.doors.superimap.connect_form import PasswordForm, is_address
+from postroom.net.request_body import NoBody, read_body
 
 _log = structlog.get_logger(__name__)
 
@@ -371,19 +371,8 @@ def _cookie(scope: HTTPScope, wanted: str) -> str:
 async def _form(scope: HTTPScope, receive: Receive) -> dict[str, str] | None:
     """Return the fields of a posted form, or None for what is none, is too long or breaks off."""
     kind = next((value for name, value in scope["headers"] if name == b"content-type"), b"")
-    body = b""
-    try:
-        async with asyncio.timeout(_BODY_SECONDS):
-            while True:
-                message = await receive()
-                if message["type"] != "http.request":
-                    return None
-                body += message["body"]
-                if len(body) > _MOST_BYTES:
-                    return None
-                if not message["more_body"]:
-                    break
-    except TimeoutError:
+    body = await read_body(receive, most_bytes=_MOST_BYTES, seconds=_BODY_SECONDS)
+    if isinstance(body, NoBody):
         return None
     if body and kind.partition(b";")[0].strip().lower() != b"application/x-www-form-urlencoded":
         return None
