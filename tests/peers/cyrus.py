@@ -8,16 +8,12 @@ import imaplib
 import os
 import pwd
 import shutil
-import signal
-import subprocess
-import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import trustme
-
-from peers.process import PeerFailed, free_port, listens, run, wait_until
+from peers.imap_process import ImapProcess
+from peers.process import PeerFailed, run
 from peers.require import CYRUS
 
 _PROGRAMS = Path("usr/lib/cyrus/bin")
@@ -77,89 +73,30 @@ EVENTS {{
 """
 
 
-class Cyrus:
-    """Runs from the beginning to the end of its `with` block.
-
-    Its certificate is for `localhost` and 127.0.0.1; `authorities` is the file to trust.
-    """
+class Cyrus(ImapProcess):
+    """Cyrus IMAP. It tells most to syslog, not to its log."""
 
     def __init__(self, users: Mapping[str, str]) -> None:
         """`users` are names and passwords; their mailboxes are made at the first login."""
-        self.imap_port = 0
-        self.imaps_port = 0
-        self.users = dict(users)
-        self._temporary = tempfile.TemporaryDirectory(prefix="postroom-cyrus-")
-        self.folder = Path(self._temporary.name)
-        self.authorities = self.folder / "authority.pem"
+        super().__init__("Cyrus", users)
         # Cyrus' own configuration takes no path with a space, and the project may lie in one.
         self._cyrus = self.folder / "cyrus"
         self._cyrus.symlink_to(CYRUS)
-        self._process: subprocess.Popen[bytes] | None = None
 
-    def __enter__(self) -> "Cyrus":
-        self.folder.chmod(0o755)
-        self._certify()
+    def _prepare(self) -> None:
         for name, password in {**self.users, _ADMIN: _ADMIN}.items():
             self.add_user(name, password)
-        for _ in range(3):
-            self.imap_port, self.imaps_port = free_port(), free_port()
-            self._configure()
-            self.start()
-            if self._process is not None:
-                return self
-        raise PeerFailed(self.log())
 
-    def __exit__(self, *_: object) -> None:
-        self.kill()
-        self._temporary.cleanup()
+    def _command(self) -> Sequence[str | Path]:
+        files = ["-C", self.folder / "imapd.conf", "-M", self.folder / "cyrus.conf", "-p", self.folder / "master.pid"]
+        return [self._cyrus / _PROGRAMS / "master", *files]
 
-    def start(self) -> None:
-        """Start with the same ports and mails as before."""
-        environment = {
+    def _environment(self) -> Mapping[str, str]:
+        return {
             **os.environ,
             "LD_LIBRARY_PATH": f"{self._cyrus}/usr/lib/x86_64-linux-gnu:{self._cyrus}/lib/x86_64-linux-gnu",
             "CYRUS_USER": self._user(),
         }
-        command: list[str | Path] = [
-            self._cyrus / _PROGRAMS / "master",
-            "-C",
-            self.folder / "imapd.conf",
-            "-M",
-            self.folder / "cyrus.conf",
-        ]
-        with (self.folder / "log").open("ab") as log:
-            process = subprocess.Popen(
-                [*command, "-p", self.folder / "master.pid"],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=log,
-                env=environment,
-                start_new_session=True,
-            )
-        wait_until(lambda: process.poll() is not None or listens(self.imaps_port), "Cyrus listens", 20)
-        self._process = process if process.poll() is None else None
-
-    def kill(self) -> None:
-        """End all its processes at once: connections break. `start` goes on."""
-        process, self._process = self._process, None
-        if process is None:
-            return
-        for number in (signal.SIGCONT, signal.SIGKILL):
-            try:
-                os.killpg(process.pid, number)
-            except ProcessLookupError:
-                break
-        process.wait(20)
-
-    def freeze(self) -> None:
-        """Let every process of it stand still: connections stay open and nobody answers."""
-        if self._process is not None:
-            os.killpg(self._process.pid, signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        """Go on after `freeze`."""
-        if self._process is not None:
-            os.killpg(self._process.pid, signal.SIGCONT)
 
     def add_user(self, name: str, password: str) -> None:
         """Add a user or change a password."""
@@ -192,18 +129,6 @@ class Cyrus:
             session.login(user, self.users[user])
             session.delete(mailbox)
             session.create(mailbox)
-
-    def log(self) -> str:
-        """Return what it wrote to its standard error; it tells most to syslog."""
-        return (self.folder / "log").read_text(errors="replace")
-
-    def _certify(self) -> None:
-        authority = trustme.CA()
-        issued = authority.issue_cert("localhost", "127.0.0.1")
-        authority.cert_pem.write_to_path(self.authorities)
-        issued.private_key_pem.write_to_path(self.folder / "key.pem")
-        for blob in issued.cert_chain_pems:
-            blob.write_to_path(self.folder / "cert.pem", append=True)
 
     @staticmethod
     def _user() -> str:

@@ -3,17 +3,13 @@
 import itertools
 import os
 import pwd
-import signal
-import subprocess
-import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import trustme
-
-from peers.process import PeerFailed, free_port, listens, run, wait_until
+from peers.imap_process import ImapProcess
+from peers.process import run
 
 _CONFIGURATION = """
 protocols = imap
@@ -114,11 +110,8 @@ passdb {{
 """
 
 
-class Dovecot:
-    """Runs from the beginning to the end of its `with` block. Starts in about a third of a second.
-
-    Its certificate is for `localhost` and 127.0.0.1; `authorities` is the file to trust.
-    """
+class Dovecot(ImapProcess):
+    """Dovecot. Starts in about a third of a second."""
 
     def __init__(
         self,
@@ -133,47 +126,18 @@ class Dovecot:
         `oauth2` are the settings of its oauth2 passdb: with them XOAUTH2 and OAUTHBEARER are offered.
         `extra` is written below the configuration, such as `imap_capability = …`.
         """
-        self.imap_port = 0
-        self.imaps_port = 0
-        self.users = dict(users)
+        super().__init__("Dovecot", users)
         self._mail_location = mail_location
         self._oauth2 = oauth2
         self._extra = extra
-        self._temporary = tempfile.TemporaryDirectory(prefix="postroom-dovecot-")
-        self.folder = Path(self._temporary.name)
-        self.authorities = self.folder / "authority.pem"
-        self._process: subprocess.Popen[bytes] | None = None
         self._delivered = itertools.count(1)
         self._lock = threading.Lock()
 
-    def __enter__(self) -> "Dovecot":
-        self.folder.chmod(0o755)
-        self._certify()
+    def _prepare(self) -> None:
         self._write_users()
-        for _ in range(3):
-            self.imap_port, self.imaps_port = free_port(), free_port()
-            self._configure()
-            self.start()
-            if self._process is not None:
-                return self
-        raise PeerFailed(self.log())
 
-    def __exit__(self, *_: object) -> None:
-        self.kill()
-        self._temporary.cleanup()
-
-    def start(self) -> None:
-        """Start with the same ports and mails as before."""
-        with (self.folder / "log").open("ab") as log:
-            process = subprocess.Popen(
-                ["/usr/sbin/dovecot", "-F", "-c", self.folder / "dovecot.conf"],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=log,
-                start_new_session=True,
-            )
-        wait_until(lambda: process.poll() is not None or listens(self.imaps_port), "Dovecot listens", 20)
-        self._process = process if process.poll() is None else None
+    def _command(self) -> Sequence[str | Path]:
+        return ["/usr/sbin/dovecot", "-F", "-c", self.folder / "dovecot.conf"]
 
     def stop(self) -> None:
         """End in good order, in about a second: sessions hear BYE. `start` goes on."""
@@ -182,21 +146,6 @@ class Dovecot:
             self._process.terminate()
             self._process.wait(20)
         self.kill()
-
-    def kill(self) -> None:
-        """End all its processes at once: connections break. `start` goes on."""
-        process, self._process = self._process, None
-        if process is not None:
-            _kill_group(process.pid)
-            process.wait(20)
-
-    def freeze(self) -> None:
-        """Let every process of it stand still: connections stay open and nobody answers."""
-        self._signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        """Go on after `freeze`."""
-        self._signal(signal.SIGCONT)
 
     def kick(self, user: str) -> None:
         """End all sessions of a user: BYE, then the connection is closed."""
@@ -243,22 +192,6 @@ class Dovecot:
         """Give a mailbox another UIDVALIDITY: all its UIDs lose their meaning."""
         self.doveadm("mailbox", "update", "-u", user, "--uid-validity", str(uid_validity), mailbox)
 
-    def log(self) -> str:
-        """Return what it wrote to its log."""
-        return (self.folder / "log").read_text(errors="replace")
-
-    def _signal(self, number: signal.Signals) -> None:
-        if self._process is not None:
-            os.killpg(self._process.pid, number)
-
-    def _certify(self) -> None:
-        authority = trustme.CA()
-        issued = authority.issue_cert("localhost", "127.0.0.1")
-        authority.cert_pem.write_to_path(self.authorities)
-        issued.private_key_pem.write_to_path(self.folder / "key.pem")
-        for blob in issued.cert_chain_pems:
-            blob.write_to_path(self.folder / "cert.pem", append=True)
-
     def _write_users(self) -> None:
         with self._lock:
             new = self.folder / "users.new"
@@ -298,10 +231,3 @@ class Dovecot:
             extra=self._extra,
         )
         (self.folder / "dovecot.conf").write_text(configuration)
-
-
-def _kill_group(group: int) -> None:
-    try:
-        os.killpg(group, signal.SIGKILL)
-    except ProcessLookupError:
-        return
