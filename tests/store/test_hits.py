@@ -4,6 +4,7 @@ import json
 
 from bench.tracked_mail import LINKS, WORKSPACE_ID, add_mail, add_workspace
 from postroom.base.clock import ManualClock
+from postroom.base.ids import show_id
 from postroom.events.unsubscribing import UNDO_MS, By, subscription, undo, unsubscribe
 from postroom.ledger.rows import SandboxShowingRow
 from postroom.outbound.submission import Track
@@ -220,6 +221,7 @@ async def test_unsubscribing_stops_bulk_mail_counts_once_and_may_be_repeated(dat
     )
     assert held is not None
     assert (held.scope, held.source) == ("bulk", "unsubscribe")
+    assert json.loads(held.evidence)["recipient"] == show_id("rcp", 1)
 
 
 async def test_an_unsubscribe_can_be_taken_back_for_a_day_and_counts_once_for_ever(database: Database) -> None:

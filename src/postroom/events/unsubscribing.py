@@ -12,6 +12,7 @@ from enum import StrEnum
 import msgspec
 
 from postroom.base.clock import DAY_MS
+from postroom.base.ids import show_id
 from postroom.events import suppression
 from postroom.events.record import Facts, record_unsubscribed, tags_of
 from postroom.ledger.rows import SuppressionRow
@@ -84,7 +85,7 @@ def unsubscribe(
             _scope,
             "unsubscribed",
             SOURCE,
-            msgspec.json.encode({"by": by.value, "recipient": recipient_id, **evidence}).decode(),
+            msgspec.json.encode({"by": by.value, "recipient": show_id("rcp", recipient_id), **evidence}).decode(),
             None,
             now_ms,
         )
