@@ -15,6 +15,7 @@ from postroom.doors.http.message_fields import Context, message_submission, raw_
 from postroom.doors.http.message_models import MessageIn, RawMessageIn
 from postroom.doors.http.problems import Problem
 from postroom.doors.http.recipients import RecipientsQuery
+from postroom.doors.http.stats import StatsQuery
 from postroom.doors.http.webhook_models import RotateIn
 from postroom.ledger.rows import WorkspaceRow
 
@@ -116,3 +117,11 @@ def test_a_wrong_id_is_told_how_ids_look() -> None:
     assert problem is not None
     [error] = problem.details.errors
     assert (error.field, error.message) == ("cursor", "must be an id of the form rcp_…, as an answer gives it")
+
+
+def test_times_of_a_query_that_are_none_are_named_with_all_else_that_is_wrong() -> None:
+    problem = problem_of(lambda: read_query(b"from=now&to=2026-01-01&by=x", StatsQuery))
+
+    assert problem is not None
+    told = {error.field: error.code for error in problem.details.errors}
+    assert told == {"by": "unknown_value", "from": "invalid_time", "to": "invalid_time"}

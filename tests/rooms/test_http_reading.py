@@ -175,6 +175,7 @@ async def test_an_unknown_parameter_is_no_filter_that_says_nothing(api: Api) -> 
         "state": "unknown_value",
         "stat": "unknown",
         "limit": "range",
+        "from": "invalid_time",
     }
     assert (await api.client.get("/api/v1/recipients?from=now")).status_code == 422
 

@@ -18,6 +18,7 @@ from msgspec import UNSET, Struct, inspect
 
 from postroom.doors.http.long_texts import Base64Text, LongText
 from postroom.doors.http.problems import FieldError, Problem, wrong_fields
+from postroom.doors.http.words import NO_TIME, read_time
 from postroom.mail.pieces import Content
 
 MODEL = TypeVar("MODEL", bound=Struct)
@@ -169,7 +170,10 @@ def _value(node: inspect.Type, value: object, at: str, errors: Errors) -> object
     if isinstance(node, inspect.Metadata):
         before = len(errors.items)
         read = _value(node.type, value, at, errors)
-        remedy = (node.extra or {}).get("remedy")
+        extra = node.extra or {}
+        if "is_time" in extra and isinstance(read, str) and read_time(read) is None:
+            errors.add(at, "invalid_time", NO_TIME)
+        remedy = extra.get("remedy")
         if remedy and len(errors.items) == before + 1 and errors.items[-1].code == "form":
             errors.items[-1] = FieldError(at, "form", remedy)
         return read

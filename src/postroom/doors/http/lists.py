@@ -7,12 +7,15 @@ from msgspec import Meta
 from postroom.base.ids import first_id_at, parse_id
 from postroom.doors.http.operation import id_pattern
 from postroom.doors.http.problems import FieldError, wrong_fields
-from postroom.doors.http.words import read_time
+from postroom.doors.http.words import NO_TIME, read_time
 
 _MAX_ID = (1 << 63) - 1
 
 Limit = Annotated[int, Meta(ge=1, le=500, description="Items a page.")]
-TimeText = Annotated[str, Meta(description="RFC 3339 with offset.", extra_json_schema={"format": "date-time"})]
+TimeText = Annotated[
+    str,
+    Meta(description="RFC 3339 with offset.", extra_json_schema={"format": "date-time"}, extra={"is_time": True}),
+]
 MessageCursor = Annotated[str, Meta(pattern=id_pattern("msg"), description="`next` of the page before.")]
 RecipientCursor = Annotated[str, Meta(pattern=id_pattern("rcp"), description="`next` of the page before.")]
 EventCursor = Annotated[str, Meta(pattern=id_pattern("evt"), description="`next` of the page before.")]
@@ -36,7 +39,7 @@ def time_of(text: str | None, name: str) -> int | None:
         return None
     at_ms = read_time(text)
     if at_ms is None:
-        raise wrong_fields([FieldError(name, "invalid_time", "write 2026-01-31T08:00:00Z, with Z or an offset")])
+        raise wrong_fields([FieldError(name, "invalid_time", NO_TIME)])
     return at_ms
 
 

@@ -12,7 +12,7 @@ from msgspec import UNSET
 from postroom.base.errors import WrongInput
 from postroom.doors.http.fields import Errors, read_object
 from postroom.doors.http.message_models import AttachmentIn, MessageIn, Person, RawMessageIn, TrackIn
-from postroom.doors.http.words import read_time
+from postroom.doors.http.words import NO_TIME, read_time
 from postroom.ledger.rows import WorkspaceRow
 from postroom.mail.address import check_address, parse_address
 from postroom.mail.address_list import Mailbox, check_name, parse_mailbox
@@ -215,7 +215,7 @@ def _send_at(value: Any, now_ms: int, errors: Errors) -> int | None:
         return None
     at_ms = read_time(value)
     if at_ms is None:
-        errors.add("send_at", "invalid_time", "write 2026-01-31T08:00:00Z, with Z or an offset")
+        errors.add("send_at", "invalid_time", NO_TIME)
         return None
     wrong = too_far_ahead(at_ms, now_ms)
     if wrong:

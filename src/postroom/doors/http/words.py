@@ -31,6 +31,10 @@ def show_time_or_none(epoch_ms: int | None) -> str | None:
     return None if epoch_ms is None else show_time(epoch_ms)
 
 
+NO_TIME = "write 2026-01-31T08:00:00Z, with Z or an offset"
+"""What to do about a text that `read_time` cannot read."""
+
+
 def read_time(text: str) -> int | None:
     """Return epoch milliseconds of a time with offset (RFC 3339 5.6), or None where it is none."""
     match = _RFC3339.fullmatch(text)
