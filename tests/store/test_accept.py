@@ -186,6 +186,12 @@ async def test_a_from_field_without_an_address_is_refused(world: World, author: 
         await world.accept(author + b"Subject: x\r\n\r\nText.\r\n")
 
 
+async def test_a_from_field_without_end_is_refused(world: World) -> None:
+    """It was read on the loop: 250 kB of commas kept every other client waiting for most of a second."""
+    with pytest.raises(WrongInput, match="more than 16384 octets: name fewer authors"):
+        await world.accept(b"From: " + b"a@example.com, " * 1100 + b"\r\n\r\nText.\r\n")
+
+
 @pytest.mark.parametrize(
     "hops", [b"Received: x\r\n" * 101, b"Received: by Mail.Example (Postroom) with ESMTPA\r\n" * 4]
 )

@@ -10,6 +10,8 @@ from postroom.outbound.compile import Findings
 
 _encode = msgspec.json.Encoder().encode
 _MOST_CHARACTERS = 998
+_MOST_FROM = 16_384
+"""Octets. A header of 256 kB full of authors would hold all other clients up for half a second."""
 
 
 def authors_of(header: list[bytes], reverse_path: str, *, is_passed_on: bool = False) -> tuple[str, ...]:
@@ -19,6 +21,10 @@ def authors_of(header: list[bytes], reverse_path: str, *, is_passed_on: bool = F
     Raises WrongInput where there is no address; for mail of strangers that `is_passed_on` the reverse-path stands in.
     """
     fields = find_all(header, b"from")
+    if sum(map(len, fields)) > _MOST_FROM:
+        if not is_passed_on:
+            raise WrongInput("From", f"the From field has more than {_MOST_FROM} octets: name fewer authors")
+        fields = []
     addresses = [one.address for field in fields for one in parse_address_list(field) if "@" in one.address]
     if not addresses and "@" in reverse_path and (is_passed_on or not fields):
         addresses = [reverse_path]
