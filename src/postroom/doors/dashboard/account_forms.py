@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 from litestar import Response, get, post
 
-from postroom.access import audit
 from postroom.accounts.changes import AccountChange, ConnectionChange, mailboxes_of
 from postroom.accounts.providers import Kind, overrides_of
 from postroom.base.errors import WrongInput
@@ -12,14 +11,12 @@ from postroom.base.ids import parse_id, show_id
 from postroom.doors.dashboard.account_story import address, existing
 from postroom.doors.dashboard.account_views import title_of
 from postroom.doors.dashboard.forms import Form, read_form
+from postroom.doors.dashboard.noted import noted
 from postroom.doors.dashboard.page import address_of, done, not_found, render, workspace_of
 from postroom.doors.dashboard.services import PageRequest, Services, services_of
-from postroom.doors.dashboard.session import actor_of
 from postroom.ledger.account_rows import AccountRow, ConnectionRow, Security
 from postroom.ledger.rows import WorkspaceRow
 from postroom.store.accounts import AccountView, ConnectionView
-from postroom.store.database import Tx
-from postroom.store.together import InTransaction
 
 _PATH = "/w/{workspace:str}/accounts"
 _CONNECTIONS = _PATH + "/connections"
@@ -60,7 +57,7 @@ async def create_connection(request: PageRequest) -> Response[bytes]:
         form.errors["imap_provider_code"] = "Choose one of the list."
     if form.ok and provider is not None:
         try:
-            note = _note(request, workspace, "connection.create", provider.code)
+            note = noted(request, workspace, "connection.create", provider.code)
             await services.accounts.create_connection(workspace.id, provider, change, in_transaction=note)
         except WrongInput as error:
             _wrong(form, error, _CONNECTION_FIELDS)
@@ -90,7 +87,7 @@ async def change_connection(request: PageRequest) -> Response[bytes]:
     change = _connection_change(form, keeps_secret=True)
     if form.ok:
         try:
-            note = _note(request, workspace, "connection.update", row.provider)
+            note = noted(request, workspace, "connection.update", row.provider)
             await services_of(request).accounts.update_connection(row, change, in_transaction=note)
         except WrongInput as error:
             _wrong(form, error, _CONNECTION_FIELDS)
@@ -105,7 +102,7 @@ async def delete_connection(request: PageRequest) -> Response[bytes]:
     """Delete a connection with its accounts."""
     workspace = await workspace_of(request)
     row = (await _connection(request, workspace)).connection
-    note = _note(request, workspace, "connection.delete", row.provider)
+    note = noted(request, workspace, "connection.delete", row.provider)
     if not await services_of(request).accounts.delete_connection(row, in_transaction=note):
         raise not_found("connection")
     return done(request, address_of(workspace, "accounts"), "The connection is deleted with its accounts.")
@@ -134,7 +131,7 @@ async def create_account(request: PageRequest) -> Response[bytes]:
     change = _account_change(form)
     if form.ok and found is not None:
         try:
-            note = _note(request, workspace, "account.create", change.tag or "")
+            note = noted(request, workspace, "account.create", change.tag or "")
             row = await services.accounts.create(found.connection, change, in_transaction=note)
         except WrongInput as error:
             _wrong(form, error, _ACCOUNT_FIELDS)
@@ -161,7 +158,7 @@ async def change_account(request: PageRequest) -> Response[bytes]:
     change = _account_change(form, keeps_secret=True)
     if form.ok:
         try:
-            note = _note(request, workspace, "account.update", view.account.tag)
+            note = noted(request, workspace, "account.update", view.account.tag)
             await services_of(request).accounts.update(view.account, view.connection, change, in_transaction=note)
         except WrongInput as error:
             _wrong(form, error, _ACCOUNT_FIELDS)
@@ -323,13 +320,3 @@ async def _connection(request: PageRequest, workspace: WorkspaceRow) -> Connecti
     if found is None:
         raise not_found("connection")
     return found
-
-
-def _note(request: PageRequest, workspace: WorkspaceRow, action: str, subject: str) -> InTransaction:
-    services: Services = services_of(request)
-    row_id, now, by = services.ids.next(), services.clock.now_ms(), actor_of(request)
-
-    def note(tx: Tx) -> None:
-        audit.note(tx, row_id, now, by, action, subject=subject, workspace_id=workspace.id)
-
-    return note

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from litestar import Response, get, post
 
-from postroom.access import audit
 from postroom.accounts.changes import AccountChange, mailboxes_of
 from postroom.accounts.providers import Providers, server_of
 from postroom.base.errors import WrongInput
@@ -20,9 +19,9 @@ from postroom.doors.dashboard.account_views import (
     tracer_views,
 )
 from postroom.doors.dashboard.forms import read_form, sentence
+from postroom.doors.dashboard.noted import noted
 from postroom.doors.dashboard.page import address_of, done, not_found, render, workspace_of
-from postroom.doors.dashboard.services import PageRequest, Services, services_of
-from postroom.doors.dashboard.session import actor_of
+from postroom.doors.dashboard.services import PageRequest, services_of
 from postroom.ledger.account_rows import AccountState, TracerRow
 from postroom.ledger.rows import WorkspaceRow
 from postroom.store import account_events, tracers, webhooks
@@ -31,7 +30,6 @@ from postroom.store.account_events import AccountEvent, ToldCount
 from postroom.store.accounts import AccountView
 from postroom.store.accounts import begin_sweep as begin
 from postroom.store.database import Conn, Tx
-from postroom.store.together import InTransaction
 
 _ONE = "/w/{workspace:str}/accounts/{account:str}"
 _PAGE = 25
@@ -106,7 +104,7 @@ async def tell_again(request: PageRequest) -> Response[bytes]:
     services, form = services_of(request), await read_form(request)
     view = await existing(request, workspace)
     account_id, now = view.account.id, services.clock.now_ms()
-    note = _note(request, workspace, "account.replay", view)
+    note = noted(request, workspace, "account.replay", view.account.tag)
     number = _number(form.get("number"))
     if form.get("all") == "1":
         numbers = await services.database.read(
@@ -149,7 +147,7 @@ async def begin_sweep(request: PageRequest) -> Response[bytes]:
     services = services_of(request)
     view = await existing(request, workspace)
     account_id, now = view.account.id, services.clock.now_ms()
-    note = _note(request, workspace, "account.sweep", view)
+    note = noted(request, workspace, "account.sweep", view.account.tag)
 
     def write(tx: Tx) -> int:
         swept = begin(tx, workspace.id, account_id, now)
@@ -167,7 +165,7 @@ async def archive_account(request: PageRequest) -> Response[bytes]:
     """Watch an account no more, and keep everything."""
     workspace = await workspace_of(request)
     view = await existing(request, workspace)
-    note = _note(request, workspace, "account.archive", view)
+    note = noted(request, workspace, "account.archive", view.account.tag)
     await services_of(request).accounts.archive(view.account, in_transaction=note)
     return done(request, address(workspace, view.account.id), "It is archived: nobody watches it any more.")
 
@@ -191,7 +189,7 @@ async def delete_account(request: PageRequest) -> Response[bytes]:
     """Delete an account with all that was found."""
     workspace = await workspace_of(request)
     view = await existing(request, workspace)
-    note = _note(request, workspace, "account.delete", view)
+    note = noted(request, workspace, "account.delete", view.account.tag)
     if not await services_of(request).accounts.delete(view.account, in_transaction=note):
         raise not_found("account")
     return done(request, address_of(workspace, "accounts"), f"The account {view.account.tag} is deleted.")
@@ -227,7 +225,7 @@ def address(workspace: WorkspaceRow, account_id: int) -> str:
 async def _change(request: PageRequest, action: str, change: AccountChange, told: str) -> Response[bytes]:
     workspace = await workspace_of(request)
     view = await existing(request, workspace)
-    note = _note(request, workspace, action, view)
+    note = noted(request, workspace, action, view.account.tag)
     here = address(workspace, view.account.id)
     try:
         await services_of(request).accounts.update(view.account, view.connection, change, in_transaction=note)
@@ -264,17 +262,6 @@ def _facts(view: AccountView, providers: Providers) -> list[tuple[str, str]]:
         ("SMTP server", f"{server.smtp} ({server.smtp.security.value})" if server and server.smtp else ""),
     ]
     return [(name, value) for name, value in pairs if value]
-
-
-def _note(request: PageRequest, workspace: WorkspaceRow, action: str, view: AccountView) -> InTransaction:
-    """Return what puts a change into the audit log, for the transaction that makes it."""
-    services: Services = services_of(request)
-    row_id, now, by = services.ids.next(), services.clock.now_ms(), actor_of(request)
-
-    def note(tx: Tx) -> None:
-        audit.note(tx, row_id, now, by, action, subject=view.account.tag, workspace_id=workspace.id)
-
-    return note
 
 
 def _number(text: str) -> int:

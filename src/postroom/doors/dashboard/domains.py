@@ -1,20 +1,17 @@
 """`/w/NAME/domains`: the domains of a workspace, and the doctor of one: records, what DNS holds, what to do."""
 
-from collections.abc import Callable
 from urllib.parse import quote, urlsplit
 
 from litestar import Response, get, post
 
-from postroom.access import audit
 from postroom.base.errors import WrongInput
 from postroom.doors.dashboard.domain_views import Doctor, DomainLine, doctor, domain_line
 from postroom.doors.dashboard.forms import Form, read_form, sentence
+from postroom.doors.dashboard.noted import noted
 from postroom.doors.dashboard.page import address_of, done, not_found, render, workspace_of
 from postroom.doors.dashboard.services import PageRequest, Services, services_of
-from postroom.doors.dashboard.session import actor_of
 from postroom.ledger.rows import DomainRow, WorkspaceRow
 from postroom.mail.address import domain_to_a_labels
-from postroom.store.database import Tx
 
 
 @get("/w/{workspace:str}/domains")
@@ -31,7 +28,7 @@ async def add_domain(request: PageRequest) -> Response[bytes]:
     name = form.text("name", "Enter the domain that stands behind the @ of your From addresses.", most=253)
     if form.ok:
         try:
-            note = _note(request, workspace, "domain.create", name)
+            note = noted(request, workspace, "domain.create", name)
             row = await services_of(request).domains.create(workspace, name, in_transaction=note)
         except WrongInput as error:
             form.errors["name"] = sentence(str(error))
@@ -65,7 +62,7 @@ async def delete_domain(request: PageRequest) -> Response[bytes]:
     """Delete a domain with its keys."""
     workspace = await workspace_of(request)
     row = await _existing(request, workspace)
-    note = _note(request, workspace, "domain.delete", row.name)
+    note = noted(request, workspace, "domain.delete", row.name)
     if not await services_of(request).domains.delete(workspace, row.name, in_transaction=note):
         raise not_found("domain")
     return done(request, address_of(workspace, "domains"), f"{row.name} is deleted, with its keys.")
@@ -120,13 +117,3 @@ async def _existing(request: PageRequest, workspace: WorkspaceRow) -> DomainRow:
 
 def _address(workspace: WorkspaceRow, row: DomainRow) -> str:
     return address_of(workspace, f"domains/{quote(row.name)}")
-
-
-def _note(request: PageRequest, workspace: WorkspaceRow, action: str, name: str) -> Callable[[Tx], None]:
-    services = services_of(request)
-    row_id, now, by = services.ids.next(), services.clock.now_ms(), actor_of(request)
-
-    def note(tx: Tx) -> None:
-        audit.note(tx, row_id, now, by, action, subject=name, workspace_id=workspace.id)
-
-    return note

@@ -10,15 +10,14 @@ from urllib.parse import urlencode
 
 from litestar import Response, get, post
 
-from postroom.access import audit
 from postroom.base.ids import first_id_at, parse_id, show_id
 from postroom.doors.dashboard import inbound_views as views
 from postroom.doors.dashboard import mail_frame
 from postroom.doors.dashboard.event_words import EventWords, words_of
+from postroom.doors.dashboard.noted import noted
 from postroom.doors.dashboard.page import address_of, done, not_found, render, workspace_of
 from postroom.doors.dashboard.sandbox_views import pieces_of, source_of
 from postroom.doors.dashboard.services import Facts, PageRequest, Services, services_of
-from postroom.doors.dashboard.session import actor_of
 from postroom.ledger.inbound_rows import InboundRow, InboundState
 from postroom.ledger.route_rows import RouteAttemptRow, RouteRow
 from postroom.ledger.rows import EventRow, RecipientRow, WorkspaceRow
@@ -31,6 +30,7 @@ from postroom.store import events, inbound, recipients, routes
 from postroom.store.database import Conn, Tx
 from postroom.store.inbound import InboundFilter
 from postroom.store.recipients import RecipientFilter
+from postroom.store.together import if_done
 
 _PAGE = 50
 _EVENTS = 200
@@ -219,14 +219,10 @@ async def review(request: PageRequest) -> Response[bytes]:
     workspace = await workspace_of(request)
     services = services_of(request)
     row = await _row(services, workspace, request)
-    note_id, now, by = services.ids.next(), services.clock.now_ms(), actor_of(request)
+    now, note = services.clock.now_ms(), noted(request, workspace, "inbound.review", show_id("inb", row.id))
 
     def write(tx: Tx) -> bool:
-        changed = inbound.mark_reviewed(tx, workspace.id, row.id, now)
-        if changed:
-            subject = show_id("inb", row.id)
-            audit.note(tx, note_id, now, by, "inbound.review", subject=subject, workspace_id=workspace.id)
-        return changed
+        return if_done(inbound.mark_reviewed(tx, workspace.id, row.id, now), tx, note)
 
     changed = await services.database.write(write)
     back = "complaints" if request.query_params.get("from") == "complaints" else f"inbound/{show_id('inb', row.id)}"

@@ -5,14 +5,12 @@ from urllib.parse import quote
 
 from litestar import Response, get, post
 
-from postroom.access import audit
 from postroom.base.errors import WrongInput
 from postroom.doors.dashboard.forms import Form, read_form
+from postroom.doors.dashboard.noted import noted
 from postroom.doors.dashboard.page import done, render, workspace_of
 from postroom.doors.dashboard.services import PageRequest, services_of
-from postroom.doors.dashboard.session import actor_of
 from postroom.ledger.rows import WorkspaceRow
-from postroom.store.database import Tx
 from postroom.upkeep.keeping import KEPT, change_periods, keeping_periods
 from postroom.upkeep.periods import DEFAULTS, Periods, show_period
 
@@ -58,16 +56,10 @@ async def show_periods(request: PageRequest) -> Response[bytes]:
 async def set_periods(request: PageRequest) -> Response[bytes]:
     """Change how long one workspace keeps what."""
     workspace, services, form = await workspace_of(request), services_of(request), await read_form(request)
-    note_id, now, by = services.ids.next(), services.clock.now_ms(), actor_of(request)
     asked = {name: form.text(name, "Write a time such as 30d or 36h.", most=20) for name in KEPT}
-
-    def note(tx: Tx) -> None:
-        detail = ", ".join(f"{name} {text}" for name, text in asked.items())
-        audit.note(
-            tx, note_id, now, by, "workspace.keep", subject=workspace.name, detail=detail, workspace_id=workspace.id
-        )
-
     if form.ok:
+        detail = ", ".join(f"{name} {text}" for name, text in asked.items())
+        note = noted(request, workspace, "workspace.keep", workspace.name, detail)
         try:
             await change_periods(services.database, workspace.id, asked, note)
         except WrongInput as error:

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 from litestar import Response, get, post
 
-from postroom.access import audit
 from postroom.accounts.partners import Partner
 from postroom.base.errors import WrongInput
 from postroom.base.ids import parse_id, show_id
 from postroom.doors.dashboard.forms import Form, read_form
+from postroom.doors.dashboard.noted import noted
 from postroom.doors.dashboard.page import address_of, done, not_found, render, workspace_of
 from postroom.doors.dashboard.services import PageRequest, Services, services_of
 from postroom.doors.dashboard.session import actor_of
@@ -18,7 +18,6 @@ from postroom.ledger.rows import WorkspaceRow
 from postroom.ledger.webhook_rows import EndpointForm, WebhookEndpointRow
 from postroom.store import webhooks
 from postroom.store.database import Conn, Tx
-from postroom.store.together import InTransaction
 from postroom.webhooks.partner_hooks import KINDS
 
 _PATH = "/w/{workspace:str}/partner"
@@ -76,7 +75,7 @@ async def change_partner(request: PageRequest) -> Response[bytes]:
         )
         try:
             hooks = services.partner_hooks.prepare(workspace.id, {name: form.text(name, most=2000) for name in KINDS})
-            note = _note(request, workspace)
+            note = noted(request, workspace, "partner.update")
 
             def write(tx: Tx) -> None:
                 hooks.write(tx)
@@ -173,13 +172,3 @@ def _hook_lines(urls: dict[str, str], rows: list[WebhookEndpointRow]) -> list[Ho
 
 def _curl(services: Services) -> str:
     return f"curl '{services.facts.http_url}/api/v1/connections?api_key=KEY'"
-
-
-def _note(request: PageRequest, workspace: WorkspaceRow) -> InTransaction:
-    services = services_of(request)
-    row_id, now, by = services.ids.next(), services.clock.now_ms(), actor_of(request)
-
-    def note(tx: Tx) -> None:
-        audit.note(tx, row_id, now, by, "partner.update", workspace_id=workspace.id)
-
-    return note

@@ -8,17 +8,16 @@ from urllib.parse import urlencode
 
 from litestar import Response, get, post
 
-from postroom.access import audit
 from postroom.base.ids import parse_id
 from postroom.doors.dashboard import queue_views as views
 from postroom.doors.dashboard.first_mail import first_mail
 from postroom.doors.dashboard.forms import Form, read_form
+from postroom.doors.dashboard.noted import noted
 from postroom.doors.dashboard.page import PageError, address_of, done, render, workspace_of
 from postroom.doors.dashboard.services import PageRequest, Services, services_of
-from postroom.doors.dashboard.session import actor_of
 from postroom.doors.dashboard.times import utc
 from postroom.doors.dashboard.ways_out import transport_words
-from postroom.events.moves import Move, Moved, move_destination, move_selected
+from postroom.events.moves import Move, move_destination, move_selected
 from postroom.ledger.rows import RecipientRow, WorkspaceRow
 from postroom.ledger.states import RecipientState
 from postroom.mail.address import domain_key
@@ -164,7 +163,8 @@ async def move(request: PageRequest) -> Response[bytes]:
         told = f"{len(chosen)} recipients"
     else:
         return done(request, back, "Nothing was chosen: tick the recipients first.", problem=True)
-    await _note(request, workspace, which, told, moved)
+    note = noted(request, workspace, f"queue.{which.value}", told, f"{moved.recipients} moved")
+    await services.database.write(note)
     words = views.moved_words(which, moved.recipients, moved.more)
     return done(request, back, words, problem=not moved.recipients)
 
@@ -217,15 +217,6 @@ def _back(workspace: WorkspaceRow, form: Form) -> str:
         return address_of(workspace, "queue")
     asked = {"domain": domain_key(form.get("domain")), "state": form.get("state")}
     return _with(address_of(workspace, "queue/recipients"), asked)
-
-
-async def _note(request: PageRequest, workspace: WorkspaceRow, which: Move, what: str, moved: Moved) -> None:
-    services = services_of(request)
-    note_id, now, by = services.ids.next(), services.clock.now_ms(), actor_of(request)
-    action, detail = f"queue.{which.value}", f"{moved.recipients} moved"
-    await services.database.write(
-        lambda tx: audit.note(tx, note_id, now, by, action, subject=what, detail=detail, workspace_id=workspace.id)
-    )
 
 
 def _with(address: str, asked: dict[str, str]) -> str:

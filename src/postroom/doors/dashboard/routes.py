@@ -4,14 +4,13 @@ from dataclasses import dataclass, replace
 
 from litestar import Response, get, post
 
-from postroom.access import audit
 from postroom.base.errors import WrongInput
 from postroom.base.ids import parse_id, show_id
 from postroom.doors.dashboard.forms import Form, read_form, sentence
 from postroom.doors.dashboard.inbound_views import KIND_LOOKS, ROUTE_DOES
+from postroom.doors.dashboard.noted import noted
 from postroom.doors.dashboard.page import address_of, done, not_found, render, workspace_of
 from postroom.doors.dashboard.services import PageRequest, Services, services_of
-from postroom.doors.dashboard.session import actor_of
 from postroom.inbound.route_rules import AtRcpt
 from postroom.inbound.route_view import Tested
 from postroom.inbound.routes import Asked, asked_of
@@ -19,8 +18,7 @@ from postroom.ledger.route_rows import RouteAction, RouteAttemptRow, RouteRow
 from postroom.ledger.rows import WorkspaceRow
 from postroom.mail.verdict import MailKind
 from postroom.store import routes
-from postroom.store.database import Conn, Tx
-from postroom.store.together import InTransaction
+from postroom.store.database import Conn
 
 _PATH = "/w/{workspace:str}/routes"
 _ONE = _PATH + "/{route:str}"
@@ -110,7 +108,7 @@ async def move_route(request: PageRequest) -> Response[bytes]:
     ids.insert(to, ids.pop(at))
     back = address_of(workspace, "routes")
     try:
-        note = _note(request, workspace, "route.order", rows[at].recipient)
+        note = noted(request, workspace, "route.order", rows[at].recipient)
         await services.routes.put_in_order(workspace.id, ids, in_transaction=note)
     except WrongInput:
         return done(request, back, "Somebody changed the routes meanwhile. Look again, and repeat it.", problem=True)
@@ -137,7 +135,7 @@ async def create_route(request: PageRequest) -> Response[bytes]:
     asked = _read(services, workspace, form)
     if asked is not None:
         try:
-            note = _note(request, workspace, "route.create", asked.recipient)
+            note = noted(request, workspace, "route.create", asked.recipient)
             row, secret = await services.routes.create(workspace.id, asked, in_transaction=note)
         except WrongInput as error:
             form.wrong(error, known=_FIELDS)
@@ -191,7 +189,7 @@ async def change_route(request: PageRequest) -> Response[bytes]:
     asked = _read(services, workspace, form, row)
     if asked is not None:
         try:
-            note = _note(request, workspace, "route.update", asked.recipient)
+            note = noted(request, workspace, "route.update", asked.recipient)
             found, secret = await services.routes.update(row, asked, in_transaction=note)
         except WrongInput as error:
             form.wrong(error, known=_FIELDS)
@@ -209,7 +207,7 @@ async def switch_route(request: PageRequest) -> Response[bytes]:
     row = await _existing(request, workspace)
     on = (await read_form(request)).get("on") == "1"
     asked = asked_of(row)
-    note = _note(request, workspace, "route.update", row.recipient, detail="on" if on else "off")
+    note = noted(request, workspace, "route.update", row.recipient, detail="on" if on else "off")
     try:
         found, _ = await services_of(request).routes.update(row, replace(asked, is_enabled=on), in_transaction=note)
     except WrongInput as error:
@@ -225,7 +223,7 @@ async def rotate_secret(request: PageRequest) -> Response[bytes]:
     """Make a new secret of a webhook and show it once."""
     workspace = await workspace_of(request)
     row = await _existing(request, workspace)
-    note = _note(request, workspace, "route.rotate", row.recipient)
+    note = noted(request, workspace, "route.rotate", row.recipient)
     try:
         secret = await services_of(request).routes.rotate(row, in_transaction=note)
     except WrongInput as error:
@@ -241,7 +239,7 @@ async def delete_route(request: PageRequest) -> Response[bytes]:
     """Delete a route with what it was still to hand on."""
     workspace = await workspace_of(request)
     row = await _existing(request, workspace)
-    note = _note(request, workspace, "route.delete", row.recipient)
+    note = noted(request, workspace, "route.delete", row.recipient)
     if not await services_of(request).routes.delete(workspace.id, row.id, in_transaction=note):
         raise not_found("route")
     return done(request, address_of(workspace, "routes"), f"The route for {row.recipient} is deleted.")
@@ -375,19 +373,6 @@ async def _existing(request: PageRequest, workspace: WorkspaceRow) -> RouteRow:
 
 def _address(workspace: WorkspaceRow, row: RouteRow) -> str:
     return address_of(workspace, f"routes/{show_id('rte', row.id)}")
-
-
-def _note(
-    request: PageRequest, workspace: WorkspaceRow, action: str, recipient: str, detail: str = ""
-) -> InTransaction:
-    """Return what puts a change into the audit log, for the transaction that makes it."""
-    services = services_of(request)
-    row_id, now, by = services.ids.next(), services.clock.now_ms(), actor_of(request)
-
-    def note(tx: Tx) -> None:
-        audit.note(tx, row_id, now, by, action, subject=recipient, detail=detail, workspace_id=workspace.id)
-
-    return note
 
 
 def _curl(services: Services) -> str:

@@ -9,6 +9,7 @@ from litestar import Response, get, post
 from postroom.access import audit
 from postroom.base.ids import parse_id, show_id
 from postroom.doors.dashboard.activity import Line, recipient_line
+from postroom.doors.dashboard.noted import noted
 from postroom.doors.dashboard.page import address_of, done, not_found, render, workspace_of
 from postroom.doors.dashboard.reasons import provider_name
 from postroom.doors.dashboard.services import PageRequest, Services, services_of
@@ -326,17 +327,17 @@ async def _move_all(request: PageRequest, workspace: WorkspaceRow, move: Move, i
 
 
 async def _suppress(request: PageRequest, workspace: WorkspaceRow, row: RecipientRow) -> None:
-    services, actor = services_of(request), actor_of(request)
-    now = services.clock.now_ms()
+    services = services_of(request)
+    now, note = services.clock.now_ms(), noted(request, workspace, "suppression.add", row.address_key)
     stands = SuppressionRow(
         services.ids.next(), workspace.id, row.address_key, SuppressionScope.ALL.value, "asked for on its story",
         "operator", show_id("rcp", row.id), None, now,
     )  # fmt: skip
-    event_id, note_id = services.ids.next(), services.ids.next()
+    event_id = services.ids.next()
 
     def write(tx: Tx) -> None:
         suppression.add(tx, stands, event_id, message_id=row.message_id, recipient_id=row.id)
-        audit.note(tx, note_id, now, actor, "suppression.add", subject=row.address_key, workspace_id=workspace.id)
+        note(tx)
 
     await services.database.write(write)
 

@@ -11,11 +11,11 @@ from litestar import Response, get, post
 from litestar.datastructures import UploadFile
 from litestar.response import Stream
 
-from postroom.access import audit
 from postroom.base.errors import WrongInput
 from postroom.base.ids import parse_id
 from postroom.doors.dashboard import suppression_csv as lists
 from postroom.doors.dashboard.forms import Form, read_form, sentence
+from postroom.doors.dashboard.noted import noted
 from postroom.doors.dashboard.page import (
     PageError,
     address_of,
@@ -25,7 +25,6 @@ from postroom.doors.dashboard.page import (
     workspace_of,
 )
 from postroom.doors.dashboard.services import PageRequest, Services, services_of
-from postroom.doors.dashboard.session import actor_of
 from postroom.doors.dashboard.suppression_import import SLICE, Imported, Importer
 from postroom.doors.dashboard.suppression_views import (
     SCOPE_CHOICES,
@@ -130,13 +129,14 @@ async def remove(request: PageRequest) -> Response[bytes]:
     services = services_of(request)
     form = await read_form(request)
     key, scope = address_key(form.get("address")), form.get("scope")
-    event_id, note_id, now, by = services.ids.next(), services.ids.next(), services.clock.now_ms(), actor_of(request)
+    event_id, now = services.ids.next(), services.clock.now_ms()
+    note = noted(request, workspace, "suppression.remove", detail=scope)
     back = address_of(workspace, "suppressions")
 
     def write(tx: Tx) -> bool:
         gone = suppression.remove(tx, workspace.id, key, scope, event_id, now, "operator")
         if gone:
-            audit.note(tx, note_id, now, by, "suppression.remove", detail=scope, workspace_id=workspace.id)
+            note(tx)
         return bool(gone)
 
     if not await services.database.write(write):
@@ -172,11 +172,8 @@ async def import_list(request: PageRequest) -> Response[bytes]:
         await importer.run(result, cast(IO[bytes], file.file), form.get("scope"), reason)
     finally:
         await file.close()
-    note_id, now, by = services.ids.next(), services.clock.now_ms(), actor_of(request)
     detail = f"{result.added} added, {result.renewed} renewed, {result.wrong_count} wrong lines"
-    await services.database.write(
-        lambda tx: audit.note(tx, note_id, now, by, "suppression.import", detail=detail, workspace_id=workspace.id)
-    )
+    await services.database.write(noted(request, workspace, "suppression.import", detail=detail))
     return see_other(address_of(workspace, f"suppressions/imports/{key}"))
 
 
@@ -231,18 +228,17 @@ async def _add_slice(
     request: PageRequest, workspace: WorkspaceRow, keys: list[str], scope: str, reason: str, expires_ms: int | None
 ) -> int:
     services = services_of(request)
-    now, by = services.clock.now_ms(), actor_of(request)
+    now = services.clock.now_ms()
     rows = [
         SuppressionRow(services.ids.next(), workspace.id, key, scope, reason, "operator", "", expires_ms, now)
         for key in keys
     ]
     event_ids = [services.ids.next() for _ in rows]
-    note_id = services.ids.next()
+    # The log names no addresses: who is erased must not stand in it.
+    note = noted(request, workspace, "suppression.add", detail=f"{len(rows)} addresses, {scope}")
 
     def write(tx: Tx) -> int:
-        # The log names no addresses: who is erased must not stand in it.
-        detail = f"{len(rows)} addresses, {scope}"
-        audit.note(tx, note_id, now, by, "suppression.add", detail=detail, workspace_id=workspace.id)
+        note(tx)
         return suppression.add_all(tx, rows, event_ids)
 
     return await services.database.write(write)

@@ -5,10 +5,10 @@ from urllib.parse import urlencode
 
 from litestar import Response, get, post
 
-from postroom.access import audit
 from postroom.base.errors import WrongInput
 from postroom.base.ids import first_id_at, parse_id, show_id
 from postroom.doors.dashboard.forms import Form, read_form, sentence
+from postroom.doors.dashboard.noted import noted
 from postroom.doors.dashboard.page import address_of, done, not_found, render, see_other, workspace_of
 from postroom.doors.dashboard.services import PageRequest, services_of
 from postroom.doors.dashboard.session import actor_of
@@ -25,8 +25,7 @@ from postroom.doors.dashboard.webhook_views import KINDS, attempt_view, attempt_
 from postroom.ledger.rows import WorkspaceRow
 from postroom.ledger.webhook_rows import EndpointForm, WebhookAttemptRow, WebhookEndpointRow
 from postroom.store import webhooks
-from postroom.store.database import Conn, Tx
-from postroom.store.together import InTransaction
+from postroom.store.database import Conn
 from postroom.store.webhook_replay import count_span
 from postroom.store.webhooks import EndpointHealth
 from postroom.webhooks.endpoints import MOST_REPLAYED, OVERLAP_HOURS
@@ -72,7 +71,7 @@ async def create_endpoint(request: PageRequest) -> Response[bytes]:
     asked = read_endpoint(form)
     if form.ok:
         try:
-            note = _note(request, workspace, "webhook.create", asked.url)
+            note = noted(request, workspace, "webhook.create", asked.url)
             health, secret = await services.webhooks.create(workspace.id, asked, in_transaction=note)
         except WrongInput as error:
             form.wrong(error, known=_FIELDS)
@@ -144,7 +143,7 @@ async def change_endpoint(request: PageRequest) -> Response[bytes]:
     asked = read_endpoint(form)
     if form.ok:
         try:
-            note = _note(request, workspace, "webhook.update", asked.url)
+            note = noted(request, workspace, "webhook.update", asked.url)
             if not await services_of(request).webhooks.update(row, asked, in_transaction=note):
                 raise not_found("endpoint")
         except WrongInput as error:
@@ -159,7 +158,7 @@ async def pause_endpoint(request: PageRequest) -> Response[bytes]:
     """Tell an endpoint nothing until it is resumed."""
     workspace = await workspace_of(request)
     row = (await _existing(request, workspace)).endpoint
-    note = _note(request, workspace, "webhook.pause", row.url)
+    note = noted(request, workspace, "webhook.pause", row.url)
     await services_of(request).webhooks.pause(row, actor_of(request).name, in_transaction=note)
     return done(
         request, _address(workspace, row), "The endpoint is paused. What it asks for waits until you resume it."
@@ -171,7 +170,7 @@ async def resume_endpoint(request: PageRequest) -> Response[bytes]:
     """Tell an endpoint everything that waits, and what comes."""
     workspace = await workspace_of(request)
     row = (await _existing(request, workspace)).endpoint
-    note = _note(request, workspace, "webhook.resume", row.url)
+    note = noted(request, workspace, "webhook.resume", row.url)
     await services_of(request).webhooks.resume(row, in_transaction=note)
     return done(request, _address(workspace, row), "The endpoint is resumed. What waited is told now.")
 
@@ -193,7 +192,7 @@ async def rotate_secret(request: PageRequest) -> Response[bytes]:
     """Make a new secret and show it once."""
     workspace = await workspace_of(request)
     row = (await _existing(request, workspace)).endpoint
-    note = _note(request, workspace, "webhook.rotate", row.url)
+    note = noted(request, workspace, "webhook.rotate", row.url)
     secret = await services_of(request).webhooks.rotate(row, in_transaction=note)
     if secret is None:
         raise not_found("endpoint")
@@ -206,7 +205,7 @@ async def delete_endpoint(request: PageRequest) -> Response[bytes]:
     """Delete an endpoint."""
     workspace = await workspace_of(request)
     row = (await _existing(request, workspace)).endpoint
-    note = _note(request, workspace, "webhook.delete", row.url)
+    note = noted(request, workspace, "webhook.delete", row.url)
     if not await services_of(request).webhooks.delete(workspace.id, row.id, in_transaction=note):
         raise not_found("endpoint")
     return done(request, address_of(workspace, "webhooks"), f"The endpoint {row.url} is deleted.")
@@ -287,7 +286,7 @@ async def tell_again(request: PageRequest) -> Response[bytes]:
         return done(request, address, sentence(str(error)), problem=True)
     # Of many transactions: the note says what came of them all.
     await services_of(request).database.write(
-        _note(request, workspace, "webhook.replay", row.url, detail=f"{events} events")
+        noted(request, workspace, "webhook.replay", row.url, detail=f"{events} events")
     )
     if not events:
         return done(request, address, "There was nothing to tell.")
@@ -383,14 +382,3 @@ async def _attempts(
 
 def _address(workspace: WorkspaceRow, row: WebhookEndpointRow) -> str:
     return address_of(workspace, f"webhooks/{show_id('whk', row.id)}")
-
-
-def _note(request: PageRequest, workspace: WorkspaceRow, action: str, url: str, detail: str = "") -> InTransaction:
-    """Return what puts a change into the audit log, for the transaction that makes it."""
-    services = services_of(request)
-    row_id, now, by = services.ids.next(), services.clock.now_ms(), actor_of(request)
-
-    def note(tx: Tx) -> None:
-        audit.note(tx, row_id, now, by, action, subject=url, detail=detail, workspace_id=workspace.id)
-
-    return note
