@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from postroom.ledger.account_rows import MailboxRow
 from postroom.store.database import Conn, RowsStatement, Statement, Tx, statement
+from postroom.store.orphans import orphans
 
 _WAITS = (
     "EXISTS (SELECT 1 FROM account_event a JOIN webhook_endpoint p ON p.workspace_id = c.workspace_id "
@@ -87,14 +88,8 @@ class Gone(NamedTuple):
     mailboxes: list[int]
 
 
-# From each id to the next by the index: a query for each of thousands of accounts takes longer than a read may.
-_GONE = (
-    "WITH RECURSIVE one(id) AS (SELECT min({key}) FROM {table} UNION ALL "
-    "SELECT (SELECT min(t.{key}) FROM {table} t WHERE t.{key} > one.id) FROM one WHERE one.id IS NOT NULL) "
-    "SELECT id FROM one WHERE id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM {parent} p WHERE p.id = one.id) LIMIT ?"
-)
-_GONE_ACCOUNTS = statement(_GONE.format(key="account_id", table="account_event", parent="account"))
-_GONE_MAILBOXES = statement(_GONE.format(key="mailbox_id", table="account_mail", parent="mailbox"))
+_GONE_ACCOUNTS = orphans("account_id", "account_event", "account")
+_GONE_MAILBOXES = orphans("mailbox_id", "account_mail", "mailbox")
 _SOME_EVENTS = statement("SELECT number, event_id FROM account_event WHERE account_id = ? ORDER BY number LIMIT ?")
 _DROP_CONTENTS = statement("DELETE FROM account_content WHERE account_id = ? AND number <= ?")
 _DROP_NUMBERS = statement("DELETE FROM account_event WHERE account_id = ? AND number <= ?")

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from postroom.ledger.route_rows import RouteOutboxRow
 from postroom.store.database import Conn, Tx, statement
+from postroom.store.orphans import orphans
 
 WAKE = "routes"
 """What `Database.on_commit` is told once rows were written; its subjects are routes, 0 for none."""
@@ -49,8 +50,7 @@ _DROP = statement(
     postgresql="DELETE FROM route_outbox WHERE route_id = ? AND inbound_id = ANY(ARRAY("
     "SELECT inbound_id FROM route_outbox WHERE route_id = ? LIMIT ? FOR UPDATE SKIP LOCKED)) RETURNING inbound_id",
 )
-_NEXT_ROUTE = statement("SELECT min(route_id) FROM route_outbox WHERE route_id > ?")
-_EXISTS = statement("SELECT id FROM route WHERE id = ?")
+_WITHOUT_ROUTE = orphans("route_id", "route_outbox", "route")
 
 
 class Key(NamedTuple):
@@ -117,13 +117,5 @@ def drop(tx: Tx, route_id: int, limit: int) -> int:
 
 def without_route(conn: Conn, most: int) -> list[int]:
     """Return up to `most` routes that have rows and are deleted."""
-    found: list[int] = []
-    after = NO_ROUTE
-    while len(found) < most:
-        row = conn.one(_NEXT_ROUTE, (after,))
-        if row is None or row[0] is None:
-            break
-        after = row[0]
-        if conn.one(_EXISTS, (after,)) is None:
-            found.append(after)
-    return found
+    # One more, for NO_ROUTE, which is none.
+    return [row[0] for row in conn.all(_WITHOUT_ROUTE, (most + 1,)) if row[0] != NO_ROUTE][:most]

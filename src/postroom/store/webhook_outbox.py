@@ -15,6 +15,7 @@ from postroom.ledger.rows import EventRow
 from postroom.ledger.webhook_rows import WebhookEndpointRow, WebhookOutboxRow
 from postroom.store.database import Conn, RowsStatement, Tx, statement
 from postroom.store.nodes import last_beat_ms
+from postroom.store.orphans import orphans
 
 WAKE = "webhooks"
 """What `Database.on_commit` is told once rows were written; its subjects are endpoints."""
@@ -330,8 +331,7 @@ _DROP = statement(
     postgresql="DELETE FROM webhook_outbox WHERE endpoint_id = ? AND event_id = ANY(ARRAY("
     "SELECT event_id FROM webhook_outbox WHERE endpoint_id = ? LIMIT ? FOR UPDATE SKIP LOCKED)) RETURNING event_id",
 )
-_NEXT_ENDPOINT = statement("SELECT min(endpoint_id) FROM webhook_outbox WHERE endpoint_id > ?")
-_LISTENS = statement("SELECT id FROM webhook_endpoint WHERE id = ? AND state <> 'disabled'")
+_WITHOUT_LISTENER = orphans("endpoint_id", "webhook_outbox", "webhook_endpoint", of="o.state <> 'disabled'")
 
 
 class PastEvent(NamedTuple):
@@ -371,13 +371,4 @@ def drop(tx: Tx, endpoint_id: int, limit: int) -> int:
 
 def without_listener(conn: Conn, most: int) -> list[int]:
     """Return up to `most` endpoints that have rows and are deleted or disabled."""
-    found: list[int] = []
-    after = -1
-    while len(found) < most:
-        row = conn.one(_NEXT_ENDPOINT, (after,))
-        if row is None or row[0] is None:
-            break
-        after = row[0]
-        if conn.one(_LISTENS, (after,)) is None:
-            found.append(after)
-    return found
+    return [row[0] for row in conn.all(_WITHOUT_LISTENER, (most,))]
