@@ -234,6 +234,35 @@ async def test_a_suppression_is_added_shown_renewed_and_removed(api: Api) -> Non
     assert kinds == ["suppression_added"] * 3 + ["suppression_removed"] * 2
 
 
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        ("EXAMPLE.org.", "example.org"),
+        ("Exämple.de", "xn--exmple-cua.de"),
+        ("пример.рф", "xn--e1afmkfd.xn--p1ai"),
+        (f"{'a' * 63}.de", f"{'a' * 63}.de"),
+    ],
+)
+async def test_a_domain_is_taken_as_people_write_it(api: Api, written: str, name: str) -> None:
+    made = await api.client.post("/api/v1/domains", json={"name": written})
+
+    assert (made.status_code, made.json()["name"]) == (201, name)
+    assert (await api.client.get(f"/api/v1/domains/{written}")).json()["name"] == name
+    assert (await api.client.post("/api/v1/domains", json={"name": name})).status_code == 409
+
+
+@pytest.mark.parametrize(
+    ("written", "remedy"), [("no domain", "write labels of letters"), ("com", "at least one dot"), ("", "write labels")]
+)
+async def test_what_is_no_domain_is_told_why(api: Api, written: str, remedy: str) -> None:
+    answer = await api.client.post("/api/v1/domains", json={"name": written})
+
+    assert answer.status_code == 422
+    [error] = answer.json()["errors"]
+    assert error["field"] == "name"
+    assert remedy in error["message"]
+
+
 async def test_domains_are_made_with_the_records_to_publish(api: Api) -> None:
     made = await api.client.post("/api/v1/domains", json={"name": "example.com"})
     assert (made.status_code, made.json()["proved"]) == (201, False)

@@ -7,7 +7,7 @@ from msgspec import Meta, Struct
 
 from postroom.base.errors import WrongInput
 from postroom.doors.http.operation import Operation, described
-from postroom.doors.http.problems import Problem, not_found
+from postroom.doors.http.problems import FieldError, Problem, not_found, wrong_fields
 from postroom.doors.http.requests import answer, read_json
 from postroom.doors.http.services import ApiRequest, DnsRecord, services_of
 from postroom.doors.http.views import Time
@@ -56,9 +56,10 @@ class DomainIn(Struct, frozen=True, forbid_unknown_fields=True):
     name: Annotated[
         str,
         Meta(
-            pattern=r"^(?:[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?\.){1,6}[a-z]{2,30}$",
-            max_length=200,
-            description="Lower-case A-labels with a dot, such as example.com.",
+            max_length=255,
+            description="With a dot, such as example.com. In whatever letter case and script, as people write it.",
+            # Every name of this form is fine; what else is a domain no pattern says.
+            extra_json_schema={"pattern": r"^(?:[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?\.){1,6}[a-z]{2,30}$"},
         ),
     ]
 
@@ -79,11 +80,11 @@ async def list_domains(request: ApiRequest) -> Response[bytes]:
 async def add_domain(request: ApiRequest) -> Response[bytes]:
     """Make a domain with its DKIM keys; the answer has the records to publish. 409 where it is taken."""
     domains = services_of(request).domains
-    given = await read_json(request, DomainIn)
-    if await domains.get(request.user, given.name) is not None:
-        raise Problem(409, "domain-exists", f"{given.name} is there already: GET /api/v1/domains/{given.name}")
+    name = _checked_name((await read_json(request, DomainIn)).name)
+    if await domains.get(request.user, name) is not None:
+        raise Problem(409, "domain-exists", f"{name} is there already: GET /api/v1/domains/{name}")
     try:
-        row = await domains.create(request.user, given.name)
+        row = await domains.create(request.user, name)
     except WrongInput as error:
         # The form was checked above, so the name is taken: proved by another workspace, or made meanwhile.
         raise Problem(409, "domain-taken", str(error)) from error
@@ -122,9 +123,20 @@ async def delete_domain(request: ApiRequest) -> Response[None]:
     return Response(None, status_code=204)
 
 
+def _checked_name(given: str) -> str:
+    """Return the name as lower-case A-labels. Raises Problem 422 with the remedy."""
+    try:
+        name = domain_to_a_labels(given.strip().rstrip("."))
+    except WrongInput as error:
+        raise wrong_fields([FieldError("name", "invalid_domain", str(error))]) from error
+    if "." not in name:
+        raise wrong_fields([FieldError("name", "invalid_domain", "needs at least one dot, such as example.com")])
+    return name
+
+
 async def _existing(request: ApiRequest) -> DomainRow:
     try:
-        name = domain_to_a_labels(request.path_params["name"])
+        name = domain_to_a_labels(request.path_params["name"].rstrip("."))
     except WrongInput as error:
         raise not_found("domain") from error
     row = await services_of(request).domains.get(request.user, name)
