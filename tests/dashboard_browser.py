@@ -293,10 +293,76 @@ def logged_in_page(
         context.close()
 
 
-def violations(page: Page, rule: str | None = None) -> list[str]:
-    """Return what axe finds wrong with a page, a line each; `rule`: by this rule only."""
-    options = {"resultTypes": ["violations"], **({"runOnly": [rule]} if rule else {})}
-    if not page.evaluate("'axe' in window"):
-        page.evaluate(AXE_SCRIPT)
-    found = page.evaluate("options => axe.run(options)", options)["violations"]
-    return [f"{one['id']}: {node['html'][:160]} ({node['failureSummary']})" for one in found for node in one["nodes"]]
+def violations(page: Page) -> list[str]:
+    """Return what axe finds wrong with a page, a line each."""
+    page.evaluate(AXE_SCRIPT)
+    return _lines(page.evaluate("options => axe.run(options)", _OPTIONS))
+
+
+class Axe:
+    """axe over many pages of one browser context; what is the same on all of them it judges once.
+
+    That are the links of the navigation, and contrast, which is most of its work: it follows from the colours of a
+    text, what stands behind it, and its size and weight. A text that shares all of them with another is passed over.
+    """
+
+    def __init__(self, page: Page) -> None:
+        # Once for all pages: the browser keeps what it has made of the script.
+        page.context.add_init_script(AXE_SCRIPT)
+        self._page = page
+        self._knows_navigation = False
+        self._judged: set[str] = set()
+
+    def violations(self) -> list[str]:
+        """Return what is wrong with the page by all rules but that of contrast."""
+        options = {**_OPTIONS, "rules": {"color-contrast": {"enabled": False}}}
+        if self._knows_navigation:
+            self._page.evaluate(_WITHOUT_NAVIGATION)
+        self._knows_navigation = self._knows_navigation or self._page.locator("nav.side").count() > 0
+        return _lines(self._page.evaluate("options => axe.run(options)", options))
+
+    def contrast(self) -> list[str]:
+        """Return the texts of the page that are too faint; of those that look the same the first."""
+        looks, found = self._page.evaluate(_NEW_LOOKS, [{**_OPTIONS, "runOnly": ["color-contrast"]}, [*self._judged]])
+        self._judged.update(looks)
+        return _lines(found)
+
+
+_OPTIONS = {"resultTypes": ["violations"], "iframes": False}
+"""Frames hold mails of others, and run no scripts: axe cannot look into them."""
+_WITHOUT_NAVIGATION = """() => {
+  for (const one of document.querySelectorAll("nav.side li, .top .menu-list > *, .pages-bar li")) one.remove();
+}"""
+_NEW_LOOKS = """async ([options, judged]) => {
+  const known = new Set(judged), looks = [], elements = [];
+  for (const element of document.body.querySelectorAll("*")) {
+    const hasText = [...element.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.data.trim());
+    if (!hasText && !element.matches("input, select, textarea")) continue;
+    if (!element.checkVisibility({ opacityProperty: true, visibilityProperty: true })) continue;
+    const own = getComputedStyle(element);
+    const parts = [element.localName, own.color, own.fontSize, own.fontWeight];
+    let isCovered = false;
+    for (let at = element; at; at = at.parentElement) {
+      const style = getComputedStyle(at), behind = style.backgroundColor;
+      if (style.opacity !== "1") parts.push(`opacity ${style.opacity}`);
+      if (isCovered || behind === "rgba(0, 0, 0, 0)") continue;
+      parts.push(behind);
+      isCovered = behind.startsWith("rgb(");
+    }
+    const look = parts.join(", ");
+    if (known.has(look)) continue;
+    known.add(look);
+    looks.push(look);
+    elements.push(element);
+  }
+  const found = elements.length ? await axe.run({ include: elements }, options) : { violations: [] };
+  return [looks, found];
+}"""
+
+
+def _lines(found: Any) -> list[str]:
+    return [
+        f"{one['id']}: {node['html'][:160]} ({node['failureSummary']})"
+        for one in found["violations"]
+        for node in one["nodes"]
+    ]

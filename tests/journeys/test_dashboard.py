@@ -13,10 +13,11 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Literal
 from urllib.parse import urljoin, urlsplit
 
 import pytest
-from dashboard_browser import NAME, PASSWORD, Client, chromium, log_in, logged_in_page, violations
+from dashboard_browser import NAME, PASSWORD, Axe, Client, chromium, log_in, logged_in_page, violations
 from peers.dns_server import DnsServer
 from peers.http_receiver import HttpReceiver, answer
 from peers.process import wait_until
@@ -73,6 +74,8 @@ BEGIN:VCALENDAR
 """
 _ID = re.compile(r"\b([a-z]{3})_[a-z2-7]{13}\b")
 _WIDTHS = (1440, 390)
+_SCHEMES: dict[int, Literal["light", "dark"]] = {1440: "light", 390: "dark"}
+"""Texts and what is behind them are the same at all widths, so each scheme is judged at one."""
 
 
 @dataclass
@@ -417,19 +420,18 @@ def pages(client: Client) -> tuple[dict[str, str], list[str]]:
     return found, list(broken.values())
 
 
-def complaints_about(page: Page, path: str) -> list[str]:
+def complaints_about(page: Page, path: str, axe: Axe) -> list[str]:
     """Return what is wrong with a page at every width and in both colour schemes."""
-    told: list[str] = []
     page.goto(path)
-    for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
-        # Only colours differ in the dark.
-        told += [f"{scheme}: {one}" for one in violations(page, "color-contrast" if scheme == "dark" else None)]
+    told = axe.violations()
     for width in _WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
         wide = page.evaluate("document.scrollingElement.scrollWidth")
         if wide > width:
             told.append(f"is {wide} pixels wide at {width}")
+        scheme = _SCHEMES[width]
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        told += [f"{scheme}: {one}" for one in axe.contrast()]
     return told
 
 
@@ -441,15 +443,36 @@ def test_every_page_is_accessible_fits_every_screen_and_breaks_no_rule_of_its_ow
 
     with logged_in_page(house.browser, client, width=_WIDTHS[0]) as page:
         said: list[str] = []
+        axe = Axe(page)
         page.on("console", lambda message: said.append(f"{message.type}: {message.text}"))
         page.on("pageerror", lambda error: said.append(f"error: {error}"))
         for kind, path in found.items():
             said.clear()
             page.set_viewport_size({"width": _WIDTHS[0], "height": 900})
-            if told := complaints_about(page, path) + said:
+            if told := complaints_about(page, path, axe) + said:
                 wrong[kind] = told
 
     assert (wrong, broken) == ({}, [])
+
+
+def test_on_a_phone_the_pages_are_a_menu_that_keys_open_and_close(house: House, client: Client) -> None:
+    with logged_in_page(house.browser, client, width=_WIDTHS[1]) as page:
+        page.goto("/w/default/accounts")
+        menu = page.locator(".pages-bar summary")
+        expect(menu).to_contain_text("Accounts")
+        expect(page.locator("nav.side")).to_be_hidden()
+        menu.focus()
+        page.keyboard.press("Enter")
+        expect(page.locator(".pages-bar a:visible")).to_have_count(len(WORKSPACE_PAGES) + 2)
+        wrong = violations(page)
+        page.keyboard.press("Escape")
+        expect(page.locator(".pages-bar a:visible")).to_have_count(0)
+        page.keyboard.press("Enter")
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/w/default/")
+
+    assert wrong == []
 
 
 def test_pages_before_logging_in_are_accessible_too(house: House) -> None:
@@ -457,8 +480,9 @@ def test_pages_before_logging_in_are_accessible_too(house: House) -> None:
     wrong: dict[str, list[str]] = {}
 
     with logged_in_page(house.browser, visitor) as page:
+        axe = Axe(page)
         for path in ("/login", "/first/wrong"):
-            if told := complaints_about(page, path):
+            if told := complaints_about(page, path, axe):
                 wrong[path] = told
     visitor.close()
 
