@@ -77,7 +77,7 @@ async def test_a_new_login_is_shown_once_with_a_line_that_uses_it(world: World) 
         ("/workspaces", {"name": ""}, "Give the workspace a name"),
         ("/workspaces", {"name": "one"}, "There is a workspace"),
         ("/workspaces", {"name": "a/b"}, "has no /"),
-        ("/workspaces", {"name": "new", "transport": "pigeon"}, "Expected `sandbox`"),
+        ("/workspaces", {"name": "new", "transport": "pigeon"}, "Expected sandbox, direct"),
     ],
 )
 async def test_what_is_wrong_stands_beside_its_field(

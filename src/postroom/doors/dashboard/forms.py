@@ -1,5 +1,6 @@
 """Forms: what was typed, and what is wrong with it, beside its field."""
 
+import re
 from dataclasses import dataclass, field
 
 from litestar.datastructures import UploadFile
@@ -45,7 +46,8 @@ class Form:
     def wrong(self, error: WrongInput, *, known: tuple[str, ...] = ()) -> None:
         """Put an error beside its field; where the form has no such field (`known`), above the form."""
         name = error.field if not known or error.field in known else ""
-        self.errors.setdefault(name, sentence(str(error)))
+        # In a terminal words to type stand between backticks.
+        self.errors.setdefault(name, sentence(re.sub(r"`([^`]*)`", r"\1", str(error))))
 
 
 async def read_form(request: PageRequest) -> Form:
