@@ -5,6 +5,7 @@ import zlib
 import pytest
 
 from postroom.base.clock import DAY_MS, ManualClock
+from postroom.base.errors import TryLater
 from postroom.base.ids import IdSource
 from postroom.base.packing import pack, unpack
 from postroom.ledger.rows import ContentRow
@@ -71,6 +72,21 @@ async def test_links_outlive_the_body(database: Database) -> None:
     stored = await database.read(lambda conn: content.load_content(conn, 1, KEY))
     assert stored is not None
     assert unpack(stored.links) == b"links"
+
+
+async def test_whoever_drops_an_upload_does_not_fail_where_the_store_is_away(
+    database: Database, uploads: content.Uploads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: object, **__: object) -> None:
+        raise TryLater("the database is away")
+
+    upload_id = await uploads.begin()
+    await uploads.add(upload_id, 0, b"x")
+    with monkeypatch.context() as patch:
+        patch.setattr(database, "write", away)
+        await uploads.drop(upload_id)
+
+    assert await database.read(lambda conn: content.chunks_from(conn, upload_id, 0)) == [b"x"]
 
 
 async def test_a_dropped_upload_is_gone(database: Database, uploads: content.Uploads) -> None:

@@ -6,7 +6,6 @@ mark stands was taken in by a process that died before it could delete it.
 """
 
 import asyncio
-import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -137,8 +136,7 @@ class TakeIn:
             await self._receiver.receive(_incoming(found.arrived, first, rest, now), in_transaction=note)
         except (PostroomError, OSError):
             if upload_id is not None:
-                with contextlib.suppress(TryLater):
-                    await self._uploads.drop(upload_id)
+                await self._uploads.drop(upload_id)
             raise
         return 1
 

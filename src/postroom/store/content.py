@@ -7,9 +7,11 @@ accept links them by `ContentRow.upload_id`, and what nobody links is swept.
 
 import io
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import NamedTuple
 
 from postroom.base.clock import Clock
+from postroom.base.errors import TryLater
 from postroom.base.ids import IdSource, first_id_at
 from postroom.base.packing import unpack
 from postroom.ledger.rows import ContentChunkRow, ContentRow
@@ -167,8 +169,9 @@ class Uploads:
         await _write_chunk(self._database, upload_id, number, data, self._clock.now_ms())
 
     async def drop(self, upload_id: int) -> None:
-        """Remove the pieces of an upload that will not be accepted. Raises TryLater."""
-        await drop_upload(self._database, upload_id)
+        """Remove the pieces of an upload that will not be accepted; what the store cannot do now, upkeep does later."""
+        with suppress(TryLater):
+            await drop_upload(self._database, upload_id)
 
 
 async def _write_chunk(database: Database, upload_id: int, number: int, data: bytes, now_ms: int) -> None:

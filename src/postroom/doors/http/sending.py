@@ -5,7 +5,6 @@ composed on a thread, in pieces, and these are stored before it is accepted.
 """
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Annotated, Any
@@ -200,8 +199,7 @@ async def _accept(services: Services, submission: Submission, claim: Claim | Non
         raise
     except Exception:
         if isinstance(submission.content, StagedContent):
-            with contextlib.suppress(TryLater):
-                await services.uploads.drop(submission.content.upload_id)
+            await services.uploads.drop(submission.content.upload_id)
         raise
     return Answer(202, encode(_sent(accepted)))
 

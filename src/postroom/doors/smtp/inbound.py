@@ -5,7 +5,6 @@ again is slowed and cut off. Nobody logs in here, and nothing is passed on to ot
 after the commit.
 """
 
-import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Protocol
@@ -16,6 +15,7 @@ from postroom.base.clock import Clock
 from postroom.base.errors import TryLater, WrongInput
 from postroom.base.ids import show_id
 from postroom.doors.smtp.guessers import MOST_IN_SESSION, Guessers, guesser_of
+from postroom.doors.smtp.uploads import Uploads
 from postroom.inbound.receive import Incoming, Refused, StagedRest
 from postroom.inbound.recipients import NO_SUCH_ADDRESS, Addressed
 from postroom.ledger.inbound_rows import Destination
@@ -52,22 +52,6 @@ class Receiver(Protocol):
 
     async def receive(self, mail: Incoming) -> list[int]:
         """Store a mail and return the ids of its rows, after the commit. Raises Refused and TryLater."""
-        ...
-
-
-class Uploads(Protocol):
-    """Large content on its way in, stored in pieces by small transactions."""
-
-    async def begin(self) -> int:
-        """Return the id of a new upload."""
-        ...
-
-    async def add(self, upload_id: int, number: int, data: bytes) -> None:
-        """Store piece `number`. Raises TryLater."""
-        ...
-
-    async def drop(self, upload_id: int) -> None:
-        """Remove the pieces of an upload that will not be taken. Raises TryLater."""
         ...
 
 
@@ -188,11 +172,10 @@ class InboundSink:
         return self._finish(rest)
 
     async def abort(self) -> None:
-        """Remove what was stored; where the store cannot do it now, upkeep sweeps it later."""
+        """Remove what was stored."""
         upload_id, self._upload_id = self._upload_id, None
         if upload_id is not None:
-            with contextlib.suppress(TryLater):
-                await self._uploads.drop(upload_id)
+            await self._uploads.drop(upload_id)
 
     async def _finish(self, rest: bytes) -> SmtpReply:
         if self._refusal is not None:

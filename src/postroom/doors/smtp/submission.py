@@ -5,12 +5,12 @@ here; storing is `Accept`'s work, and 250 is said only after it returned. The en
 who receives; header fields are never looked at for that.
 """
 
-import contextlib
 from collections.abc import Awaitable
 from typing import Protocol
 
 from postroom.base.errors import TryLater, WrongInput
 from postroom.base.ids import show_id
+from postroom.doors.smtp.uploads import Uploads
 from postroom.ledger.rows import WorkspaceRow
 from postroom.ledger.states import Stream
 from postroom.mail.address import parse_address
@@ -57,22 +57,6 @@ class Accept(Protocol):
 
         Raises TryLater, WrongInput or Refused; then nothing was stored.
         """
-        ...
-
-
-class Uploads(Protocol):
-    """Large content on its way in, stored in pieces by small transactions."""
-
-    async def begin(self) -> int:
-        """Return the id of a new upload."""
-        ...
-
-    async def add(self, upload_id: int, number: int, data: bytes) -> None:
-        """Store piece `number` (from 0). Raises TryLater."""
-        ...
-
-    async def drop(self, upload_id: int) -> None:
-        """Remove the pieces of an upload that will not be accepted."""
         ...
 
 
@@ -149,11 +133,10 @@ class SubmissionSink:
         return self._finish(rest)
 
     async def abort(self) -> None:
-        """Remove what was stored; where the store cannot do it now, upkeep sweeps it later."""
+        """Remove what was stored."""
         upload_id, self._upload_id = self._upload_id, None
         if upload_id is not None:
-            with contextlib.suppress(TryLater):
-                await self._uploads.drop(upload_id)
+            await self._uploads.drop(upload_id)
 
     async def _finish(self, rest: bytes) -> SmtpReply:
         if self._blocks == 0 and not isinstance(self._said, SmtpReply):
