@@ -8,7 +8,7 @@ from postroom.base.clock import DAY_MS
 from postroom.base.ids import first_id_at
 from postroom.base.tokens import TokenKeys, TokenKind
 from postroom.mail.message_id import find_message_ids, is_message_id, make_message_id, row_of_message_id
-from postroom.mail.return_path import looks_like_machine_address, machine_address, read_machine_address
+from postroom.mail.return_path import machine_address, read_machine_address
 
 NOW_MS = 1_767_225_600_000
 KEYS = TokenKeys({0: b"k" * 32, 3: b"l" * 32})
@@ -22,7 +22,6 @@ def test_a_machine_address_reads_back_in_any_letter_case(kind: TokenKind) -> Non
     local_part, _, host = address.partition("@")
     assert host == "rp.example.com"
     assert len(local_part) <= 64
-    assert looks_like_machine_address(local_part)
     for written in (local_part, local_part.upper()):
         read = read_machine_address(written, KEYS)
         assert read is not None
@@ -37,7 +36,6 @@ def test_a_token_of_one_kind_is_worth_nothing_for_another() -> None:
 def test_another_installations_address_is_not_ours() -> None:
     foreign = machine_address(TokenKeys({0: b"x" * 32}), TokenKind.BOUNCE, 0, RECIPIENT, "h").partition("@")[0]
     assert read_machine_address(foreign, KEYS) is None
-    assert looks_like_machine_address(foreign)
 
 
 @pytest.mark.parametrize(("kind", "expires"), [(kind, kind is TokenKind.BOUNCE) for kind in KINDS])
@@ -51,7 +49,6 @@ def test_only_a_bounce_address_expires(kind: TokenKind, expires: bool) -> None:
 @given(st.one_of(st.text(), st.text().map("b-{}".format), st.from_regex(r"\Ab-[a-z2-7]{32}\Z")))
 def test_no_text_is_read_as_ours_and_none_crashes(text: str) -> None:
     assert read_machine_address(text, KEYS) is None
-    looks_like_machine_address(text)
 
 
 def test_a_message_id_is_made_of_a_row_id_and_found_again() -> None:

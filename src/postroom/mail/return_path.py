@@ -54,8 +54,3 @@ def read_machine_address(local_part: str, keys: TokenKeys) -> MachineAddress | N
         return None
     token = keys.check_local_part_text(kind, text)
     return MachineAddress(kind, token) if token else None
-
-
-def looks_like_machine_address(local_part: str) -> bool:
-    """Tell whether a local-part has the form `letter-TOKEN`; a peer that uses one we did not make gets 550 5.1.1."""
-    return len(local_part) == 34 and local_part[1] == "-" and local_part[0].lower() in _KINDS
