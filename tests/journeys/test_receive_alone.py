@@ -81,12 +81,14 @@ def test_mail_that_finds_no_server_is_there_once_after_the_start() -> None:
         assert dying.returncode == -signal.SIGKILL, dying.stderr.decode()
         assert len(arrived(server)) == _CALLS + 1
         assert len(subjects(server)) > 1
+        # It left a socket that nobody answers, and a WAL.
+        assert receive(server, "abuse@mail.postroom.test", mail=MAIL % b"after it")[0] == 0
 
         server.start()
         wait_until(lambda: not arrived(server), "the files are gone", 30)
         assert receive(server, "abuse@mail.postroom.test", mail=MAIL % b"to the server")[0] == 0
 
-        expected = ["hello", "to the server", *(f"mail {number:02d}" for number in range(_CALLS))]
+        expected = ["hello", "after it", "to the server", *(f"mail {number:02d}" for number in range(_CALLS))]
         assert subjects(server) == sorted(expected)
         assert server.rows("SELECT count(*) FROM idempotency WHERE workspace_id = 0") == [(0,)]
         assert {row[0] for row in server.rows("SELECT source FROM inbound")} == {"pipe"}

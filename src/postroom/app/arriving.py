@@ -82,7 +82,8 @@ def _decide(
 
 def _domains(to: Sequence[Sequence[str]]) -> set[str]:
     """Return the domains that `Recipients` may ask for."""
-    named = {domain_of(form) for forms in to for form in forms}
+    # No domain that is stored is beyond ASCII, and half a character from a command line is no parameter of SQLite's.
+    named = {name for forms in to for form in forms if (name := domain_of(form)).isascii()}
     return named | {name.removeprefix("rp.") for name in named}
 
 
