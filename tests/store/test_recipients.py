@@ -1,7 +1,10 @@
 """Looking messages, recipients and events up, the depth of the queue, and moves with their events and counters."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
+
+import pytest
 
 from postroom.base.clock import HOUR_MS, ManualClock
 from postroom.base.ids import IdSource
@@ -193,6 +196,21 @@ async def test_only_moves_of_the_ledger_are_made(database: Database, clock: Manu
         assert {before for before, now in after.items() if now != before} == movable
 
 
+@pytest.mark.parametrize("wide", [RecipientFilter(), RecipientFilter(domain="example.net"), RecipientFilter(tag="a")])
+async def test_a_wide_retry_wakes_no_failures_and_no_doubts(
+    database: Database, clock: ManualClock, wide: RecipientFilter
+) -> None:
+    """`queue retry --all` after an outage sent the failures of a year once more."""
+    house = House(database, clock)
+    _, rows = await house.message("deferred", "failed", "in_doubt")
+    await house.move(Move.RETRY, wide)
+    states = [(await house.row(row.id)).state for row in rows]
+    assert states[1:] == ["failed", "in_doubt"]
+    await house.move(Move.RETRY, replace(wide, states=("failed",)))
+    await house.move(Move.RETRY, RecipientFilter(ids=(rows[2].id,)))
+    assert (await house.row(rows[2].id)).state == "queued"
+
+
 async def test_a_selection_by_state_moves_no_other_state(database: Database, clock: ManualClock) -> None:
     house = House(database, clock)
     _, rows = await house.message("deferred", "failed", "sending")
@@ -213,7 +231,7 @@ async def test_a_retried_failure_begins_its_schedule_anew_and_is_no_failure_any_
     for dimension, key in (("total", ""), ("reason", "no_such_user"), ("provider_reason", "google no_such_user")):
         assert (await house.counters(dimension, key))["failed"] == 1
     clock.advance(hours=30)
-    await house.move(Move.RETRY, RecipientFilter())
+    await house.move(Move.RETRY, RecipientFilter(ids=(recipient.id,)))
     row = await house.row(recipient.id)
     assert (row.state, row.tries, row.first_tried_ms, row.settled_ms) == ("queued", 0, None, None)
     assert row.due_ms == clock.now_ms()

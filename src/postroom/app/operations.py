@@ -327,6 +327,7 @@ def _selection(arguments: Arguments, now_ms: int) -> RecipientFilter:
         message_id=_read_id("msg", message) if message else None,
         domain=domain_key(domain) if domain else None,
         stream=Stream(arguments["stream"]).value if arguments.get("stream") else None,
+        states=(RecipientState(arguments["state"]).value,) if arguments.get("state") else None,
         restored=restored,
         before_id=first_id_at(now_ms - read_age(age, "older_than")) if age else None,
     )

@@ -10,6 +10,8 @@ from postroom.cli.options import AS_JSON, of_workspace
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
+_STATES = ["queued", "held", "deferred", "in_doubt", "failed"]
+
 
 @click.group("queue")
 def command() -> None:
@@ -23,6 +25,7 @@ def _selection(function: _F) -> _F:
         click.option("--domain", default="", help="All recipients at a domain."),
         click.option("--restored", is_flag=True, help="Those that came back from a backup and were not moved since."),
         click.option("--stream", type=click.Choice(["transactional", "bulk"]), help="Only mail of this stream."),
+        click.option("--state", type=click.Choice(_STATES), help="Only recipients in this state."),
         click.option("--older-than", default="", help="Only mail accepted before that, such as 90m, 2h or 3d."),
         click.option("--all", "everything", is_flag=True, help="All recipients of the workspace."),
         of_workspace(),
@@ -52,8 +55,8 @@ def list_(workspace: str, state: str, domain: str, restored: bool, limit: int, a
         click.echo("nothing waits")
 
 
-def _mover(name: str, done: str) -> None:
-    @command.command(name, help=f"{name.capitalize()} recipients: by id (rcp_…), message, domain, or all.")
+def _mover(name: str, done: str, more: str = "") -> None:
+    @command.command(name, help=f"{name.capitalize()} recipients: by id (rcp_…), message, domain, or all.{more}")
     @_selection
     def move(
         recipients: tuple[str, ...],
@@ -61,6 +64,7 @@ def _mover(name: str, done: str) -> None:
         domain: str,
         restored: bool,
         stream: str | None,
+        state: str | None,
         older_than: str,
         everything: bool,
         workspace: str,
@@ -75,6 +79,7 @@ def _mover(name: str, done: str) -> None:
                 "domain": domain,
                 "restored": restored,
                 "stream": stream or "",
+                "state": state or "",
                 "older_than": older_than,
                 "all": everything,
             },
@@ -88,4 +93,4 @@ def _mover(name: str, done: str) -> None:
 _mover("hold", "held")
 _mover("release", "released")
 _mover("cancel", "cancelled")
-_mover("retry", "will be tried at once")
+_mover("retry", "will be tried at once", " Failed ones and those in doubt by id, message or --state only.")

@@ -61,6 +61,7 @@ _RULES = {
     Move.CANCEL: _Rule((_S.QUEUED, _S.HELD, _S.DEFERRED, _S.IN_DOUBT), _S.CANCELLED, EventKind.CANCELLED, "cancelled"),
     Move.RETRY: _Rule((_S.DEFERRED, _S.IN_DOUBT, _S.FAILED), _S.QUEUED, EventKind.RETRIED, "another try asked for"),
 }
+_DEFERRED_ONLY = (_S.DEFERRED,)
 
 
 def states_before(move: Move) -> tuple[RecipientState, ...]:
@@ -73,9 +74,12 @@ async def move_selected(
 ) -> Moved:
     """Move all selected recipients that may make this move, newest first, in pages of one transaction each.
 
+    A retry moves failed recipients and those in doubt only where mail or state is named: of a whole domain they
+    would be the failures of a year, and some would arrive twice.
     `by` tells who asked (`api`, `operator`). Raises TryLater; the pages before stay moved.
     """
-    befores = tuple(state.value for state in _RULES[move].befores)
+    may_move_from = _DEFERRED_ONLY if move is Move.RETRY and not _is_named(asked) else _RULES[move].befores
+    befores = tuple(state.value for state in may_move_from)
     states = tuple(state for state in befores if asked.states is None or state in asked.states)
     asked = replace(asked, states=states)
     total = 0
@@ -87,6 +91,10 @@ async def move_selected(
         # Newest first: what follows is older, also where some of this page could not move.
         asked = replace(asked, before_id=found[-1])
     return Moved(total, more=True)
+
+
+def _is_named(asked: RecipientFilter) -> bool:
+    return asked.states is not None or asked.ids is not None or asked.message_id is not None or asked.restored
 
 
 async def move_destination(

@@ -134,7 +134,10 @@ async def cancel(request: ApiRequest) -> Response[bytes]:
     opt=described(Operation("Try again now", answers=MovedOut, body=Selection)),
 )
 async def retry(request: ApiRequest) -> Response[bytes]:
-    """Have deferred, failed and in-doubt recipients tried at once. One in doubt may then arrive twice."""
+    """Have deferred recipients tried at once; where ids, message or state are named, failed and in-doubt ones too.
+
+    One in doubt may then arrive twice.
+    """
     return await _move(request, Move.RETRY)
 
 
