@@ -182,7 +182,8 @@ def test_new_mail_reaches_the_webhook_signed_and_numbered_and_nothing_is_missing
         assert users["MY_USER"]["events"]["2"]["raw"].raw() == MAIL
 
         # Old mail, by the same ledger.
-        assert users["MY_USER"]["sweep"].post()["mailboxes"] == [{"mailbox": "INBOX", "before_uid": 2}]
+        inbox = {"mailbox": "INBOX", "mailbox_name": "INBOX", "before_uid": 2}
+        assert users["MY_USER"]["sweep"].post()["mailboxes"] == [inbox]
         wait_until(lambda: len(receiver.received("/new_mail")) == 2, "the webhook of the old mail", 20)
         assert receiver.received("/new_mail")[1].json["sequence_number"] == 3
         wait_until(lambda: users["MY_USER"]["audit"].get()["events"]["told"] == 3, "all are told", 20)
