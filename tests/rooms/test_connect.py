@@ -309,6 +309,20 @@ async def test_a_password_account_is_connected_at_the_providers_server(world: Co
     assert await world.told(account) == ["account_connected"]
 
 
+@pytest.mark.parametrize(
+    ("code", "host", "told"),
+    [("GMAIL", "", " at Gmail."), ("PLAIN", "imap.shop.test", " at imap.shop.test."), ("PLAIN", "", "mailbox.")],
+)
+async def test_a_page_says_where_the_mailbox_is_as_people_call_it(
+    world: ConnectWorld, code: str, host: str, told: str
+) -> None:
+    account = await world.account(code, **({"imap_host": host} if host else {}))
+
+    page = await world.browser.get(world.connect(account))
+
+    assert f"new mail in your mailbox{told.removeprefix('mailbox')}" in page.text
+
+
 async def test_a_wrong_password_is_told_on_the_same_page_and_never_shown(world: ConnectWorld) -> None:
     account = await world.account("GMAIL")
     world.logins.servers["imap.gmail.com"] = {"ada@example.test": "something else"}

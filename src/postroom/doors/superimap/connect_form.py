@@ -106,7 +106,15 @@ class PasswordForm:
             may_be_plain=self._may_be_plain,
             problem=problem,
             wrong=wrong,
+            place=self._place(),
         )
+
+    def _place(self) -> str:
+        known, provider = self._asked.server.imap, self._asked.provider
+        if known is None or provider.server.imap is None:
+            # "Any IMAP server" is nobody's provider: the workspace has named one.
+            return known.host if known is not None else ""
+        return provider.title.partition(" with ")[0]
 
     def _service(self, prefix: str) -> Service | None:
         host, port = self._text(f"{prefix}_host").rstrip(".").lower(), self._text(f"{prefix}_port")

@@ -52,13 +52,15 @@ class Form:
     problem: str = ""
     wrong: str = ""
     """Name of the field that the problem is about."""
+    place: str = ""
+    """Where the mailbox is, as people call it; empty: anywhere."""
 
 
 def password_page(form: Form) -> bytes:
     """Ask for address and password."""
     problem = f'<p class="bad" role="alert" id="problem">{escape(form.problem)}</p>' if form.problem else ""
     about = _APP_PASSWORD.get(form.provider.code, "")
-    which = f" at {escape(form.provider.title)}" if not form.shows_server else ""
+    which = f" at {escape(form.place)}" if form.place else ""
     hint = f'<p class="soft" id="about">{escape(about)}</p>' if about else ""
     return _page(
         "Connect your mailbox",
