@@ -6,7 +6,7 @@ table for each code with the names that a connection's own settings have too.
 """
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -243,22 +243,11 @@ def _oauth_with(oauth: OAuth, said: Overrides) -> OAuth:
     )
 
 
-class _Written(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _Written(Overrides, frozen=True, forbid_unknown_fields=True):
     """A provider as an operator writes it."""
 
     kind: Kind = Kind.PASSWORD
     title: str = ""
-    imap_host: str = ""
-    imap_port: int = 0
-    imap_security: Security | None = None
-    smtp_host: str = ""
-    smtp_port: int = 0
-    smtp_security: Security | None = None
-    authorize_url: str = ""
-    token_url: str = ""
-    revoke_url: str = ""
-    userinfo_url: str = ""
-    scope: str = ""
     parameters: dict[str, str] = {}
     idle_seconds: int = 1_500
     has_idle: bool = True
@@ -281,26 +270,20 @@ def _written(path: str, code: str, table: object) -> Provider:
         raise SettingsError(f"{where}: a code has capital letters, digits and _ only, such as EXAMPLE_OAUTH2")
     try:
         written = msgspec.convert(table, _Written)
-        said = msgspec.convert(_only_said(table), Overrides)
     except msgspec.ValidationError as error:
         raise SettingsError(f"{where}: {error}") from error
     if not _LEAST_IDLE <= written.idle_seconds <= _MOST_IDLE:
         raise SettingsError(f"{where}: idle_seconds is a whole number from {_LEAST_IDLE} to {_MOST_IDLE}")
-    for name, port in (("imap_port", said.imap_port), ("smtp_port", said.smtp_port)):
+    for name, port in (("imap_port", written.imap_port), ("smtp_port", written.smtp_port)):
         if not 0 <= port <= 65535:
             raise SettingsError(f"{where}: {name} is a port from 1 to 65535")
-    oauth = replace(_oauth_with(OAuth(), said), parameters=tuple(written.parameters.items()))
+    oauth = replace(_oauth_with(OAuth(), written), parameters=tuple(written.parameters.items()))
     return Provider(
         code,
         written.title or code,
         written.kind,
-        _with(Server(), said),
+        _with(Server(), written),
         oauth,
         written.idle_seconds,
         written.has_idle,
     )
-
-
-def _only_said(table: object) -> Mapping[str, object]:
-    known = set(Overrides.__struct_fields__)
-    return {name: value for name, value in table.items() if name in known} if isinstance(table, dict) else {}

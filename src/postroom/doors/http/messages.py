@@ -1,5 +1,7 @@
 """`GET /messages…` and cancelling: what became of submissions."""
 
+from collections.abc import Sequence
+
 from litestar import Response, get, post
 from msgspec import Struct
 
@@ -23,7 +25,7 @@ from postroom.doors.http.services import ApiRequest, services_of
 from postroom.doors.http.views import EventOut, MessageOut, RecipientOut, event_view, message_view, recipient_view
 from postroom.doors.http.words import read_path_id
 from postroom.events.moves import Move, move_selected
-from postroom.ledger.rows import MessageRow
+from postroom.ledger.rows import EventRow, MessageRow
 from postroom.ledger.states import RecipientState, Stream
 from postroom.store import events, messages, recipients
 from postroom.store.database import Conn
@@ -63,6 +65,12 @@ class EventPage(Struct, frozen=True):
 
     items: list[EventOut]
     next: str | None
+
+
+def event_page(rows: Sequence[EventRow], limit: int) -> EventPage:
+    """Return a page of the `limit + 1` events that were read."""
+    shown, more = cut_page(rows, limit)
+    return EventPage([event_view(row) for row in shown], show_id("evt", shown[-1].id) if more else None)
 
 
 class RecipientsOfQuery(Struct, frozen=True):
@@ -161,9 +169,7 @@ async def events_of_message(request: ApiRequest) -> Response[bytes]:
     rows = await services_of(request).database.read(
         lambda conn: events.of_message(conn, workspace_id, message_id, after_id, query.limit + 1)
     )
-    shown, more = cut_page(rows, query.limit)
-    items = [event_view(row) for row in shown]
-    return answer(EventPage(items, show_id("evt", shown[-1].id) if more else None))
+    return answer(event_page(rows, query.limit))
 
 
 @post(

@@ -3,16 +3,15 @@
 from litestar import Response, get
 from msgspec import Struct
 
-from postroom.base.ids import show_id
 from postroom.doors.http.fields import read_query
 from postroom.doors.http.lists import Limit, MessageCursor, RecipientCursor, TimeText, id_or_none, lower, span_of_ids
 from postroom.doors.http.message_models import Tag
-from postroom.doors.http.messages import EventPage, EventsOfQuery, RecipientPage
+from postroom.doors.http.messages import EventPage, EventsOfQuery, RecipientPage, event_page
 from postroom.doors.http.operation import Operation, described
 from postroom.doors.http.problems import not_found
 from postroom.doors.http.requests import answer, cut_page
 from postroom.doors.http.services import ApiRequest, services_of
-from postroom.doors.http.views import RecipientOut, event_view, recipient_view
+from postroom.doors.http.views import RecipientOut, recipient_view
 from postroom.doors.http.words import read_path_id
 from postroom.ledger.rows import RecipientRow
 from postroom.ledger.states import RecipientState, Stream
@@ -68,8 +67,7 @@ async def events_of_recipient(request: ApiRequest) -> Response[bytes]:
     rows = await services_of(request).database.read(
         lambda conn: events.of_recipient(conn, workspace_id, recipient_id, after_id, query.limit + 1)
     )
-    shown, more = cut_page(rows, query.limit)
-    return answer(EventPage([event_view(row) for row in shown], show_id("evt", shown[-1].id) if more else None))
+    return answer(event_page(rows, query.limit))
 
 
 @get(
