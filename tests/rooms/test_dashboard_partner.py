@@ -67,7 +67,7 @@ async def test_a_key_is_shown_once_opens_and_is_deleted(pages: World) -> None:
     deleted = await pages.post("/w/one/partner/keys/delete", id=hidden.attributes["value"])
     assert deleted.status_code == 303
     assert "No SuperIMAP key yet" in (await pages.get("/w/one/partner")).text
-    assert (await pages.post("/w/one/partner/keys/delete", id="spk_x")).status_code == 404
+    assert (await pages.post("/w/one/partner/keys/delete", id="pky_x")).status_code == 404
 
 
 async def test_a_superimap_endpoint_is_edited_on_the_partner_page_only(pages: World) -> None:

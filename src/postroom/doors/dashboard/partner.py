@@ -107,7 +107,7 @@ async def create_key(request: PageRequest) -> Response[bytes]:
 async def delete_key(request: PageRequest) -> Response[bytes]:
     """Delete a SuperIMAP key."""
     workspace = await workspace_of(request)
-    key_id = parse_id("spk", (await read_form(request)).get("id"))
+    key_id = parse_id("pky", (await read_form(request)).get("id"))
     keys = services_of(request).partner_keys
     if key_id is None or not await keys.delete(workspace, key_id, by=actor_of(request)):
         raise not_found("SuperIMAP key")
@@ -149,7 +149,7 @@ async def _page(request: PageRequest, workspace: WorkspaceRow, form: Form | None
 
 def _key_lines(keys: list[PartnerKeyRow]) -> list[KeyLine]:
     newest = max((row.id for row in keys), default=0)
-    return [KeyLine(show_id("spk", row.id), row.hint, row.created_ms, row.id == newest) for row in keys]
+    return [KeyLine(show_id("pky", row.id), row.hint, row.created_ms, row.id == newest) for row in keys]
 
 
 def _hook_lines(urls: dict[str, str], rows: list[WebhookEndpointRow]) -> list[HookLine]:
