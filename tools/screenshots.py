@@ -5,6 +5,7 @@
 wide, and some in the dark. Names of pages as arguments take only those.
 """
 
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -27,10 +28,12 @@ MOST_BYTES = 7 << 19
 WIDE, NARROW = 1440, 390
 _HEIGHTS = {WIDE: 1200, NARROW: 1600}
 """Of a window: a longer page is shown down to there."""
-IN_THE_DARK = ("overview", "story", "sandbox-copy")
-WIDE_ONLY = (
-    "inbound-bounce", "complaints", "route-new", "story-bounced", "keeping", "partner", "nodes",
+IN_THE_DARK = ("overview",)
+NARROW_TOO = (
+    "overview", "activity", "story", "inbound", "inbound-reply", "sandbox-copy", "queue", "bounces", "complaints",
+    "routes", "suppressions", "webhook", "accounts", "account-watched", "connect", "tracers", "partner", "domain",
 )  # fmt: skip
+"""What the pages of docs show."""
 _DOMAIN = "shop.example"
 _NEWSLETTER = Path(__file__).with_name("newsletter.html")
 
@@ -84,7 +87,7 @@ def scene() -> Iterator[Scene]:
             "suppressions-add": "/w/demo/suppressions/add",
             "suppressions-import": "/w/demo/suppressions/import",
             **_webhooks(server, client, receiver, dns),
-            **_mailboxes(server),
+            **_mailboxes(server, client),
             "domains": "/w/demo/domains",
             "domain": domain,
             "keys": "/w/demo/keys",
@@ -124,12 +127,19 @@ def _came_in(server: RunningServer) -> dict[str, str]:
     }
 
 
-def _mailboxes(server: RunningServer) -> dict[str, str]:
-    """Return the lists of accounts and tracers, an account with much mail, partner and nodes."""
-    ((busy,),) = server.rows("SELECT id FROM account WHERE tag = 'user-alan'")
+def _mailboxes(server: RunningServer, client: Client) -> dict[str, str]:
+    """Return the lists of accounts and tracers, an account with much mail, a link to connect one, partner and nodes."""
+    tagged = "SELECT id FROM account WHERE tag = ?"
+    ((busy,),), ((new,),) = server.rows(tagged, "user-alan"), server.rows(tagged, "user-intern")
+    link = re.search(r"/users/connect/[\w-]+", client.get(f"/w/demo/accounts/{show_id('acc', new)}").text)
+    if link is None:
+        raise RuntimeError("the page of an account that nobody connected has no link")
     return {
         "accounts": "/w/demo/accounts",
         "account-watched": f"/w/demo/accounts/{show_id('acc', busy)}",
+        "account-new": "/w/demo/accounts/new",
+        "connection-new": "/w/demo/accounts/connections/new",
+        "connect": link[0],
         "tracers": "/w/demo/tracers",
         "partner": "/w/demo/partner",
         "nodes": "/nodes",
@@ -201,7 +211,7 @@ def _domain(server: RunningServer, client: Client, dns: DnsServer) -> str:
 
 
 _END = """() => {
-  const pieces = [...document.querySelectorAll("main > *, nav.side > *")];
+  const pieces = [...document.querySelectorAll("main > *, nav.side > *, main:only-child")];
   const ends = pieces.map((piece) => piece.getBoundingClientRect().bottom);
   return Math.ceil(Math.max(...ends)) + 32;
 }"""
@@ -225,7 +235,7 @@ def main(names: list[str]) -> int:
         for width, dark in ((WIDE, False), (NARROW, False), (WIDE, True)):
             with logged_in_page(browser, here.client, width=width, height=_HEIGHTS[width], dark=dark) as page:
                 for name, path in here.pages.items():
-                    here_too = name in IN_THE_DARK if dark else width == WIDE or name not in WIDE_ONLY
+                    here_too = name in IN_THE_DARK if dark else width == WIDE or name in NARROW_TOO
                     if (names and name not in names) or not here_too:
                         continue
                     suffix = "-dark" if dark else "-narrow" if width == NARROW else ""
