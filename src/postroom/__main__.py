@@ -4,15 +4,20 @@ import gc
 import sys
 from importlib import import_module
 
+_PROGRAMS = {"receive": "postroom.cli.pipe", "helper": "postroom.app.helper_process"}
+"""What does without click: an MTA starts `receive` for every mail; `helper` is started by the server alone."""
+
 
 def main() -> None:
     """Run the command line."""
-    # An MTA starts `receive` for every mail: it does without what the other commands need.
-    is_receive = sys.argv[1:2] == ["receive"]
-    if is_receive:
+    program = "".join(sys.argv[1:2])
+    if program == "receive":
         # It ends before anything is worth collecting, and each look at what was just loaded costs milliseconds.
         gc.disable()
-    import_module("postroom.cli.pipe" if is_receive else "postroom.cli.main").main()
+    # structlog loads rich wherever that is installed, to colour tracebacks as our log never does: 5 MB and
+    # 70 ms in each process. Litestar's own command is what installs it.
+    sys.modules["rich"] = None  # type: ignore[assignment]
+    import_module(_PROGRAMS.get(program, "postroom.cli.main")).main()
 
 
 if __name__ == "__main__":
