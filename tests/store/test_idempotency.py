@@ -77,3 +77,17 @@ async def test_expired_keys_are_deleted_in_portions(database: Database) -> None:
     assert await database.write(lambda tx: idempotency.delete_expired(tx, now_ms, 2)) == 2
     assert await database.write(lambda tx: idempotency.delete_expired(tx, now_ms, 2)) == 1
     assert await database.write(lambda tx: idempotency.delete_expired(tx, now_ms, 2)) == 0
+
+
+async def test_keys_whose_work_cannot_be_repeated_are_forgotten_and_no_others(database: Database) -> None:
+    for workspace_id, key in ((0, "a"), (0, "b"), (0, "c"), (1, "a")):
+        claim = new_claim(workspace_id, key, b"", 1_000)
+        await database.write(lambda tx, one=claim: idempotency.claim(tx, one))
+
+    await database.write(lambda tx: idempotency.forget(tx, 0, ["a", "c", "never there"]))
+    await database.write(lambda tx: idempotency.forget(tx, 0, []))
+
+    async def stands(workspace_id: int, key: str) -> bool:
+        return await database.read(lambda conn: idempotency.get(conn, workspace_id, key)) is not None
+
+    assert [await stands(*one) for one in ((0, "a"), (0, "b"), (0, "c"), (1, "a"))] == [False, True, False, True]
