@@ -73,7 +73,8 @@ def free(tx: Tx, row: IdempotencyRow) -> None:
 
 def forget(tx: Tx, workspace_id: int, keys: Sequence[str]) -> None:
     """Delete keys whose work nobody can repeat any more."""
-    tx.run(_FORGET, (workspace_id, tx.many(keys)))
+    if keys:
+        tx.run(_FORGET, (workspace_id, tx.many(keys)))
 
 
 def get(conn: Conn, workspace_id: int, key: str) -> IdempotencyRow | None:
