@@ -475,15 +475,16 @@ def test_on_a_phone_the_pages_are_a_menu_that_keys_open_and_close(house: House, 
     assert wrong == []
 
 
-def test_pages_before_logging_in_are_accessible_too(house: House) -> None:
+def test_pages_before_logging_in_and_one_that_is_not_there_are_accessible_too(house: House, client: Client) -> None:
     visitor = Client(house.server)
     wrong: dict[str, list[str]] = {}
 
-    with logged_in_page(house.browser, visitor) as page:
-        axe = Axe(page)
-        for path in ("/login", "/first/wrong"):
-            if told := complaints_about(page, path, axe):
-                wrong[path] = told
+    for who, paths in ((visitor, ("/login", "/first/wrong")), (client, ("/nothing",))):
+        with logged_in_page(house.browser, who) as page:
+            axe = Axe(page)
+            for path in paths:
+                if told := complaints_about(page, path, axe):
+                    wrong[path] = told
     visitor.close()
 
     assert wrong == {}

@@ -1,12 +1,11 @@
-"""Operators of a running server: the first link, commands, the lock, the listeners; and their pages for everybody."""
+"""Operators of a running server: the first link, commands, the lock, the listeners."""
 
 import json
 from collections.abc import Iterator
 
 import pytest
-from dashboard_browser import PASSWORD, Client, chromium, log_in, logged_in_page, violations
+from dashboard_browser import PASSWORD, Client, log_in
 from peers.process import free_port
-from peers.require import require_peer
 from running_server import RunningServer, fetch
 
 
@@ -70,26 +69,3 @@ def test_behind_a_proxy_a_session_tells_the_address_of_the_browser(server: Runni
         assert "192.0.2.44" in client.get("/settings/account").text
         assert "198.51.100.9" not in client.get("/settings/account").text, "anybody may have written that"
         browser.close()
-
-
-def test_pages_of_operators_are_for_everybody(server: RunningServer) -> None:
-    require_peer("chromium")
-    inside = (
-        "/settings/operators",
-        "/settings/account",
-        "/settings/account/authenticator",
-        "/settings/audit",
-        "/workspaces",
-        "/nothing",
-    )
-    found: list[str] = []
-    with log_in(server) as client, chromium() as browser:
-        for width, dark in ((1440, False), (390, True)):
-            with logged_in_page(browser, client, width=width, dark=dark) as page:
-                for path in inside:
-                    page.goto(path)
-                    found += [f"{path}: {one}" for one in violations(page)]
-                    wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-                    found += [f"{path}: {wide} pixels too wide"] if wide else []
-
-    assert found == []
