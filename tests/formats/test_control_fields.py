@@ -68,6 +68,8 @@ def test_a_time_is_read_in_both_forms(time: str) -> None:
     [
         ("X-Postroom-Stream: marketing", "transactional or bulk"),
         ("X-Postroom-Stream: ", "transactional or bulk"),
+        ("X-Postroom-Sendat: 2026-01-01T00:00:00Z", "there are Idempotency-Key, Metadata, Send-At"),
+        ("X-Postroom-: x", "does not exist"),
         ("X-Postroom-Tag: " + ",".join(f"t{n}" for n in range(11)), "at most 10"),
         ("X-Postroom-Tag: " + "x" * 65, "1 to 64"),
         ("X-Postroom-Metadata: order", "name=value"),

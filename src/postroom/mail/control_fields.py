@@ -27,6 +27,9 @@ PREFIX = b"x-postroom-"
 PRIVATE_FIELDS = frozenset({b"bcc", b"resent-bcc", b"return-path"})
 """Beside ours, no copy shows these (RFC 5322 3.6.3, RFC 5321 4.4)."""
 
+_FIELDS = frozenset({b"stream", b"tag", b"metadata", b"track", b"send-at", b"idempotency-key", b"id"})
+_OWN = frozenset({b"id"})
+"""In the mail of any Postroom, so in what is passed on."""
 _STREAMS = ("transactional", "bulk")
 _YES = frozenset({"yes", "true", "on", "1"})
 _NO = frozenset({"no", "false", "off", "0"})
@@ -59,9 +62,10 @@ _NOTHING = ControlFields()
 
 
 def read_control_fields(header: Iterable[bytes]) -> ControlFields:
-    """Return what the X-Postroom fields of a header say; fields of that name that we do not know say nothing.
+    """Return what the X-Postroom fields of a header say.
 
-    Raises WrongInput, naming the header field; its code is `not_available` for templates.
+    Raises WrongInput, naming the header field, also for one that does not exist: a mail with a misspelt
+    Send-At would leave at once. Its code is `not_available` for templates.
     """
     values: dict[bytes, list[str]] = {}
     for raw in header:
@@ -75,6 +79,9 @@ def read_control_fields(header: Iterable[bytes]) -> ControlFields:
             raise WrongInput(
                 f"X-Postroom-{name}", "templates are not available yet: send the finished mail", code="not_available"
             )
+    if (unknown := next((name for name in values if name not in _FIELDS), None)) is not None:
+        there_are = ", ".join(name.decode().title() for name in sorted(_FIELDS - _OWN))
+        raise WrongInput(f"X-Postroom-{unknown[:40].decode('ascii').title()}", f"does not exist; there are {there_are}")
     stream = _single(values, "Stream")
     send_at = _single(values, "Send-At")
     key = _single(values, "Idempotency-Key")
