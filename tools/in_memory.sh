@@ -12,7 +12,7 @@ memory_kb() { awk '$1 == "MemAvailable:" { print $2 }' /proc/meminfo 2>/dev/null
 if [ -n "${TMPDIR:-}" ] || [ "$(free_kb)0" -lt "${least_kb}0" ] || [ "$(memory_kb)0" -lt "${least_kb}0" ]; then
     exec "$@"
 fi
-folder=$(mktemp -d /dev/shm/postroom.XXXXXX)
+folder=$(mktemp -d /dev/shm/p.XXXX)
 trap 'rm -rf -- "$folder"' EXIT
 trap 'exit 130' INT TERM
 # Postfix and PostgreSQL look into it under names of their own.

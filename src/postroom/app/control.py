@@ -14,7 +14,7 @@ from typing import Any
 
 import structlog
 
-from postroom.app.control_call import CONTROL_SOCKET
+from postroom.app.control_call import CONTROL_SOCKET, address_of
 from postroom.base.errors import PostroomError, TryLater, WrongInput
 
 _log = structlog.get_logger(__name__)
@@ -46,7 +46,8 @@ async def serve_control(path: Path, operations: Mapping[str, Operation]) -> asyn
 
     before = os.umask(0o177)
     try:
-        return await asyncio.start_unix_server(answer, path, limit=_MOST_BYTES)
+        with address_of(path) as address:
+            return await asyncio.start_unix_server(answer, address, limit=_MOST_BYTES)
     finally:
         os.umask(before)
 
@@ -57,7 +58,8 @@ async def call_control(path: Path, operation: str, arguments: Mapping[str, Any])
     Raises ConnectionError or FileNotFoundError where no server runs, WrongInput
     and PostroomError as the operation did.
     """
-    reader, writer = await asyncio.open_unix_connection(path, limit=_MOST_BYTES)
+    with address_of(path) as address:
+        reader, writer = await asyncio.open_unix_connection(address, limit=_MOST_BYTES)
     try:
         writer.write(json.dumps({"operation": operation, "arguments": dict(arguments)}).encode() + b"\n")
         await writer.drain()

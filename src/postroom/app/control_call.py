@@ -4,8 +4,10 @@ The wire is that of `app.control`.
 """
 
 import json
+import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,21 @@ CONTROL_SOCKET = "control.sock"
 """Its name in the data folder."""
 _SECONDS = 120.0
 _PIECE_BYTES = 1 << 16
+_LONGEST_BYTES = 107
+"""sun_path of unix(7), without its final NUL."""
+
+
+@contextmanager
+def address_of(path: Path) -> Iterator[str]:
+    """Give an address of the socket at `path`, which may be longer than an address. Raises FileNotFoundError."""
+    if len(os.fsencode(path)) <= _LONGEST_BYTES:
+        yield str(path)
+        return
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)
 
 
 def call_now(path: Path, operation: str, arguments: Mapping[str, Any]) -> Any:
@@ -25,7 +42,8 @@ def call_now(path: Path, operation: str, arguments: Mapping[str, Any]) -> Any:
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(_SECONDS)
-        connection.connect(str(path))
+        with address_of(path) as address:
+            connection.connect(address)
         connection.sendall(json.dumps({"operation": operation, "arguments": dict(arguments)}).encode() + b"\n")
         answer = bytearray()
         while not answer.endswith(b"\n"):
