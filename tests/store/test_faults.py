@@ -23,6 +23,7 @@ from postroom.ledger.rows import ContentChunkRow, EventRow
 from postroom.store import sqlite, sqlite_source, upgrade
 from postroom.store.database import Database, StoreBusy, StoreLost, Tx, open_database, statement
 from postroom.store.postgresql import PostgresqlWriter
+from postroom.store.sqlite import SqliteWriter
 
 COUNT_EVENTS = statement("SELECT count(*) FROM event")
 PATIENCE = 30.0
@@ -151,6 +152,33 @@ async def test_the_wal_stays_small_although_reads_never_pause(
     for task in reading:
         task.cancel()
     await asyncio.gather(*reading, return_exceptions=True)
+    await database.close()
+
+
+async def test_the_wal_is_moved_each_few_megabytes_of_contents(sqlite_url: str, clock: ManualClock) -> None:
+    database = await open_database(sqlite_url, clock=clock)
+    for number in range(40):
+        chunk = ContentChunkRow(1, number, bytes(200_000), 5)
+        await database.write(lambda tx, chunk=chunk: tx.add(chunk), size_bytes=200_000)  # type: ignore[misc]
+
+    # 8 MB were written, which is what SQLite itself would wait for.
+    assert os.stat(sqlite_url.removeprefix("sqlite:///") + "-wal").st_size < 4 << 20
+    await database.close()
+
+
+async def test_who_writes_does_not_wait_for_what_is_tidied_up_after_the_commit(
+    sqlite_url: str, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_end = threading.Event()
+    may_end.set()
+    monkeypatch.setattr(SqliteWriter, "tidy", lambda self: may_end.wait(PATIENCE))
+    database = await open_database(sqlite_url, clock=clock)
+    may_end.clear()
+
+    async with asyncio.timeout(PATIENCE / 2):
+        await database.write(add(1))
+
+    may_end.set()
     await database.close()
 
 

@@ -144,6 +144,7 @@ class Writer:
             _log.error("the writer failed", exc_info=error)
             found = StoreLost("the store failed, see the log")
         else:
+            self._session.tidy()
             return None
         # Before the answers: who is refused and asks again must not wait for a database that is away.
         self.trouble = found

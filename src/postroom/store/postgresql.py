@@ -183,6 +183,9 @@ class PostgresqlWriter:
         """Return a list as one parameter."""
         return array_of(values)
 
+    def tidy(self) -> None:
+        """Do nothing: the server's own processes move its log."""
+
     def give_back(self, pages: int, keep_percent: int) -> int:
         """Do nothing: autovacuum sees to it."""
         return 0

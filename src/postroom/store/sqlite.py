@@ -5,6 +5,7 @@ corrupt a WAL database when one connection checkpoints while another commits,
 so readers are `query_only` and are closed before the writer.
 """
 
+import contextlib
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
@@ -42,11 +43,9 @@ _COPY_PAGES = 256
 _CHECKPOINT_PAGES = 2000
 """8 MB of WAL. Each checkpoint costs an fsync of the database, and hot pages are written once for all groups."""
 
-_LARGE_CHECKPOINT_PAGES = 500
-"""2 MB, while large contents flow: none of their pages is written twice, and a checkpoint that moves 8 MB at once
-holds every commit up for 20 to 40 ms."""
-
-_LARGE_BYTES = 64 << 10
+_LARGE_CHECKPOINT_BYTES = 2 << 20
+"""Of contents: none of their pages is written twice, and a checkpoint that moves 8 MB at once holds a commit up for
+20 to 40 ms."""
 
 _DIALECT = sqlite_dialect(paramstyle="qmark")
 
@@ -83,6 +82,7 @@ def connect(path: Path, *, create: bool = False) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute(f"PRAGMA journal_size_limit = {_JOURNAL_BYTES}")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
         connection.execute("PRAGMA mmap_size = 0")
         # What is deleted is overwritten where that costs no write of its own.
         connection.execute("PRAGMA secure_delete = FAST")
@@ -113,8 +113,8 @@ class SqliteWriter:
         self._failed: Exception | None = None
         self._wal = path.with_name(path.name + "-wal")
         self._commits = 0
-        self._between_checkpoints = 0
-        self._checkpoint_every(_CHECKPOINT_PAGES)
+        self._large_bytes = 0
+        """Of contents since the last checkpoint of ours."""
 
     def begin(self) -> None:
         """Take the write lock. Waits at most half a second for another process."""
@@ -167,12 +167,20 @@ class SqliteWriter:
 
         `number` is not needed here: a COMMIT that fails has not happened.
         """
-        self._checkpoint_every(_CHECKPOINT_PAGES if size_bytes < _LARGE_BYTES else _LARGE_CHECKPOINT_PAGES)
         self.insert(batches)
         self._execute("COMMIT")
         self._commits += 1
-        if not self._commits % _COMMITS_BETWEEN_LOOKS:
-            self._keep_wal_small()
+        self._large_bytes += size_bytes
+
+    def tidy(self) -> None:
+        """Do after a commit, and after its answers, what nobody has to wait for. Raises nothing."""
+        if self._large_bytes > _LARGE_CHECKPOINT_BYTES:
+            self._large_bytes = 0
+            self._try_checkpoint("PASSIVE")
+        if not self._commits % _COMMITS_BETWEEN_LOOKS and self._is_wal_large():
+            # What SQLite does by itself never waits for readers: where reads follow one another
+            # without a gap, it can never begin the WAL anew.
+            self._try_checkpoint("RESTART")
 
     def rollback(self) -> None:
         """End the transaction, if SQLite has not done so by itself. Raises nothing."""
@@ -282,26 +290,19 @@ class SqliteWriter:
         finally:
             self._connection.close()
 
-    def _checkpoint_every(self, pages: int) -> None:
-        if pages != self._between_checkpoints:
-            self._execute(f"PRAGMA wal_autocheckpoint = {pages}")
-            self._between_checkpoints = pages
-
     def _number_of(self, pragma: str) -> int:
         return int(self._execute(f"PRAGMA {pragma}").fetchone()[0])
 
-    def _keep_wal_small(self) -> None:
-        """Begin the WAL anew where it has grown too large, waiting for the readers of the moment.
-
-        The checkpoint that SQLite makes by itself never waits: where reads
-        follow one another without a gap, it can never begin the file anew.
-        """
+    def _is_wal_large(self) -> bool:
         try:
-            if self._wal.stat().st_size > _JOURNAL_BYTES:
-                self._execute("PRAGMA wal_checkpoint(RESTART)")
-        except (OSError, sqlite3.Error):
-            # What was committed stays committed; the next look tries again.
-            return
+            return self._wal.stat().st_size > _JOURNAL_BYTES
+        except OSError:
+            return False
+
+    def _try_checkpoint(self, mode: str) -> None:
+        # What was committed stays committed; the next one moves what this one could not.
+        with contextlib.suppress(sqlite3.Error):
+            self._execute(f"PRAGMA wal_checkpoint({mode})")
 
     def _refuse_after_failure(self) -> None:
         # After some errors SQLite has rolled back by itself: what a function that swallowed
