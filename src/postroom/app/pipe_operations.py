@@ -10,7 +10,6 @@ from postroom.app.control import Operation
 from postroom.app.inbound import make_receiver, make_recipients
 from postroom.app.services import Services, open_services
 from postroom.base.clock import SystemClock
-from postroom.base.errors import TryLater
 from postroom.base.ids import show_id
 from postroom.base.log import set_up_log
 from postroom.config import Settings
@@ -65,8 +64,7 @@ class PipeOperations:
             row_ids = await self._receiver.receive(mail)
         except Refused as error:
             if upload is not None:
-                with contextlib.suppress(TryLater):
-                    await self._uploads.drop(upload)
+                await self._uploads.drop(upload)
             return _shown(error.reply)
         return _shown(SmtpReply(250, "2.0.0", f"received as {show_id('inb', row_ids[0])}"))
 
