@@ -1,12 +1,7 @@
 """A bar for long work, on a terminal only; programs that read the output see nothing of it."""
 
-import sys
 from types import TracebackType
 from typing import Self
-
-if sys.modules.get("rich", sys) is None:
-    # `__main__` hides it from structlog, which loads it wherever it is. Here it is wanted.
-    del sys.modules["rich"]
 
 from rich.console import Console
 from rich.progress import (
