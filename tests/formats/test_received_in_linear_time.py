@@ -5,6 +5,7 @@ import time
 import pytest
 
 from postroom.mail.classify import classify
+from postroom.mail.verdict import MailKind
 
 _REPLY = b"From: a@example.org\r\nTo: b@example.com\r\nSubject: Re: x\r\nIn-Reply-To: <1@example.com>\r\n"
 _BOUNCE = b"From: MAILER-DAEMON@example.org\r\nReturn-Path: <>\r\nSubject: Undelivered Mail Returned to Sender\r\n"
@@ -32,6 +33,17 @@ def _bodies(piece: bytes) -> list[bytes]:
 def test_a_line_of_a_megabyte_and_twenty_thousand_lines_take_a_moment(piece: bytes) -> None:
     for body in _bodies(piece):
         assert_quick(_REPLY + b"Content-Type: text/plain\r\n\r\n" + body)
+
+
+@pytest.mark.parametrize("tag", [b"<a" + b"=" * 1_000_000, b"<a " + b"b='" * 300_000, b"</a" + b":" * 1_000_000])
+def test_a_tag_that_never_ends_takes_a_moment(tag: bytes) -> None:
+    assert_quick(_REPLY + b"Content-Type: text/html\r\n\r\n" + tag)
+
+
+def test_a_character_reference_of_any_length_is_read() -> None:
+    verdict = classify(_REPLY + b"Content-Type: text/html\r\n\r\n<p>Yes &#" + b"1" * 10_000 + b"; &#65;</p>")
+
+    assert verdict.kind is MailKind.REPLY
 
 
 @pytest.mark.soak

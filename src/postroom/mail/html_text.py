@@ -15,7 +15,10 @@ _LINE = re.compile(
 )
 _CELL = re.compile(r"</t[dh]\b[^<>]*>", re.IGNORECASE)
 # `<user@example.org>` without its entities is an address, not a tag.
-_TAG = re.compile(r"<(?:/|!|\?)?[A-Za-z][^<>@]*(?:[\"'=:][^<>]*)?>")
+# No letter of it can be taken in two ways, or a tag that never ends would take time by the square of its length.
+_TAG = re.compile(r"<(?:/|!|\?)?[A-Za-z][^<>@\"'=:]*(?:[\"'=:][^<>]*)?>")
+# Of so many digits Python makes no number at all; none of them means a character.
+_ENDLESS_REFERENCE = re.compile(r"&#[0-9]{1000,};?")
 _PRE = re.compile(r"<pre\b", re.IGNORECASE)
 _BLANKS = re.compile(r"[ \t\xa0]+")
 _MANY_LINES = re.compile(r"\n[ \t]*(?:\n[ \t]*)+")
@@ -27,5 +30,5 @@ def text_of_html(source: str) -> str:
     if not _PRE.search(source):
         source = source.replace("\n", " ")
     source = _CELL.sub(" ", _LINE.sub("\n", source))
-    text = html.unescape(_TAG.sub("", source)).replace("\r", "")
+    text = html.unescape(_ENDLESS_REFERENCE.sub("\ufffd", _TAG.sub("", source))).replace("\r", "")
     return _MANY_LINES.sub("\n\n", _BLANKS.sub(" ", text))
