@@ -69,6 +69,47 @@ async def test_a_second_bounce_of_a_recipient_is_only_told(world: Inbound) -> No
     assert await world.differences() == []
 
 
+async def test_a_dead_address_is_suppressed_also_where_its_copy_had_failed_over_a_full_mailbox(world: Inbound) -> None:
+    _, recipient = await world.sent(recipient=MAILBOX)
+    await world.came(report("u@example.net", status="4.2.2", text=FULL), recipient)
+    await world.work()
+    assert await world.ask("SELECT reason FROM suppression") == []
+
+    await world.came(report("u@example.net"), recipient)
+    await world.work()
+
+    told = [(detail["hard"], detail.get("suppressed")) for _, detail in await world.told()]
+    assert told == [(False, None), (True, "all")]
+    assert await world.ask("SELECT scope, reason FROM suppression") == [("all", "bounced")]
+    assert ((await world.row(recipient.id)).cause, await world.counted("failed")) == ("mailbox_full", 1)
+    assert await world.differences() == []
+
+
+async def test_who_was_taken_off_the_list_is_not_put_back_by_the_same_bounce(world: Inbound) -> None:
+    _, recipient = await world.sent()
+    await world.came(report(recipient.address), recipient)
+    await world.work()
+    await world.act("DELETE FROM suppression")
+
+    await world.came(report(recipient.address), recipient)
+    await world.work()
+
+    assert await world.ask("SELECT reason FROM suppression") == []
+
+
+async def test_a_report_that_anybody_could_have_written_does_not_outdo_a_proved_one(alike: Inbound) -> None:
+    _, recipient = await alike.sent(message_id="<a@example.com>")
+    raw = report(recipient.address, returned="Message-ID: <a@example.com>\r\nSubject: Hello")
+    await alike.came(raw, None, Destination.ROLE, recipient="postmaster@example.com")
+    await alike.work()
+    assert await alike.ask("SELECT reason FROM suppression") == []
+
+    await alike.came(report(recipient.address), recipient)
+    await alike.work()
+
+    assert await alike.ask("SELECT reason FROM suppression") == [("bounced",)]
+
+
 FULL = "452 4.2.2 <u@example.net>: The mailbox is full"
 DEAD = "550 5.1.1 <u@example.net>: Recipient address rejected: User unknown"
 
@@ -151,9 +192,9 @@ async def test_a_bounce_moves_only_as_the_ledger_allows(alike: Inbound, before: 
     assert (now == was) == (before == after)
     ((kind, detail),) = await alike.told()
     assert (kind, detail["from"]) == ("bounced", before)
-    moved_or_held = before != after or before == "held"
+    moved_or_kept = before != after or before in ("held", "failed")
     assert await alike.ask("SELECT source FROM suppression") == (
-        [("bounce",)] if moved_or_held and text == DEAD else []
+        [("bounce",)] if moved_or_kept and text == DEAD else []
     )
     assert await alike.differences() == []
 

@@ -7,7 +7,8 @@
 | queued, deferred | failed where the address is dead: an earlier copy told it; else it is tried as planned |
 | sending | waits until its try is settled: a fast peer reports before we have written that it took the copy |
 | held | stays held: an operator has it; a dead address is suppressed, so a release finds that |
-| failed, suppressed, cancelled | stays: the report is only told |
+| failed | stays; a dead address is suppressed where no failure of this copy did that: somebody may have taken it back |
+| suppressed, cancelled | stays: the report is only told |
 
 A delay report changes nothing.
 """
@@ -69,7 +70,7 @@ def bounced(tx: Tx, step: Step) -> bool:
         why, code = f"{BOUNCED}{reply.text}"[:_WHY_CHARACTERS], _told_code(step.about)
         cause = judged.reason.value
         answers.fail(tx, now.id, why=why, code=code, status=reply.enhanced, cause=cause, at_ms=at_ms)
-    if has_failed or (judged.is_hard and state is _S.HELD):
+    if has_failed or (judged.is_hard and _is_news(tx, now)):
         suppressed = judge_address(tx, facts, judged, "bounce", at_ms, next(step.ids))
         if suppressed:
             detail["suppressed"] = suppressed
@@ -80,6 +81,15 @@ def bounced(tx: Tx, step: Step) -> bool:
     else:
         tell(tx, facts, event_id, EventKind.BOUNCED, at_ms, detail)
     return has_failed
+
+
+def _is_news(tx: Tx, now: RecipientRow) -> bool:
+    """Tell whether a report of a dead address still says something that the ledger has not acted upon.
+
+    A copy may have failed before over something that passes, or by a report that anybody could have written.
+    """
+    state = RecipientState(now.state)
+    return state is _S.HELD or (state is _S.FAILED and not answers.has_suppressed(tx, now.id))
 
 
 def delayed(tx: Tx, step: Step) -> None:

@@ -5,6 +5,8 @@ Everything is asked within one workspace: a mail to one tenant never finds anoth
 
 from collections.abc import Sequence
 
+import msgspec
+
 from postroom.ledger.rows import MessageRow, RecipientRow
 from postroom.store.database import Conn, Tx, statement
 
@@ -39,7 +41,21 @@ _FAIL = statement(
     "UPDATE recipient SET state = 'failed', reason = ?, reply_code = ?, reply_status = ?, settled_ms = ?, "
     "sent_hour = NULL, cause = ?, epoch = epoch + 1, node = NULL, lease_ms = NULL WHERE id = ?"
 )
+_FAILURES = statement(
+    "SELECT detail FROM event WHERE recipient_id = ? AND kind IN ('failed', 'bounced') ORDER BY id LIMIT ?"
+)
+_MOST_FAILURES = 100
 _COMPLAINED = statement("UPDATE recipient SET complained_ms = ? WHERE id = ? AND complained_ms IS NULL RETURNING id")
+
+
+class _Failure(msgspec.Struct):
+    """What is asked of the detail of a failure's event."""
+
+    suppressed: str = ""
+    """The scope."""
+
+
+_decode = msgspec.json.Decoder(_Failure).decode
 
 
 def copy_of(conn: Conn, workspace_id: int, recipient_id: int) -> tuple[RecipientRow, MessageRow] | None:
@@ -76,6 +92,12 @@ def lock(tx: Tx, workspace_id: int, recipient_ids: Sequence[int]) -> dict[int, R
 def fail(tx: Tx, recipient_id: int, *, why: str, code: int | None, status: str, cause: str, at_ms: int) -> None:
     """Put a locked recipient into state failed; the caller has checked that it may move."""
     tx.run(_FAIL, (why, code, status, at_ms, cause, recipient_id))
+
+
+def has_suppressed(tx: Tx, recipient_id: int) -> bool:
+    """Tell whether a failure of a recipient, at our try or by a bounce, has suppressed its address."""
+    rows = tx.run(_FAILURES, (recipient_id, _MOST_FAILURES))
+    return any(_decode(row[0]).suppressed for row in rows)
 
 
 def mark_complained(tx: Tx, recipient_id: int, at_ms: int) -> bool:
