@@ -86,6 +86,8 @@ async def test_a_sealed_mail_is_right_after_it_has_left_by_our_way_out(threads: 
         (b"i=1; mx.list.test", b"i=1; mx.evil.test", "seal 2 was changed"),
         (b"ARC-Seal: i=2", b"ARC-Seal: i=3", "a set is not complete"),
         (b"ARC-Seal: i=1", b"X-Seal: i=1", "a set is not complete"),
+        (b"ARC-Seal: i=2", b"X-Seal: i=2", "a set is not complete"),
+        (b"ARC-Seal: i=2", b"ARC-Seal: i=x", "a set is not complete"),
         (b"cv=pass", b"cv=none", "set 2 says nothing of the chain before it"),
         (b"cv=none", b"cv=pass", "set 1 says nothing of the chain before it"),
         (b"cv=pass", b"cv=fail", "set 2 says that the chain is broken"),

@@ -59,13 +59,13 @@ def read_chain(header: Sequence[bytes]) -> tuple[ArcSet, ...]:
     count = len(fields) // 3
     if count > _MOST_SETS:
         raise ValueError("there are too many sets")
-    try:
-        return tuple(
-            _read_set(instance, *(fields.pop((instance, name)) for name in (RESULTS, MESSAGE, SEAL)))
-            for instance in range(1, max(count, bool(fields)) + 1)
-        )
-    except KeyError:
-        raise ValueError("a set is not complete") from None
+    if fields.keys() != {(instance, name) for instance in range(1, count + 1) for name in (RESULTS, MESSAGE, SEAL)}:
+        # Nobody says who added the fields that are left over, so the sets before them prove nothing either.
+        raise ValueError("a set is not complete")
+    return tuple(
+        _read_set(instance, *(fields[instance, name] for name in (RESULTS, MESSAGE, SEAL)))
+        for instance in range(1, count + 1)
+    )
 
 
 def seal_input(fields: Sequence[bytes]) -> bytes:
