@@ -4,11 +4,12 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+from peers.postgres import Databases
 from peers.process import wait_until
 from running_server import RunningServer
 
@@ -26,11 +27,17 @@ main()
 """
 
 
-def receive(server: RunningServer, recipient: str, *words: str, mail: bytes = MAIL % b"hello") -> tuple[int, str]:
+def receive(
+    server: RunningServer,
+    recipient: str,
+    *words: str,
+    mail: bytes = MAIL % b"hello",
+    environment: Mapping[str, str] | None = None,
+) -> tuple[int, str]:
     """Return the exit code of the command and what it told the MTA."""
     done = subprocess.run(
         [sys.executable, "-m", "postroom", "receive", "--from", "ann@peer.test", "--to", recipient, *words],
-        env=server.environment(), input=mail, capture_output=True, timeout=60, check=False,
+        env=environment or server.environment(), input=mail, capture_output=True, timeout=60, check=False,
     )  # fmt: skip
     return done.returncode, done.stdout.decode()
 
@@ -94,3 +101,25 @@ def test_mail_that_finds_no_server_is_there_once_after_the_start() -> None:
         assert {row[0] for row in server.rows("SELECT source FROM inbound")} == {"pipe"}
         stored = [unpack(row[0]) for row in server.rows("SELECT body FROM inbound_content")]
         assert all(b"From: Ann <ann@peer.test>\r\nSubject: " in one for one in stored)
+
+
+def test_on_postgresql_too_it_waits_for_no_database(postgres: Databases) -> None:
+    """The server leaves a copy of what deciding needs, which commands keep true. Meanwhile nobody answers."""
+    url = postgres.fresh_database()
+    try:
+        with RunningServer(helpers="0", database_url=url) as server:
+            wait_until((server.folder / "data" / "rcpt.db").exists, "the copy is there", 30)
+            server.stop()
+            server.command("domain", "create", "new.test", "--vouched")
+            away = server.environment() | {"POSTROOM_DATABASE_URL": "postgresql://127.0.0.1:1/away"}
+            said = [
+                receive(server, one, environment=away, mail=MAIL % b"meanwhile")
+                for one in ("abuse@new.test", "x@new.test")
+            ]
+            assert said == [(0, ""), (67, "5.1.1 x@new.test: no such address here\n")]
+
+            server.start()
+            wait_until(lambda: not arrived(server), "the file is gone", 30)
+            assert [one["subject"] for one in server.api.get("/inbound")["items"]] == ["meanwhile"]
+    finally:
+        postgres.drop_database(url)

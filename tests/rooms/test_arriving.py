@@ -1,11 +1,13 @@
-"""`postroom receive` where no server runs: it decides as the running server does, by a look into SQLite's file."""
+"""`postroom receive` where no server runs: it decides as the running server does, by a look into an SQLite file."""
 
 import asyncio
 import base64
+import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,6 +30,7 @@ from postroom.base.secrets import CannotOpen
 from postroom.base.tokens import TokenKind
 from postroom.config import Settings, read_settings
 from postroom.inbound.arrived import check, put_aside, waiting
+from postroom.inbound.rcpt_copy import RcptCopy
 from postroom.inbound.recipients import NO_SUCH_ADDRESS
 from postroom.ledger.inbound_rows import Destination
 from postroom.ledger.keeping_rows import RestorationRow
@@ -35,7 +38,7 @@ from postroom.ledger.route_rows import RouteAction, RouteRow
 from postroom.ledger.rows import DomainRow, WorkspaceRow
 from postroom.mail.return_path import machine_address
 from postroom.store.database import Tx, open_database
-from postroom.store.sqlite_look import SqliteLook
+from postroom.store.sqlite_look import RCPT_COPY, SqliteLook
 
 MAIL = b"From: ann@example.net\r\nSubject: hello\r\n\r\nbody\r\n"
 HOP = b"Received: from a by mail.postroom.test (Postroom) with SMTP id 1; x\r\n"
@@ -47,6 +50,9 @@ class Installation:
     """A data folder on which no server runs; addresses of it by what they are."""
 
     settings: Settings
+    """On SQLite."""
+    elsewhere: Settings
+    """On PostgreSQL, which does not answer, with a copy of what the database has."""
     addresses: dict[str, str]
     answered: Callable[[list[tuple[list[list[str]], bytes]]], list[tuple[int, str, str]]]
     """What the running server says to mails."""
@@ -59,9 +65,13 @@ def installation(tmp_path: Path, sqlite_url: str, dns_server: DnsServer) -> Inst
     told = {"data": str(folder), "database_url": sqlite_url, "hostname": "mail.postroom.test"}
     settings = read_settings({f"POSTROOM_{k.upper()}": v for k, v in {**told, "resolver": dns_server.address}.items()})
 
+    elsewhere = replace(settings, database_url="postgresql://127.0.0.1:1/none")
+
     async def prepare() -> dict[str, str]:
         async with open_services(settings, SystemClock()) as services:
-            return await _fill(services)
+            addresses = await _fill(services)
+            await RcptCopy(folder / RCPT_COPY, services.database, services.slow).refresh()
+            return addresses
 
     def answered(asked: list[tuple[list[list[str]], bytes]]) -> list[tuple[int, str, str]]:
         async def ask() -> list[tuple[int, str, str]]:
@@ -71,7 +81,7 @@ def installation(tmp_path: Path, sqlite_url: str, dns_server: DnsServer) -> Inst
 
         return asyncio.run(ask())
 
-    return Installation(settings, asyncio.run(prepare()), answered)
+    return Installation(settings, elsewhere, asyncio.run(prepare()), answered)
 
 
 async def _take_in(settings: Settings) -> int:
@@ -136,7 +146,16 @@ def taken(installation: Installation, to: list[list[str]], mail: bytes = MAIL) -
     blocks = iter([mail[at : at + BLOCK] for at in range(0, len(mail), BLOCK)] or [b""])
     first, second = next(blocks), next(blocks, None)
     reply = take(installation.settings, "ann@example.net", to, first, second, blocks)
+    assert reply is not None
     return reply.code, reply.enhanced, reply.text
+
+
+def by_copy(installation: Installation, to: str, seconds: int = 0) -> int | None:
+    """Return what is said by a copy that is so old; None: the database has to be asked."""
+    then = time.time() - seconds
+    os.utime(installation.settings.data / RCPT_COPY, (then, then))
+    reply = take(installation.elsewhere, "ann@example.net", [[to]], MAIL, None, iter(()))
+    return None if reply is None else reply.code
 
 
 def test_it_says_what_the_running_server_says(installation: Installation) -> None:
@@ -149,6 +168,13 @@ def test_it_says_what_the_running_server_says(installation: Installation) -> Non
 
     asked = [(to, MAIL) for to in recipients] + [([["abuse@shop.test"]], mail) for mail in mails]
     here = [taken(installation, to, mail) for to, mail in asked]
+
+    elsewhere = replace(installation, settings=installation.elsewhere)
+    deleted = installation.addresses["bounce of what was deleted"]
+    by_the_copy = [taken(elsewhere, to, mail) for to, mail in asked if to != [[deleted]]]
+    assert by_the_copy == [told for (to, _), told in zip(asked, here, strict=True) if to != [[deleted]]]
+    for path in waiting(installation.settings.data / "arrived")[-sum(code == 250 for code, _, _ in by_the_copy) :]:
+        path.unlink()
 
     expected = [KEPT_WORDS if said[0] == 250 else said for said in installation.answered(asked)]
     for (to, _), told, said in zip(asked, here, expected, strict=True):
@@ -229,6 +255,80 @@ async def test_a_backup_that_was_not_restored_takes_nothing(sqlite_url: str) -> 
 
     with pytest.raises(PostroomError, match="postroom restore"):
         SqliteLook(Path(sqlite_url.removeprefix("sqlite:///")))
+
+
+def test_a_copy_refuses_for_a_minute_and_takes_for_an_hour(installation: Installation) -> None:
+    """A refusal cannot be undone, and another node may have made the address meanwhile."""
+    for seconds in (0, 50, -50):
+        assert (by_copy(installation, "support@shop.test", seconds), by_copy(installation, "x@shop.test", seconds)) == (
+            250, 550,
+        )  # fmt: skip
+    for seconds in (70, 3500, -3500):
+        assert (by_copy(installation, "support@shop.test", seconds), by_copy(installation, "x@shop.test", seconds)) == (
+            250, None,
+        )  # fmt: skip
+    assert by_copy(installation, "support@shop.test", 3700) is None
+
+
+def test_a_copy_that_is_damaged_or_missing_or_sealed_with_another_key_decides_nothing(
+    installation: Installation,
+) -> None:
+    path, bounce = installation.settings.data / RCPT_COPY, installation.addresses["bounce"]
+    assert by_copy(installation, bounce) == 250
+    (installation.settings.data / "secret.key").write_text("11" * 32)
+    assert by_copy(installation, bounce) is None
+
+    path.write_bytes(path.read_bytes()[:5000])
+    assert by_copy(installation, "support@shop.test") is None
+    path.unlink()
+    assert take(installation.elsewhere, "", [["support@shop.test"]], MAIL, None, iter(())) is None
+
+
+def test_what_a_copy_lets_in_for_one_who_was_deleted_is_for_nobody(installation: Installation) -> None:
+    assert by_copy(installation, installation.addresses["bounce of what was deleted"]) == 250
+
+    assert asyncio.run(_take_in(installation.settings)) == 0
+    assert waiting(installation.settings.data / "arrived") == []
+
+
+def test_a_copy_follows_the_database_and_has_no_secrets_of_routes(installation: Installation) -> None:
+    path = installation.settings.data / RCPT_COPY
+    target = "https://hooks.test/a-token-in-the-path"
+
+    async def change() -> None:
+        async with open_services(installation.settings, SystemClock()) as services:
+            copy = RcptCopy(path, services.database, services.slow)
+            await copy.refresh()
+            route = RouteRow(90, 1, 9, "new@shop.test", "*", "[]", "webhook", target, b"sealed secret", 1, "who", 1)
+            await services.database.write(lambda tx: tx.add(route))
+            await copy.refresh()
+            before = path.stat()
+            assert by_copy(installation, "new@shop.test", 3700) is None
+            await copy.refresh()
+            assert path.stat().st_ino == before.st_ino
+            assert by_copy(installation, "new@shop.test") == 250
+            path.unlink()
+            for _ in range(2):
+                # One finds that it is gone, and the next one makes it anew.
+                await copy.refresh()
+            assert by_copy(installation, "new@shop.test") == 250
+
+    asyncio.run(change())
+
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert not [word for word in (target, "sealed secret", "who") if word.encode() in path.read_bytes()]
+
+
+def test_a_copy_that_cannot_be_written_stops_nobody(installation: Installation) -> None:
+    (installation.settings.data / f"{RCPT_COPY}.new").mkdir()
+
+    async def refresh() -> int:
+        async with open_services(installation.settings, SystemClock()) as services:
+            await RcptCopy(installation.settings.data / RCPT_COPY, services.database, services.slow).refresh()
+            return len(await services.domains.list(services.workspaces.rows[1]))
+
+    assert asyncio.run(refresh()) == 1
+    assert by_copy(installation, "support@shop.test") == 250
 
 
 def test_nobody_is_no_such_address(installation: Installation) -> None:

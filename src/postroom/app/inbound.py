@@ -3,10 +3,12 @@
 from postroom.app.services import Services
 from postroom.inbound.arrived import FOLDER
 from postroom.inbound.authenticate import authenticate
+from postroom.inbound.rcpt_copy import RcptCopy
 from postroom.inbound.receive import Authenticated, Incoming, Receiver
 from postroom.inbound.recipients import OwnHosts, Recipients
 from postroom.inbound.take_in import TakeIn
 from postroom.mail.authentication_results import field
+from postroom.store.sqlite_look import RCPT_COPY
 
 
 def make_recipients(services: Services) -> Recipients:
@@ -64,3 +66,10 @@ def make_take_in(services: Services) -> TakeIn:
         services.slow,
         services.taking_in,
     )
+
+
+def make_rcpt_copy(services: Services) -> RcptCopy | None:
+    """Return what keeps the copy for `postroom receive`; None on SQLite, whose file can be looked into."""
+    if services.settings.database.startswith("sqlite:"):
+        return None
+    return RcptCopy(services.settings.data / RCPT_COPY, services.database, services.slow)

@@ -83,7 +83,7 @@ def _shown(reply: SmtpReply) -> dict[str, Any]:
 def calling_alone(settings: Settings) -> Iterator[Callable[[str, Arguments], Any]]:
     """Give what performs these operations where no server runs. Raises PostroomError, as each call does.
 
-    Not for SQLite, where `app.arriving` keeps the mail at once.
+    For what `app.arriving` leaves: PostgreSQL, where this host's server did not run lately.
     """
     set_up_log("warning")
     with asyncio.Runner() as runner:

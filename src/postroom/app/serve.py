@@ -19,7 +19,7 @@ import uvloop
 from postroom.app.control import control_path, serve_control
 from postroom.app.doors import Doors
 from postroom.app.greeting import greet
-from postroom.app.inbound import make_take_in
+from postroom.app.inbound import make_rcpt_copy, make_take_in
 from postroom.app.memory import give_large_pieces_back
 from postroom.app.operations import Operations
 from postroom.app.outbound import Outbound
@@ -30,11 +30,12 @@ from postroom.app.supervisor import Supervisor
 from postroom.app.upkeep import make_upkeep
 from postroom.app.watching import make_tracers, make_watching
 from postroom.app.webhooks import make_webhook_worker
-from postroom.base.clock import SystemClock
+from postroom.base.clock import Clock, SystemClock
 from postroom.base.collector import calm_collector
 from postroom.base.errors import PostroomError, TryLater
 from postroom.base.log import set_up_log
 from postroom.config import Settings, Supervision
+from postroom.inbound.rcpt_copy import RcptCopy
 from postroom.outbound.worker import Worker
 
 _log = structlog.get_logger(__name__)
@@ -73,7 +74,7 @@ async def _serve(settings: Settings, supervision: Supervision) -> None:
     settings = inherited.addresses_in(settings)
     async with open_services(settings, SystemClock()) as services:
         outbound = Outbound(services)
-        doors = Doors(services, outbound, inherited)
+        doors, rcpt_copy = Doors(services, outbound, inherited), make_rcpt_copy(services)
         operations = Operations(services, outbound)
         worker = await outbound.open() if "deliver" in settings.roles else None
         others = _other_workers(services, outbound, doors)
@@ -82,6 +83,8 @@ async def _serve(settings: Settings, supervision: Supervision) -> None:
         greet(made, settings, doors.http_port, doors.submission_port)
         control = await serve_control(control_path(settings.data), operations.by_name())
         background = _start_background(services, doors, worker, others, outbound, supervisor)
+        if rcpt_copy is not None:
+            background.append(asyncio.create_task(_keep(rcpt_copy, services.clock), name="rcpt copy"))
         calm_collector()
         supervisor.ready()
         try:
@@ -90,6 +93,9 @@ async def _serve(settings: Settings, supervision: Supervision) -> None:
             supervisor.stopping()
             control.close()
             await _stop(services, doors, worker, others, outbound, background, signals)
+            if rcpt_copy is not None:
+                # For who decides by it from now on: the last change may be seconds old.
+                await rcpt_copy.refresh()
 
 
 async def _until_stop(background: list[asyncio.Task[None]], signals: "_Signals") -> None:
@@ -182,6 +188,12 @@ async def _refresh(services: Services, doors: Doors) -> None:
             await services.routes.view.refresh()
             await services.refresh_token_keys()
             doors.refresh()
+
+
+async def _keep(rcpt_copy: RcptCopy, clock: Clock) -> None:
+    while True:
+        await rcpt_copy.refresh()
+        await clock.sleep(_REFRESH_SECONDS)
 
 
 class _Signals:

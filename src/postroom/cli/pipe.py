@@ -132,10 +132,10 @@ def _receive(options: Options, content: BinaryIO) -> tuple[int, str, str]:
     except _NoServer:
         arriving = import_module("postroom.app.arriving")
         arriving.check_folder(settings)
-        if settings.database.startswith("sqlite:"):
-            reply = arriving.take(settings, reverse_path, recipients, first, second, blocks)
+        reply = arriving.take(settings, reverse_path, recipients, first, second, blocks)
+        if reply is not None:
             return reply.code, reply.enhanced, reply.text
-        # Another node may work on what is in the database: it goes there. Loading all of the program takes a second.
+        # On PostgreSQL, where no server of this host ran lately. Loading all of the program takes a second.
         alone = import_module("postroom.app.pipe_operations")
         with alone.calling_alone(settings) as call:
             return _hand_over(call, envelope, first, second, blocks)

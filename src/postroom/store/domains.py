@@ -10,6 +10,7 @@ _BY_ID = statement(f"SELECT {_COLUMNS} FROM domain WHERE id = ?")
 _OWNER = statement(f"SELECT {_COLUMNS} FROM domain WHERE name = ? AND (proved_ms IS NOT NULL OR vouched = 1)")
 _OF_WORKSPACE = statement(f"SELECT {_COLUMNS} FROM domain WHERE workspace_id = ? ORDER BY name")
 _ALL = statement(f"SELECT {_COLUMNS} FROM domain ORDER BY id")
+_OWNERS = statement("SELECT name, workspace_id FROM domain WHERE proved_ms IS NOT NULL OR vouched = 1 ORDER BY name")
 _CHECKED = statement(
     """UPDATE domain SET proved_ms = ?, return_path_seen_ms = ?, tracking_seen_ms = ?, checked_ms = ?, problems = ?
        WHERE workspace_id = ? AND id = ? RETURNING id"""
@@ -44,6 +45,11 @@ def domains_of(conn: Conn, workspace_id: int) -> list[DomainRow]:
 def all_domains(conn: Conn) -> list[DomainRow]:
     """Return the domains of all workspaces, oldest first."""
     return [DomainRow(*row) for row in conn.all(_ALL)]
+
+
+def owners(conn: Conn) -> list[tuple[str, int]]:
+    """Return the names that are proved or vouched for with their workspaces, by name."""
+    return [(name, workspace_id) for name, workspace_id in conn.all(_OWNERS)]
 
 
 def set_checked(tx: Tx, row: DomainRow) -> bool:

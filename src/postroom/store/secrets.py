@@ -12,7 +12,9 @@ _MOST_TOKEN_KEYS = 256
 
 _BY_NAME = statement("SELECT sealed FROM secret WHERE name = ?")
 _MAKE = statement("INSERT INTO secret (name, sealed, created_ms) VALUES (?, ?, ?) ON CONFLICT DO NOTHING")
-_TOKEN_KEYS = statement("SELECT name, sealed FROM secret WHERE name >= 'token_key/' AND name < 'token_key0'")
+_TOKEN_KEYS = statement(
+    "SELECT name, sealed FROM secret WHERE name >= 'token_key/' AND name < 'token_key0' ORDER BY name"
+)
 
 
 class WrongMasterKey(PostroomError):
@@ -51,6 +53,12 @@ def load_token_keys(reader: Conn | Tx, sealer: Sealer) -> TokenKeys | None:
     return TokenKeys(keys) if keys else None
 
 
+def sealed_token_keys(reader: Conn | Tx) -> list[tuple[str, bytes]]:
+    """Return the sealed keys by the names of their rows, for `store.token_ring`."""
+    rows = reader.run(_TOKEN_KEYS) if isinstance(reader, Tx) else reader.all(_TOKEN_KEYS)
+    return [(name, bytes(sealed)) for name, sealed in rows]
+
+
 def first_token_key(tx: Tx, sealer: Sealer, key: bytes, now_ms: int) -> TokenKeys:
     """Return the ring, with `key` as its first where there is none. Of two nodes that try at once one wins."""
     if not _open_all(tx, sealer):
@@ -72,8 +80,7 @@ def add_token_key(tx: Tx, sealer: Sealer, key: bytes, now_ms: int) -> int:
 
 
 def _open_all(reader: Conn | Tx, sealer: Sealer) -> dict[int, bytes]:
-    rows = reader.run(_TOKEN_KEYS) if isinstance(reader, Tx) else reader.all(_TOKEN_KEYS)
-    return open_ring(((name, bytes(sealed)) for name, sealed in rows), sealer)
+    return open_ring(sealed_token_keys(reader), sealer)
 
 
 def _store(tx: Tx, sealer: Sealer, key_id: int, key: bytes, now_ms: int) -> None:
