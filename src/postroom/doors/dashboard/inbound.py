@@ -1,12 +1,11 @@
-"""`/w/NAME/inbound`: mail that came in, what it was taken for and why, and what followed.
+"""`/w/NAME/inbound/ID`: one mail that came in, what it was taken for and why, and what followed.
 
 What stands in a mail is a stranger's: its text comes first, its HTML goes into
 a frame that can do nothing and loads nothing from elsewhere, its files leave
 as downloads.
 """
 
-from dataclasses import dataclass, replace
-from urllib.parse import urlencode
+from dataclasses import dataclass
 
 from litestar import Response, get, post
 
@@ -15,43 +14,25 @@ from postroom.doors.dashboard import inbound_views as views
 from postroom.doors.dashboard import mail_frame
 from postroom.doors.dashboard.event_words import EventWords, words_of
 from postroom.doors.dashboard.noted import noted
-from postroom.doors.dashboard.page import address_of, done, not_found, render, workspace_of
+from postroom.doors.dashboard.page import address_of, address_with, done, not_found, render, workspace_of
 from postroom.doors.dashboard.sandbox_views import pieces_of, source_of
-from postroom.doors.dashboard.services import Facts, PageRequest, Services, services_of
-from postroom.ledger.inbound_rows import InboundRow, InboundState
+from postroom.doors.dashboard.services import PageRequest, Services, services_of
+from postroom.ledger.inbound_rows import InboundRow
 from postroom.ledger.route_rows import RouteAttemptRow, RouteRow
 from postroom.ledger.rows import EventRow, RecipientRow, WorkspaceRow
-from postroom.mail.address import address_key
 from postroom.mail.quoted_text import Reply, read_reply
 from postroom.mail.reading import Reading, part_bytes, read_mail
 from postroom.mail.received import Received
 from postroom.mail.verdict import MailKind
 from postroom.store import events, inbound, recipients, routes
 from postroom.store.database import Conn, Tx
-from postroom.store.inbound import InboundFilter
-from postroom.store.recipients import RecipientFilter
 from postroom.store.together import if_done
 
-_PAGE = 50
 _EVENTS = 200
 _ATTEMPTS = 50
 _CLOCKS_DIFFER_MS = 60_000
 _VIEWS = ("text", "html", "source", "files")
 _LABELS = {"text": "Text", "html": "HTML", "source": "Source", "files": "Files"}
-_WAITING, _FAILED = "waiting", "failed"
-_GROUPS = {
-    "bounces": (MailKind.BOUNCE, MailKind.DELAY),
-    "replies": (MailKind.REPLY,),
-    "machines": (MailKind.AUTO_REPLY, MailKind.CHALLENGE, MailKind.RECEIPT, MailKind.LIST),
-    "complaints": (MailKind.COMPLAINT, MailKind.UNSUBSCRIBE),
-}
-_TABS = (
-    ("", "All"),
-    ("replies", "Replies"),
-    ("bounces", "Bounces"),
-    ("complaints", "Complaints"),
-    ("machines", "Machines"),
-)
 _HUMAN = frozenset({MailKind.REPLY.value, MailKind.UNSUBSCRIBE.value, MailKind.OTHER.value})
 
 
@@ -81,48 +62,6 @@ class _Content:
     raw: bytes
     reading: Reading
     reply: Reply
-
-
-# The list
-
-
-@get("/w/{workspace:str}/inbound")
-async def show_list(request: PageRequest) -> Response[bytes]:
-    """Show what came in, newest first: of a `kind` or group of them, `from` and `to` an address, `before` a mail."""
-    workspace = await workspace_of(request)
-    services, query = services_of(request), request.query_params
-    kind = query.get("kind", "")
-    author, to = (query.get(name, "").strip()[:1000].replace("\x00", "") for name in ("from", "to"))
-    before = parse_id("inb", query.get("before", ""))
-    asked = _filter(kind, author, to)
-    chosen = {"from": author, "to": to}
-
-    def read(conn: Conn) -> tuple[list[InboundRow], dict[int, RecipientRow]]:
-        rows = inbound.page(conn, workspace.id, asked, _PAGE + 1, before)
-        return rows, _about(conn, workspace, rows)
-
-    rows, about = await services.database.read(read)
-    shown = rows[:_PAGE]
-    base = address_of(workspace, "inbound")
-    return render(
-        request,
-        "inbound.html",
-        title="Inbound",
-        at="inbound",
-        lines=[views.inbound_line(row) for row in shown],
-        addresses={show_id("rcp", row.id): row.address for row in about.values()},
-        kind=kind,
-        author=author,
-        to=to,
-        tabs=[(_with(base, kind=key, **chosen), words, key == kind) for key, words in _TABS],
-        kinds=_kind_choices(),
-        older=_with(base, kind=kind, **chosen, before=show_id("inb", shown[-1].id)) if len(rows) > _PAGE else None,
-        first=_with(base, kind=kind, **chosen) if before is not None else None,
-        door=door_lines(services.facts),
-    )
-
-
-# One mail
 
 
 @get("/w/{workspace:str}/inbound/{mail:str}")
@@ -161,7 +100,11 @@ async def show_mail(request: PageRequest) -> Response[bytes]:
         attempts=whole.attempts,
         needs_review=views.needs_review(row),
         view=view,
-        tabs=[(_with(here, view=one), _tab_label(one, reading), one == view) for one in _VIEWS if _has(one, reading)],
+        tabs=[
+            (address_with(here, view=one), _tab_label(one, reading), one == view)
+            for one in _VIEWS
+            if _has(one, reading)
+        ],
         content=content,
         written=pieces_of(_written(row, content)) if content is not None else ((), False),
         is_reply=row.kind in _HUMAN,
@@ -230,51 +173,7 @@ async def review(request: PageRequest) -> Response[bytes]:
     return done(request, address_of(workspace, back), told)
 
 
-HANDLERS = (show_list, show_mail, show_frame, download_file, download_source, review)
-
-
-@dataclass(frozen=True, slots=True)
-class DoorLines:
-    """How mail gets in: what pages show before any has come."""
-
-    mx: str
-    pipe: str
-    swaks: str
-    """Empty where this installation has no inbound door."""
-
-
-def door_lines(facts: Facts) -> DoorLines:
-    """Return the lines that lead mail here."""
-    mx = f"example.com.     MX  10 {facts.hostname}.\nrp.example.com.  MX  10 {facts.hostname}."
-    pipe = '# /etc/aliases of Postfix\nsupport: "|postroom receive"'
-    letter = "--from ada@example.net --to support@example.com --header 'Subject: Hello'"
-    swaks = f"swaks --server {facts.inbound} \\\n  {letter}"
-    return DoorLines(mx, pipe, swaks if facts.inbound else "")
-
-
-def _filter(kind: str, author: str, to: str) -> InboundFilter:
-    keys = InboundFilter(recipient_key=_key(to), author_key=_key(author))
-    if kind in _GROUPS:
-        return replace(keys, kinds=tuple(one.value for one in _GROUPS[kind]))
-    if kind in (_WAITING, _FAILED):
-        return replace(keys, state=InboundState(kind).value)
-    return replace(keys, kinds=(kind,) if kind in {one.value for one in MailKind} else None)
-
-
-def _key(address: str) -> str | None:
-    return address_key(address) if address else None
-
-
-def _kind_choices() -> list[tuple[str, str]]:
-    words = [(kind.value, f"{label[:1].upper()}{label[1:]}") for kind, (label, _) in views.KIND_LOOKS.items()]
-    return [("", "Every kind"), *words, (_WAITING, "Waiting to be understood"), (_FAILED, "Not understood")]
-
-
-def _about(conn: Conn, workspace: WorkspaceRow, rows: list[InboundRow]) -> dict[int, RecipientRow]:
-    ids = tuple({row.answers_recipient_id for row in rows if row.answers_recipient_id is not None})
-    if not ids:
-        return {}
-    return {one.id: one for one in recipients.page(conn, workspace.id, RecipientFilter(ids=ids), len(ids))}
+HANDLERS = (show_mail, show_frame, download_file, download_source, review)
 
 
 async def _row(services: Services, workspace: WorkspaceRow, request: PageRequest) -> InboundRow:
@@ -341,8 +240,3 @@ def _has(view: str, reading: Reading | None) -> bool:
 
 def _tab_label(view: str, reading: Reading | None) -> str:
     return f"Files ({len(reading.files)})" if view == "files" and reading is not None else _LABELS[view]
-
-
-def _with(address: str, **values: str) -> str:
-    given = {name: value for name, value in values.items() if value}
-    return f"{address}?{urlencode(given)}" if given else address

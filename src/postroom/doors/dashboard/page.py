@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import Response
@@ -215,6 +215,12 @@ def last_workspace(request: PageRequest) -> WorkspaceRow | None:
 def address_of(workspace: WorkspaceRow, path: str = "") -> str:
     """Return the address of a page of a workspace."""
     return f"/w/{quote(workspace.name, safe='')}/{path}"
+
+
+def address_with(address: str, **values: str) -> str:
+    """Return the address with those `values` as its query that are not empty."""
+    given = {name: value for name, value in values.items() if value}
+    return f"{address}?{urlencode(given)}" if given else address
 
 
 def not_found(what: str) -> PageError:
