@@ -151,6 +151,27 @@ async def test_any_mail_to_an_unsubscribe_address_unsubscribes(world: Inbound, s
     assert await world.differences() == []
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Subject: unsubscribe\r\n\r\n",
+        "Subject: Unsubscribe\r\n\r\nCould you take me off your list?\r\n",
+        "Subject: unsubscribe\r\n\r\nI never signed up. Is this spam?\r\n",
+        "Subject: unsubscribe\r\nAuto-Submitted: auto-generated\r\n\r\nThis is an automatically generated message.\r\n",
+        "\r\n",
+    ],
+)
+async def test_whatever_words_a_person_or_a_mail_program_uses_there(world: Inbound, said: str) -> None:
+    _, recipient = await world.sent(stream="bulk")
+    raw = f"From: Ann <ann@example.org>\r\nTo: u-@rp.example.com\r\n{said}".encode()
+    await world.came(raw, recipient, Destination.UNSUBSCRIBE, author="ann@example.org")
+
+    await world.work()
+
+    assert await scopes(world) == [(recipient.address_key, "bulk", "unsubscribe")]
+    assert await world.counted("unsubscribes") == 1
+
+
 async def test_a_machine_that_answers_an_unsubscribe_address_unsubscribes_nobody(world: Inbound, says: Any) -> None:
     _, recipient = await world.sent(stream="bulk")
     says(MailKind.AUTO_REPLY)

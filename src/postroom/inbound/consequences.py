@@ -20,7 +20,8 @@ from postroom.inbound.work import Step, Work
 from postroom.ledger.inbound_rows import Destination, InboundRow, InboundState
 from postroom.ledger.route_rows import RouteAction
 from postroom.ledger.states import RecipientState
-from postroom.mail.verdict import MailKind, Reported
+from postroom.mail.auto_reply import SAYS_SO_ITSELF
+from postroom.mail.verdict import MailKind, Reported, Verdict
 from postroom.outbound.prepared import Prepared
 from postroom.store import answers, inbound
 from postroom.store.database import Tx
@@ -75,13 +76,20 @@ def follow(
     return Followed(failed=frozenset(failed))
 
 
-def kind_of(row: InboundRow, kind: MailKind) -> MailKind:
-    """Return what a mail is taken for, where it was sent to says more than what it says."""
-    if row.destination == Destination.UNSUBSCRIBE.value and kind not in _SAY_MORE:
-        return MailKind.UNSUBSCRIBE
+def taken_for(row: InboundRow, verdict: Verdict) -> Verdict:
+    """Return what a mail is taken for, where it was sent to says more than what it says.
+
+    Who writes to an unsubscribe address has said enough: words that would be
+    doubtful elsewhere do not matter there. Nor does it that a program wrote:
+    mail programs unsubscribe their users with a text that says so.
+    """
+    kind = verdict.kind
+    if row.destination == Destination.UNSUBSCRIBE.value:
+        says_more = kind in _SAY_MORE and not verdict.is_doubtful and verdict.rule != SAYS_SO_ITSELF
+        return verdict if says_more else replace(verdict, kind=MailKind.UNSUBSCRIBE, is_doubtful=False)
     if row.destination == Destination.REPLY.value and kind is MailKind.OTHER:
-        return MailKind.REPLY
-    return kind
+        return replace(verdict, kind=MailKind.REPLY)
+    return verdict
 
 
 def given_up(row: InboundRow, why: str) -> Finished:

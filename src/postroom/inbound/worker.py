@@ -9,7 +9,6 @@ its lease ends.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from functools import partial
 from typing import Protocol, TypeVar
 
@@ -23,7 +22,7 @@ from postroom.base.nursery import Nursery
 from postroom.base.threads import Threads
 from postroom.base.tokens import TokenKeys
 from postroom.inbound.bounces import may_fail, reply_of
-from postroom.inbound.consequences import FOR_ROUTES, IDS_A_COPY, follow, given_up, kind_of
+from postroom.inbound.consequences import FOR_ROUTES, IDS_A_COPY, follow, given_up, taken_for
 from postroom.inbound.origin import find_origin
 from postroom.inbound.replies import BY_PEOPLE
 from postroom.inbound.storable import storable_verdict
@@ -245,9 +244,6 @@ class Worker:
 
 def _understood(row: InboundRow, raw: bytes) -> tuple[Verdict, Written | None]:
     """Return what a mail is and, where it is for people, what somebody wrote in it. For the slow threads."""
-    verdict = storable_verdict(classify(raw))
-    kind = kind_of(row, verdict.kind)
-    if kind is not verdict.kind:
-        verdict = replace(verdict, kind=kind, is_doubtful=False)
+    verdict = taken_for(row, storable_verdict(classify(raw)))
     is_for_people = verdict.kind in BY_PEOPLE or row.destination in FOR_ROUTES
     return verdict, read_written(raw) if is_for_people else None

@@ -15,6 +15,8 @@ from postroom.mail.received import Received
 from postroom.mail.subject import bare_subject, is_answer_subject
 from postroom.mail.verdict import MailKind, Verdict
 
+SAYS_SO_ITSELF = "says so itself"
+"""`Verdict.rule` where no field tells what kind of program wrote it, only that one did."""
 _AUTO = MailKind.AUTO_REPLY
 _LINES = 60
 _LONGEST_LINE = 400
@@ -132,7 +134,7 @@ def _by_signs(mail: Received, lines: list[str]) -> Verdict | None:
         and not is_list
         and (said := _says_of_itself(lines))
     ):
-        return _found(lines, "says so itself", said)
+        return _found(lines, SAYS_SO_ITSELF, said)
     return None
 
 
