@@ -11,7 +11,7 @@ from pathlib import Path
 
 from peers.postgres import Databases
 from peers.process import wait_until
-from running_server import RunningServer
+from running_server import RunningServer, fetch
 
 from postroom.base.packing import unpack
 
@@ -118,8 +118,12 @@ def test_on_postgresql_too_it_waits_for_no_database(postgres: Databases) -> None
             ]
             assert said == [(0, ""), (67, "5.1.1 x@new.test: no such address here\n")]
 
+            (server.folder / "data" / "arrived" / "0-damaged.mail").write_bytes(b"damaged")
             server.start()
-            wait_until(lambda: not arrived(server), "the file is gone", 30)
+            wait_until(lambda: [one.suffix for one in arrived(server)] == [".broken"], "the mail is taken in", 30)
+            page = fetch(server.http_port, "GET", "/metrics").body
+            assert b'postroom_inbound_files{state="set_aside"} 1.0\n' in page
+            assert b'postroom_inbound_files{state="waiting"} 0.0\n' in page
             assert [one["subject"] for one in server.api.get("/inbound")["items"]] == ["meanwhile"]
     finally:
         postgres.drop_database(url)

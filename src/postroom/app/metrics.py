@@ -25,6 +25,7 @@ from postroom.app.services import Services
 from postroom.base.errors import TryLater
 from postroom.base.metrics import Histogram
 from postroom.doors.smtp.guessers import Guessers
+from postroom.inbound.arrived import FOLDER, set_aside, waiting
 from postroom.net.smtp.server import SmtpServer
 from postroom.store.database import Conn
 from postroom.store.inbound import next_due_ms
@@ -173,6 +174,14 @@ class MetricsPage:
             "Mails that came in and were worked on, by what they are.",
             ("kind",),
             {(kind,): count for kind, count in list(self._services.metrics.understood.items())},
+        )
+
+        folder = self._services.settings.data / FOLDER
+        yield _labelled_gauge(
+            "postroom_inbound_files",
+            "Mails that `postroom receive` took without a server: those that wait, and those that could not be taken in.",
+            ("state",),
+            {("waiting",): len(waiting(folder)), ("set_aside",): len(set_aside(folder))},
         )
 
     def _overdue_seconds(self, due_ms: int | None) -> float:
