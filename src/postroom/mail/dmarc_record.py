@@ -1,7 +1,7 @@
 """DMARC records: what a domain asks for when mail in its name cannot be proved (RFC 7489 6.3, 6.6.3).
 
-Pure. Errors behind the policy are passed over, as the standard asks: a wrong tag
-has its default.
+Pure. A policy that is no word makes the record void; any other wrong tag has its
+default, as the standard asks.
 """
 
 import re
@@ -34,21 +34,22 @@ def choose_record(texts: Sequence[str]) -> list[str]:
 
 
 def parse_record(text: str) -> DmarcRecord | None:
-    """Return what a DMARC record says, or None where it has no policy. Any text is allowed."""
+    """Return what a DMARC record says, or None where its policy cannot be read. Any text is allowed."""
     tags: dict[str, str] = {}
     for spec in text[:_LONGEST_RECORD].split(";"):
         name, _, value = spec.partition("=")
         tags.setdefault(name.strip().lower(), value.strip())
     policy = _policy(tags.get("p", ""))
-    if policy is None:
-        # RFC 7489 6.6.3: who asks for reports only watches.
+    subdomain_policy = _policy(tags["sp"]) if "sp" in tags else policy
+    if policy is None or subdomain_policy is None:
+        # RFC 7489 6.6.3, step 6: what the owner asks for is not known; who asks for reports only watches.
         if "mailto:" not in tags.get("rua", "").lower():
             return None
-        policy = DmarcPolicy.NONE
+        policy = subdomain_policy = DmarcPolicy.NONE
     percent = tags.get("pct", "")
     return DmarcRecord(
         policy,
-        _policy(tags.get("sp", "")) or policy,
+        subdomain_policy,
         int(percent) if re.fullmatch(r"[0-9]{1,2}", percent) else 100,
         tags.get("aspf", "").lower() == "s",
         tags.get("adkim", "").lower() == "s",

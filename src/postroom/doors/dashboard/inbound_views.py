@@ -91,6 +91,8 @@ class InboundLine:
     """Public id of the recipient of ours that it is about, or empty."""
     received_ms: int
     is_reviewed: bool
+    finding: str
+    """What a report says of the first whom it names, and of how many more; empty of other mail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,8 @@ class Thought:
     named: tuple[Named, ...]
     named_further: int
     """Recipients that are not listed."""
+    is_telling: bool
+    """A rule found it to be something; else nothing is known of it, and the subject stands as evidence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +153,7 @@ def inbound_line(row: InboundRow) -> InboundLine:
         show_id("rcp", row.answers_recipient_id) if row.answers_recipient_id is not None else "",
         row.received_ms,
         row.reviewed_ms is not None,
+        _finding(row),
     )
 
 
@@ -197,14 +202,16 @@ def thought_of(row: InboundRow) -> Thought | None:
     label, tone = look_of(row)
     meaning = next((kind.meaning for kind in MailKind if kind.value == row.kind), "")
     named = _list(detail.get("recipients"))
+    is_telling = row.kind != MailKind.OTHER.value
     return Thought(
         label,
         tone,
         meaning,
-        _text(detail.get("evidence")),
+        _text(detail.get("evidence")) if is_telling else "",
         _text(detail.get("rule")),
         tuple(_named(one, row.kind) for one in named[:MOST_NAMED]),
         max(0, len(named) - MOST_NAMED),
+        is_telling,
     )
 
 
@@ -274,7 +281,7 @@ def _dmarc(dmarc: DmarcVerdict) -> str:
     told = {
         Result.NONE: f"{who} has no policy",
         Result.TEMPERROR: f"the policy of {who} could not be asked for",
-        Result.PERMERROR: f"the policy of {who} cannot be read",
+        Result.PERMERROR: "who wrote it cannot be told",
     }
     return _with(told.get(dmarc.result, f"{dmarc.result.value}: {who}"), dmarc.reason)
 
@@ -292,6 +299,18 @@ def _arc(arc: ArcVerdict) -> str:
 def _with(sentence: str, *more: str) -> str:
     further = "; ".join(one.rstrip(".") for one in more if one)
     return f"{sentence} ({further})" if further else sentence
+
+
+def _finding(row: InboundRow) -> str:
+    if row.kind not in _REPORTS:
+        return ""
+    named = _list(detail_of(row).get("recipients"))
+    if not named:
+        return "names nobody"
+    first = _named(named[0], row.kind)
+    more = f" And {len(named) - 1:,} more." if len(named) > 1 else ""
+    weight = f"{first.label}: " if first.label else ""
+    return f"{weight}{first.address}. {first.sentence}{more}"
 
 
 def _named(one: dict[str, Any], kind: str) -> Named:
