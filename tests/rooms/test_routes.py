@@ -113,6 +113,31 @@ async def test_the_tester_says_that_a_domain_is_not_owned(room: Routes) -> None:
     assert "elsewhere.example is no proved domain" in tested.not_ours
 
 
+@pytest.mark.parametrize(
+    ("recipient", "sender", "field"),
+    [("junk", "", "recipient"), ("", "", "recipient"), ("Ann <a@example.com>", "", "recipient"),
+     ("a@example.com", "nobody", "sender")],
+)  # fmt: skip
+async def test_the_tester_names_what_is_no_address(room: Routes, recipient: str, sender: str, field: str) -> None:
+    with pytest.raises(WrongInput) as wrong:
+        await room.test(WORKSPACE, recipient, sender, None)
+
+    assert wrong.value.field == field
+
+
+async def test_the_tester_says_of_roles_and_machine_addresses_what_the_door_does(room: Routes) -> None:
+    refusing = await made(room, "*@example.com", RouteAction.REFUSE)
+
+    role = await room.test(WORKSPACE, " Postmaster@example.com ", "", None)
+    other = await room.test(WORKSPACE, "a@example.com", "", None)
+    machine = await room.test(WORKSPACE, "b-x@rp.example.com", "", None)
+
+    assert (role.route, role.at_rcpt) == (refusing, AtRcpt.TAKEN)
+    assert (other.route, other.at_rcpt) == (refusing, AtRcpt.REFUSED)
+    assert machine.route is None
+    assert "bounces of your mail" in machine.not_ours
+
+
 async def test_every_wrong_field_of_a_route_is_named(room: Routes) -> None:
     asked = Asked("no pattern", RouteAction.WEBHOOK, "http://10.0.0.1/", sender="*@*")
 

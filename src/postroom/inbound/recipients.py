@@ -14,7 +14,7 @@ from typing import Protocol
 from postroom.base.errors import WrongInput
 from postroom.base.instant import DAY_MS
 from postroom.base.tokens import TokenKeys, TokenKind
-from postroom.inbound.route_rules import AtRcpt, OwnDomains
+from postroom.inbound.route_rules import ROLES, AtRcpt, OwnDomains
 from postroom.ledger.inbound_rows import Destination
 from postroom.mail.address import address_key, parse_address
 from postroom.mail.return_path import MOST_DAYS_AHEAD, read_machine_address
@@ -25,7 +25,6 @@ REFUSED_BY_ROUTE = SmtpReply(550, "5.7.1", "this address takes no mail")
 
 _PEERS_TRY_DAYS = 14
 """How long after its last try a peer may still report: RFC 5321 4.5.4.1 has four or five days, some take twice that."""
-_ROLES = ("postmaster", "abuse")
 _DESTINATIONS = {
     TokenKind.BOUNCE: Destination.BOUNCE,
     TokenKind.REPLY: Destination.REPLY,
@@ -121,8 +120,7 @@ class Recipients:
         said = self._routes.at_rcpt(address) if self._routes is not None and owner is not None else AtRcpt.UNKNOWN
         if said is AtRcpt.TAKEN:
             return Addressed(address, Destination.ROUTE, owner)
-        if local_part in _ROLES:
-            # Whatever routes refuse: these must be reachable (RFC 5321 4.5.1, RFC 2142 2).
+        if local_part in ROLES:
             is_own = domain in (self._hosts.hostname, self._hosts.return_path_host)
             return self._role(address, owner or rp_owner or (self._first_workspace() if is_own else None))
         return REFUSED_BY_ROUTE if said is AtRcpt.REFUSED else NO_SUCH_ADDRESS

@@ -15,6 +15,9 @@ from postroom.inbound.patterns import Pattern, read_pattern
 from postroom.ledger.route_rows import RouteAction, RouteRow
 from postroom.mail.address import address_key, domain_of
 
+ROLES = ("postmaster", "abuse")
+"""Local-parts that are always taken, whatever routes refuse (RFC 5321 4.5.1, RFC 2142 2)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:

@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 
-from postroom.inbound.route_rules import AtRcpt, OwnDomains, RouteRules
+from postroom.inbound.route_rules import ROLES, AtRcpt, OwnDomains, RouteRules
 from postroom.ledger.route_rows import RouteRow
 from postroom.mail.address import address_key, domain_of
 from postroom.mail.verdict import MailKind
 from postroom.store import routes
 from postroom.store.database import Database
+
+_MACHINES = "bounces of your mail, replies to it and unsubscribes come to addresses there, which only Postroom makes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,21 +55,27 @@ class RouteView:
         return next((rule.row for rule in self._rules.asked(key) if not rule.why_not(key, sender_key, kind)), None)
 
     def test(self, workspace_id: int, recipient: str, sender: str, kind: MailKind | None) -> Tested:
-        """Tell which route of a workspace takes a mail, and why the others do not. `kind` None: any."""
+        """Tell which route of a workspace takes a mail, and why the others do not. `kind` None: any.
+
+        Both are checked addresses; `sender` may be empty.
+        """
         key, sender_key = address_key(recipient), address_key(sender)
         considered = tuple(
             Considered(rule.row, rule.why_not(key, sender_key, kind)) for rule in self._rules.of_workspace(workspace_id)
         )
-        domain = domain_of(recipient)
-        if self._domains.owners().get(domain) != workspace_id:
-            return Tested(None, AtRcpt.UNKNOWN, not_owned(domain), considered)
+        domain, owners = domain_of(key), self._domains.owners()
+        if owners.get(domain) != workspace_id:
+            is_machines = domain.startswith("rp.") and owners.get(domain.removeprefix("rp.")) == workspace_id
+            why = f"no route is asked about {domain}: {_MACHINES}" if is_machines else not_owned(domain)
+            return Tested(None, AtRcpt.UNKNOWN, why, considered)
         taker = next((one.row for one in considered if not one.why_not), None)
-        return Tested(taker, self.at_rcpt(recipient), "", considered)
+        at_rcpt = AtRcpt.TAKEN if key.rpartition("@")[0] in ROLES else self.at_rcpt(recipient)
+        return Tested(taker, at_rcpt, "", considered)
 
 
 def not_owned(domain: str) -> str:
     """Return in words that a domain is none of the workspace's, with the remedy."""
     return (
-        f"{domain or 'this'} is no proved domain of this workspace, and routes take mail for those only: "
+        f"{domain} is no proved domain of this workspace, and routes take mail for those only: "
         "add it and publish its TXT record, or have the operator vouch for it"
     )

@@ -14,7 +14,7 @@ from postroom.inbound.patterns import Pattern, parse_pattern
 from postroom.inbound.route_rules import OwnDomains
 from postroom.inbound.route_view import RouteView, Tested, not_owned
 from postroom.ledger.route_rows import RouteAction, RouteRow
-from postroom.mail.address import check_address
+from postroom.mail.address import check_address, parse_address
 from postroom.mail.verdict import MailKind
 from postroom.net.address_guard import Network
 from postroom.net.http_client import url_problem
@@ -99,7 +99,12 @@ class Routes:
         return await self._database.read(lambda conn: routes.route_by_id(conn, workspace_id, route_id))
 
     async def test(self, workspace_id: int, recipient: str, sender: str, kind: MailKind | None) -> Tested:
-        """Tell which route of a workspace takes a mail, as the store has them now. Raises TryLater."""
+        """Tell which route of a workspace takes a mail, as the store has them now.
+
+        `sender` may be empty: that of a mail without an author. Raises WrongInput for what is no address, and TryLater.
+        """
+        recipient = _address(recipient, "recipient")
+        sender = _address(sender, "sender") if sender.strip() else ""
         await self.view.refresh()
         return self.view.test(workspace_id, recipient, sender, kind)
 
@@ -269,6 +274,14 @@ def _row(
         description=asked.description,
         created_ms=created_ms,
     )
+
+
+def _address(text: str, of: str) -> str:
+    """Return an address of a mail that might come; the inbound door takes the same for one."""
+    try:
+        return str(parse_address(text.strip()))
+    except WrongInput as error:
+        raise WrongInput(of, str(error), code=error.code) from error
 
 
 def _pattern(text: str, of: str, problems: list[WrongInput]) -> Pattern | None:

@@ -313,7 +313,11 @@ async def _test(services: Services, workspace: WorkspaceRow, form: Form) -> Test
         form.errors["recipient"] = "Write a whole address, such as support@example.com."
         return None
     kind = next((kind for kind in MailKind if kind.value == word), None)
-    return await services.routes.test(workspace.id, recipient, sender, kind)
+    try:
+        return await services.routes.test(workspace.id, recipient, sender, kind)
+    except WrongInput as error:
+        form.errors[error.field] = sentence(str(error))
+        return None
 
 
 def _read(services: Services, workspace: WorkspaceRow, form: Form, row: RouteRow | None = None) -> Asked | None:
