@@ -3,6 +3,7 @@
 import json
 import re
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -17,7 +18,7 @@ from postroom.events import record
 from postroom.events.record import Facts
 from postroom.ledger.event_kinds import EventKind
 from postroom.ledger.inbound_rows import InboundRow
-from postroom.ledger.rows import RecipientRow
+from postroom.ledger.rows import RecipientRow, SuppressionRow
 from postroom.mail.authentication import (
     ArcVerdict,
     DkimVerdict,
@@ -28,7 +29,7 @@ from postroom.mail.authentication import (
     Verdicts,
 )
 from postroom.mail.verdict import MailKind
-from postroom.store import operators
+from postroom.store import operators, suppressions
 
 LIST = "/w/one/inbound"
 EVIL = '"><script>alert(1)</script>'
@@ -180,6 +181,40 @@ async def test_a_bounce_shows_whom_it_names_why_and_what_followed(house: House) 
     assert "a report: it returns to nobody" in shown
 
 
+async def test_a_report_says_in_the_list_what_it_found_and_how_many_it_names(house: House) -> None:
+    named = [{"address": f"r{number}@x.test", "reason": "no_such_user", "hard": True} for number in range(20)]
+    row = await house.put(kind="bounce", detail=json.dumps({"recipients": named, "named_further": 280}))
+    await house.put(kind="delay", subject="Late", detail=json.dumps({"recipients": []}))
+
+    listed = words(await house.world.get(LIST))
+    page = await house.page(row)
+
+    assert "hard: There is no such mailbox. r0@x.test and 299 more" in listed
+    assert "Late names nobody" in listed
+    assert "17 more" in words(page, "details.more summary")
+    assert "It names 280 more." in words(page)
+
+
+async def test_mail_of_which_nothing_is_known_quotes_no_evidence(house: House) -> None:
+    row = await house.put(kind="other", subject="Tea", detail=json.dumps({"rule": "nothing known", "evidence": "Tea"}))
+
+    page = await house.page(row)
+
+    assert not LexborHTMLParser(page.text).css("blockquote")
+    assert "nothing known" not in words(page)
+
+
+async def test_a_very_long_list_of_recipients_is_folded(house: House) -> None:
+    many = ", ".join(f"person{number}@example.net" for number in range(200)).encode()
+    row = await house.put(b"To: " + many + b"\r\n" + LETTER)
+
+    page = await house.page(row)
+
+    assert words(page, ".mail-fields details summary").startswith("person0@example.net, person1@")
+    assert "person199@example.net" not in words(page, ".mail-fields details summary")
+    assert "person199@example.net" in words(page, ".mail-fields")
+
+
 async def test_html_is_shown_in_a_frame_that_loads_nothing_from_elsewhere(house: House) -> None:
     row = await house.put(EVIL_HTML, kind="other")
     base = f"{LIST}/{show_id('inb', row.id)}"
@@ -260,6 +295,20 @@ async def test_complaints_are_logged_and_those_of_people_wait_for_a_review(house
     assert "Nothing to review" in words(await house.world.get("/w/one/complaints", show="review"))
     noted = await house.world.services.database.read(lambda conn: operators.audit_page(conn, 1 << 62, 1))
     assert (noted[0].action, noted[0].subject) == ("inbound.review", show_id("inb", doubtful.id))
+
+
+async def test_a_complaint_leads_to_the_suppression_that_followed(house: House) -> None:
+    sent = await house.sent()
+    workspace = await house.world.workspace("one")
+    row = SuppressionRow(1, workspace.id, sent.address_key, "bulk", "complained", "complaint", "", None, 1)
+    await house.world.services.database.write(lambda tx: suppressions.put(tx, row))
+    await house.put(kind="complaint", destination="feedback", answers_recipient_id=sent.id)
+    await house.put(kind="complaint", destination="role")
+
+    page = await house.world.get("/w/one/complaints")
+
+    assert f'href="/w/one/suppressions?address={quote(sent.address)}">no bulk mail</a>' in page.text
+    assert "about no mail that is known" in words(page)
 
 
 async def test_nobody_has_complained(house: House) -> None:

@@ -129,7 +129,7 @@ async def test_a_try_is_told_with_its_words_its_connection_and_every_line(house:
 
     told = text(await house.page(row))
 
-    assert "by HTTP API, 1 bytes, transactional stream" in told
+    assert "by HTTP API, 1 byte, transactional stream" in told
     assert (
         "mx.example.net greylists: it wants to see the mail a second time before it takes it ; next try in 5 min"
         in told

@@ -169,6 +169,8 @@ def _detail_of(work: Work) -> str:
     told: dict[str, object] = {"rule": verdict.rule, "evidence": verdict.evidence}
     if verdict.recipients:
         told["recipients"] = [_shown(one) for one in verdict.recipients[:_MOST_SHOWN]]
+    if len(verdict.recipients) > _MOST_SHOWN:
+        told["named_further"] = len(verdict.recipients) - _MOST_SHOWN
     if work.is_doubtful:
         told["doubtful"] = True
     if about:

@@ -1,18 +1,26 @@
 """`/w/NAME/complaints`: who called mail spam or asked to get no more, and what an operator has still to look at."""
 
+from collections.abc import Mapping
+
 from litestar import Response, get
 
 from postroom.base.ids import parse_id, show_id
 from postroom.doors.dashboard import inbound_views as views
 from postroom.doors.dashboard.page import address_of, render, workspace_of
 from postroom.doors.dashboard.services import PageRequest, services_of
+from postroom.doors.dashboard.suppression_views import scope_words
 from postroom.ledger.inbound_rows import InboundRow
 from postroom.ledger.rows import RecipientRow
+from postroom.ledger.states import Stream
 from postroom.mail.verdict import MailKind
 from postroom.store import inbound, recipients
 from postroom.store.database import Conn
 from postroom.store.inbound import InboundFilter
 from postroom.store.recipients import RecipientFilter
+from postroom.store.suppressions import suppressed
+
+Stopped = Mapping[tuple[str, str], tuple[str, str]]
+"""Scope and reason of what stops an address's mail of a stream."""
 
 _PAGE = 50
 LOOKED_AT = 500
@@ -28,7 +36,9 @@ async def show(request: PageRequest) -> Response[bytes]:
     only_review = query.get("show") == "review"
     before = parse_id("inb", query.get("before", ""))
 
-    def read(conn: Conn) -> tuple[list[InboundRow], list[InboundRow], dict[int, RecipientRow]]:
+    now_ms = services.clock.now_ms()
+
+    def read(conn: Conn) -> tuple[list[InboundRow], list[InboundRow], dict[int, RecipientRow], Stopped]:
         newest = inbound.page(conn, workspace.id, InboundFilter(kinds=_KINDS), LOOKED_AT)
         waiting = [row for row in newest if views.needs_review(row)]
         if only_review:
@@ -40,9 +50,10 @@ async def show(request: PageRequest) -> Response[bytes]:
         found = found[: _PAGE + 1]
         ids = tuple({row.answers_recipient_id for row in found if row.answers_recipient_id is not None})
         about = recipients.page(conn, workspace.id, RecipientFilter(ids=ids), len(ids)) if ids else []
-        return found, waiting, {one.id: one for one in about}
+        asked = [(one.address_key, stream.value) for one in about for stream in Stream]
+        return found, waiting, {one.id: one for one in about}, suppressed(conn, workspace.id, asked, now_ms)
 
-    found, waiting, about = await services.database.read(read)
+    found, waiting, about, stopped = await services.database.read(read)
     shown = found[:_PAGE]
     base = address_of(workspace, "complaints")
     of_tab = f"{base}?show=review&" if only_review else f"{base}?"
@@ -53,6 +64,7 @@ async def show(request: PageRequest) -> Response[bytes]:
         at="complaints",
         lines=[(views.inbound_line(row), views.thought_of(row), views.needs_review(row)) for row in shown],
         addresses={show_id("rcp", row.id): row.address for row in about.values()},
+        stopped={show_id("rcp", row.id): _stops(row, stopped) for row in about.values()},
         waiting=len(waiting),
         only_review=only_review,
         tabs=[
@@ -65,3 +77,11 @@ async def show(request: PageRequest) -> Response[bytes]:
 
 
 HANDLERS = (show,)
+
+
+def _stops(row: RecipientRow, stopped: Stopped) -> list[str]:
+    """Return in words which mail a recipient gets no more."""
+    scopes = (
+        stopped[row.address_key, stream.value][0] for stream in Stream if (row.address_key, stream.value) in stopped
+    )
+    return [scope_words(scope) for scope in dict.fromkeys(scopes)]

@@ -154,7 +154,7 @@ def address_of_event(event: EventRow) -> str:
 def size_in_words(size_bytes: int) -> str:
     """Return a size as people read it."""
     if size_bytes < 1000:
-        return f"{size_bytes} bytes"
+        return f"{size_bytes} byte{'' if size_bytes == 1 else 's'}"
     if size_bytes < 1_000_000:
         return f"{size_bytes / 1000:.1f} kB"
     return f"{size_bytes / 1_000_000:.1f} MB"

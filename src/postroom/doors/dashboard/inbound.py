@@ -12,7 +12,7 @@ from litestar import Response, get, post
 from postroom.base.ids import first_id_at, parse_id, show_id
 from postroom.doors.dashboard import inbound_views as views
 from postroom.doors.dashboard import mail_frame
-from postroom.doors.dashboard.event_words import EventWords, words_of
+from postroom.doors.dashboard.event_words import EventWords, size_in_words, words_of
 from postroom.doors.dashboard.noted import noted
 from postroom.doors.dashboard.page import address_of, address_with, done, not_found, render, workspace_of
 from postroom.doors.dashboard.sandbox_views import pieces_of, source_of
@@ -109,6 +109,7 @@ async def show_mail(request: PageRequest) -> Response[bytes]:
         written=pieces_of(_written(row, content)) if content is not None else ((), False),
         is_reply=row.kind in _HUMAN,
         source=source_of(content.raw, content.reading.body_start) if content is not None and view == "source" else None,
+        size=size_in_words,
         frame_sandbox=mail_frame.SANDBOX,
         with_pictures=query.get("pictures") == "1",
     )

@@ -210,7 +210,7 @@ def thought_of(row: InboundRow) -> Thought | None:
         _text(detail.get("evidence")) if is_telling else "",
         _text(detail.get("rule")),
         tuple(_named(one, row.kind) for one in named[:MOST_NAMED]),
-        max(0, len(named) - MOST_NAMED),
+        _further(detail) + max(0, len(named) - MOST_NAMED),
         is_telling,
     )
 
@@ -304,13 +304,21 @@ def _with(sentence: str, *more: str) -> str:
 def _finding(row: InboundRow) -> str:
     if row.kind not in _REPORTS:
         return ""
-    named = _list(detail_of(row).get("recipients"))
+    detail = detail_of(row)
+    named = _list(detail.get("recipients"))
     if not named:
         return "names nobody"
     first = _named(named[0], row.kind)
-    more = f" And {len(named) - 1:,} more." if len(named) > 1 else ""
+    further = len(named) - 1 + _further(detail)
+    more = f" and {further:,} more" if further else ""
     weight = f"{first.label}: " if first.label else ""
-    return f"{weight}{first.address}. {first.sentence}{more}"
+    return f"{weight}{first.sentence} {first.address}{more}"
+
+
+def _further(detail: dict[str, Any]) -> int:
+    """Return how many more a report names than were written down."""
+    further = detail.get("named_further")
+    return further if isinstance(further, int) else 0
 
 
 def _named(one: dict[str, Any], kind: str) -> Named:
