@@ -66,11 +66,11 @@ def test_a_changed_octet_makes_it_worthless(recipient: int, at: int, change: int
 
 def test_a_new_key_leaves_old_tokens_good_and_signs_new_messages() -> None:
     old = TokenKeys({0: b"a" * 32})
-    text = old.url_text(TokenKind.OPEN, old.newest_id, 5)
+    text = old.url_text(TokenKind.OPEN, old.signs_with, 5)
     both = TokenKeys({**dict(old.items()), 1: b"c" * 32})
 
     assert both.check_url_text(TokenKind.OPEN, text) is not None
-    assert both.newest_id == 1
+    assert both.signs_with == 1
 
 
 @pytest.mark.parametrize("keys", [{256: b"a" * 32}, {0: b"short"}])

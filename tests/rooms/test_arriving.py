@@ -121,7 +121,7 @@ async def _fill(services: Services) -> dict[str, str]:
     await services.database.write(write)
 
     def token(kind: TokenKind, row_id: int, host: str) -> str:
-        return machine_address(keys, kind, keys.newest_id, row_id, host)
+        return machine_address(keys, kind, keys.signs_with, row_id, host)
 
     return {
         "bounce": token(TokenKind.BOUNCE, own, "rp.shop.test"),

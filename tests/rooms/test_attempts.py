@@ -406,6 +406,14 @@ async def test_keys_of_a_domain_come_before_its_first_work_and_only_once(owner: 
     assert [type(frame).__name__ for frame in heard] == ["GiveKeys", "GiveContent", "DoWork", "DoWork"]
 
 
+async def test_a_ring_that_has_grown_comes_before_the_work_that_is_signed_with_it(owner: Owner) -> None:
+    owner.attempts.take_token_keys([(0, b"a" * 32), (1, b"b" * 32)])
+    owner.start(1)
+    heard = await owner.helpers[0].hear(3)
+    assert heard[0] == frames.GiveTokenKeys([(0, b"a" * 32), (1, b"b" * 32)])
+    assert [type(frame).__name__ for frame in heard[1:]] == ["GiveContent", "DoWork"]
+
+
 async def test_contents_that_are_too_many_are_taken_back_from_the_helper_the_oldest_first(owner: Owner) -> None:
     for number in range(5):
         key = b"%d" % number

@@ -8,6 +8,7 @@ import pytest
 
 from postroom.app.master_keys import master_keys, read_keys, write_keys
 from postroom.app.operations import perform_alone
+from postroom.app.services import open_services
 from postroom.base.clock import SystemClock
 from postroom.base.errors import PostroomError, SettingsError
 from postroom.config import Settings, read_settings
@@ -69,6 +70,18 @@ async def test_no_key_is_made_that_another_running_node_does_not_have(settings: 
 
     assert finished["taken_out"] == 1
     assert (settings.data / "secret.key").read_text() == before
+
+
+async def test_a_token_key_is_made_beside_those_of_before(settings: Settings) -> None:
+    made = [await perform_alone(settings, "key.add_token_key", {}) for _ in range(2)]
+    await perform_alone(settings, "key.rotate", {})
+
+    async with open_services(settings, SystemClock()) as services:
+        ring = services.token_keys()
+
+    assert [one["id"] for one in made] == [1, 2]
+    assert made[0]["signs_from"].endswith("Z")
+    assert ([number for number, _ in ring.items()], ring.signs_with) == ([0, 1, 2], 0)
 
 
 @pytest.mark.parametrize("text", ["", ",", OLD[:-1], f"{OLD},x", "Ω" * 64])

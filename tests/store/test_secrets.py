@@ -25,21 +25,35 @@ async def test_a_moved_secret_does_not_open(database: Database) -> None:
     await database.write(lambda tx: tx.run(statement("UPDATE secret SET name = 'token_key/3'")))
 
     with pytest.raises(CannotOpen):
-        await database.read(lambda conn: secrets.load_token_keys(conn, RIGHT))
+        await database.read(lambda conn: secrets.load_token_keys(conn, RIGHT, 7))
 
 
 async def test_the_ring_grows_and_keeps_old_keys(database: Database) -> None:
-    assert await database.read(lambda conn: secrets.load_token_keys(conn, RIGHT)) is None
+    assert await database.read(lambda conn: secrets.load_token_keys(conn, RIGHT, 7)) is None
     await database.write(lambda tx: secrets.first_token_key(tx, RIGHT, b"a" * 32, 5))
     for number in range(1, 12):
         key = bytes((number,)) * 32
         assert await database.write(lambda tx, key=key: secrets.add_token_key(tx, RIGHT, key, 6)) == number  # type: ignore[misc]
 
-    ring = await database.read(lambda conn: secrets.load_token_keys(conn, RIGHT))
+    ring = await database.read(lambda conn: secrets.load_token_keys(conn, RIGHT, 7))
 
     assert ring is not None
-    assert ring.newest_id == 11
     assert ring.items() == [(0, b"a" * 32), *((number, bytes((number,)) * 32) for number in range(1, 12))]
+
+
+async def test_a_new_key_signs_only_when_every_node_has_read_it(database: Database) -> None:
+    """A node that does not know it would refuse the bounces and answers of what it signed."""
+    await database.write(lambda tx: secrets.first_token_key(tx, RIGHT, b"a" * 32, 5))
+    await database.write(lambda tx: secrets.add_token_key(tx, RIGHT, b"b" * 32, 1000))
+
+    async def signs_with(now_ms: int) -> int:
+        ring = await database.read(lambda conn: secrets.load_token_keys(conn, RIGHT, now_ms))
+        assert ring is not None
+        assert len(ring.items()) == 2
+        return ring.signs_with
+
+    rested = 1000 + secrets.TOKEN_KEY_RESTS_MS
+    assert [await signs_with(now) for now in (6, 1000, rested - 1, rested)] == [0, 0, 0, 1]
 
 
 async def test_of_two_nodes_that_make_the_first_key_both_get_the_same(database: Database) -> None:

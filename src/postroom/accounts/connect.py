@@ -60,4 +60,4 @@ class Links:
     def _token(self, kind: TokenKind, account_id: int) -> str:
         keys = self._keys()
         end = (self._clock.now_ms() + LINK_MS) // 1000
-        return keys.url_text(kind, keys.newest_id, account_id, end)
+        return keys.url_text(kind, keys.signs_with, account_id, end)

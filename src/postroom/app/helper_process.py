@@ -74,6 +74,8 @@ class Helper:
                 self._contents[number] = from_plan(raw, plan)
             case frames.ForgetContent(number=number):
                 self._contents.pop(number, None)
+            case frames.GiveTokenKeys(keys=ring):
+                self._ring = TokenKeys(dict(ring))
             case frames.GiveKeys(domain_id=domain_id, keys=keys):
                 self._keys[domain_id] = tuple(load_key(*key) for key in keys)
             case frames.Settled(keys=keys):

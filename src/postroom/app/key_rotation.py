@@ -1,4 +1,4 @@
-"""Changing the master key: `postroom key rotate`, while mail flows, and `--finish` when the old key may go.
+"""Changing the master key: `postroom key rotate`, while mail flows, and `--finish` when the old key may go; token keys.
 
 The new key is in the file, in front of the old one, before anything is sealed
 with it; the old one stays until nothing needs it any more. So it may be stopped
@@ -15,8 +15,10 @@ from postroom.app.master_keys import key_file, master_keys, write_keys
 from postroom.app.services import Services
 from postroom.base.errors import PostroomError
 from postroom.base.secrets import KEY_BYTES
+from postroom.doors.http.words import show_time
 from postroom.store.nodes import live_nodes
 from postroom.store.sealed import SEALED, SealedColumn, older_in_page, reseal_page
+from postroom.store.secrets import TOKEN_KEY_RESTS_MS, add_token_key
 
 _MOST_SHOWN = 20
 
@@ -30,7 +32,7 @@ class KeyRotation:
 
     def by_name(self) -> dict[str, Operation]:
         """Return the operations by the names that commands use."""
-        return {"key.rotate": self.rotate, "key.finish": self.finish}
+        return {"key.rotate": self.rotate, "key.finish": self.finish, "key.add_token_key": self.add_token_key}
 
     async def rotate(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Make a new key, unless a rotation is under way, and seal everything with it."""
@@ -67,6 +69,14 @@ class KeyRotation:
                 # This process keeps them in memory: what it has read before is sealed with them.
                 self._write(newest)
             return {"taken_out": len(rest), "file": str(key_file(settings))}
+
+    async def add_token_key(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Make a key for the tokens of new messages; those of before stay, so that what is out goes on to work."""
+        services, key = self._services, secrets.token_bytes(KEY_BYTES)
+        now_ms = services.clock.now_ms()
+        number = await services.database.write(lambda tx: add_token_key(tx, services.sealer, key, now_ms))
+        await services.refresh_token_keys()
+        return {"id": number, "signs_from": show_time(now_ms + TOKEN_KEY_RESTS_MS)}
 
     async def _take_ring(self) -> bool:
         """Have a ring of several keys; tell whether its newest was made now."""

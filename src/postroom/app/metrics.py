@@ -179,7 +179,7 @@ class MetricsPage:
         folder = self._services.settings.data / FOLDER
         yield _labelled_gauge(
             "postroom_inbound_files",
-            "Mails that `postroom receive` took without a server: those that wait, and those that could not be taken in.",
+            "Mails that `postroom receive` took without a server: those that wait, those that could not be taken in.",
             ("state",),
             {("waiting",): len(waiting(folder)), ("set_aside",): len(set_aside(folder))},
         )

@@ -55,6 +55,7 @@ class Outbound:
         self._helpers: HelperAttempts | None = None
         self._processes: HelperProcesses | None = None
         self.worker: Worker | None = None
+        self._told_ring = services.token_keys().items()
         self.schedule = RetrySchedule(give_up_after=settings.give_up_days)
         self.sites = Sites(services.clock, settings.site_connections, self._place)
         self._destinations = Destinations(services.database, services.clock)
@@ -137,6 +138,13 @@ class Outbound:
     def helpers_started(self) -> int:
         """How many helpers were started so far; more than there are means that some died."""
         return self._processes.started if self._processes is not None else 0
+
+    def refresh(self) -> None:
+        """Have the helpers sign with the token keys that there are now."""
+        ring = self._services.token_keys().items()
+        if self._helpers is not None and ring != self._told_ring:
+            self._helpers.take_token_keys(ring)
+        self._told_ring = ring
 
     async def close(self) -> None:
         """Close connections and the journal; the worker has stopped."""

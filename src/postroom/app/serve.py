@@ -166,7 +166,7 @@ def _start_background(
     loops: dict[str, Coroutine[Any, Any, None]] = {
         "heartbeat": services.nodes.run(),
         "hits": doors.ingest.run(),
-        "refresh": _refresh(services, doors),
+        "refresh": _refresh(services, doors, outbound),
         "arrived": make_take_in(services).run(),
         "watchdog": supervisor.stay_awake(),
     }
@@ -178,7 +178,7 @@ def _start_background(
     return [asyncio.create_task(work, name=name) for name, work in loops.items()]
 
 
-async def _refresh(services: Services, doors: Doors) -> None:
+async def _refresh(services: Services, doors: Doors, outbound: Outbound) -> None:
     while True:
         await services.clock.sleep(_REFRESH_SECONDS)
         # Another node, or a command, may have changed these.
@@ -188,6 +188,7 @@ async def _refresh(services: Services, doors: Doors) -> None:
             await services.routes.view.refresh()
             await services.refresh_token_keys()
             doors.refresh()
+            outbound.refresh()
 
 
 async def _keep(rcpt_copy: RcptCopy, clock: Clock) -> None:

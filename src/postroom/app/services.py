@@ -128,7 +128,7 @@ class Services:
 
     async def refresh_token_keys(self) -> None:
         """Read the token keys again: another node may have added one. Raises TryLater."""
-        keys = await self.database.read(lambda conn: load_token_keys(conn, self.sealer))
+        keys = await self.database.read(lambda conn: load_token_keys(conn, self.sealer, self.clock.now_ms()))
         if keys is not None:
             self.token_keys.keys = keys
 

@@ -55,17 +55,14 @@ class Token:
 class TokenKeys:
     """The ring of signing keys, by key id (0..255). Keys are added, never taken away."""
 
-    def __init__(self, keys: dict[int, bytes]) -> None:
+    def __init__(self, keys: dict[int, bytes], signs_with: int | None = None) -> None:
+        """`signs_with` is the key id that new messages are given; None: the newest."""
         if any(not 0 <= key_id <= 255 or len(key) < 16 for key_id, key in keys.items()):
             raise ValueError("token keys need an id of 0..255 and at least 16 bytes")
         self._keys = dict(keys)
+        self.signs_with = max(keys) if signs_with is None else signs_with
         self._pads = {(key_id, kind): _pads(key, kind.value) for key_id, key in keys.items() for kind in TokenKind}
         self._hiding = _pads(keys[min(keys)], b"hidden ")
-
-    @property
-    def newest_id(self) -> int:
-        """The key id that new messages are given."""
-        return max(self._keys)
 
     def items(self) -> list[tuple[int, bytes]]:
         """Return the ring, to hand it to a helper process."""

@@ -59,9 +59,15 @@ def delete(key_id: str, workspace: str) -> None:
 
 @command.command("rotate")
 @click.option("--finish", is_flag=True, help="Take the older master keys out of the file, where nothing needs them.")
+@click.option(
+    "--tokens", is_flag=True, help="Make a key for links and addresses in new mail; older mail keeps its own."
+)
 @AS_JSON
-def rotate(finish: bool, as_json: bool) -> None:
+def rotate(finish: bool, tokens: bool, as_json: bool) -> None:
     """Make a new master key and seal all secrets with it, while mail flows; stopped half-way, run it again."""
+    if tokens:
+        _add_token_key(finish, as_json)
+        return
     result = operate("key.finish" if finish else "key.rotate", {})
     if as_json:
         show_json(result)
@@ -71,6 +77,18 @@ def rotate(finish: bool, as_json: bool) -> None:
         click.echo(f"{result['file']} holds the newest key alone; backups of before need the older one")
     else:
         _show_rotated(result)
+
+
+def _add_token_key(finish: bool, as_json: bool) -> None:
+    if finish:
+        raise click.UsageError("--finish is for the master key: token keys stay, because mail that is out names them")
+    result = operate("key.add_token_key", {})
+    if as_json:
+        show_json(result)
+    else:
+        click.echo(
+            f"token key {result['id']} is made; every node knows it by {result['signs_from']}: new mail has it then"
+        )
 
 
 def _show_rotated(result: dict[str, Any]) -> None:

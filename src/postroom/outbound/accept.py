@@ -275,7 +275,7 @@ class Acceptance:
             tags=_encode(submission.tags).decode(),
             metadata=_encode(dict(submission.metadata)).decode(),
             track=submission.track.value,
-            token_key_id=self._token_keys().newest_id,
+            token_key_id=self._token_keys().signs_with,
             return_path_host=return_path_host(self._names, domain if may_leave else None),
             tracking_url=options.tracking_url,
             smtputf8=int(envelope.smtputf8),

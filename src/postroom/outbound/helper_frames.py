@@ -27,6 +27,12 @@ class Hello(msgspec.Struct, frozen=True, tag=True):
     """Most connections to one endpoint."""
 
 
+class GiveTokenKeys(msgspec.Struct, frozen=True, tag=True):
+    """The whole ring of token keys, which has grown since Hello."""
+
+    keys: list[tuple[int, bytes]]
+
+
 class GiveKeys(msgspec.Struct, frozen=True, tag=True):
     """The unsealed DKIM keys of a domain, as (domain, selector, PKCS#8 DER)."""
 
@@ -118,7 +124,7 @@ class NotCompiled(msgspec.Struct, frozen=True, tag=True):
 
 
 Upward = Ended | Compiled | NotCompiled
-Downward = Hello | GiveKeys | GiveContent | Compile | ForgetContent | DoWork | Renewed | Settled | Drain
+Downward = Hello | GiveTokenKeys | GiveKeys | GiveContent | Compile | ForgetContent | DoWork | Renewed | Settled | Drain
 
 READS_DOWNWARD = msgspec.msgpack.Decoder(Downward)
 READS_UPWARD = msgspec.msgpack.Decoder(Upward)

@@ -157,6 +157,11 @@ class HelperAttempts:
         )
         return done
 
+    def take_token_keys(self, keys: list[tuple[int, bytes]]) -> None:
+        """Give all helpers the ring of token keys; those that are started later get it with their Hello."""
+        for helper in self._helpers:
+            helper.link.pipe.say(frames.GiveTokenKeys(keys))
+
     def renewed(self, keys: Sequence[tuple[int, int]], lease_ms: int) -> None:
         """Tell all helpers about longer leases."""
         for helper in self._helpers:

@@ -12,6 +12,11 @@ def sealed_for(name: str) -> str:
     return f"secret/{name}"
 
 
+def key_id(name: str) -> int:
+    """Return which key a row of this name is."""
+    return int(name.removeprefix(TOKEN_KEY))
+
+
 def open_ring(rows: Iterable[tuple[str, bytes]], sealer: Sealer) -> dict[int, bytes]:
     """Return the keys by their ids. Raises CannotOpen."""
-    return {int(name.removeprefix(TOKEN_KEY)): sealer.open(sealed, sealed_for(name)) for name, sealed in rows}
+    return {key_id(name): sealer.open(sealed, sealed_for(name)) for name, sealed in rows}
