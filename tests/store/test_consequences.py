@@ -17,8 +17,9 @@ from postroom.ledger.route_rows import RouteRow
 from postroom.ledger.rows import RecipientRow
 from postroom.mail.message_id import make_message_id
 from postroom.mail.reasons import Reason
+from postroom.mail.return_path import machine_address
 from postroom.mail.verdict import MailKind, Mark, Reported, Verdict
-from postroom.outbound.submission import Track
+from postroom.outbound.submission import PASSED_ON, Track
 from postroom.store import restorations, route_outbox
 from postroom.store.database import Database, open_database
 from postroom.store.webhook_facts import told_events
@@ -276,6 +277,29 @@ async def test_a_reply_is_found_by_what_it_answers(either: Inbound, says: Any) -
     mail = await either.mail(mail_id)
     assert (mail.answers_recipient_id, mail.answers_message_id) == (recipient.id, message.id)
     assert await either.counted("inbound") == 1
+    assert await either.differences() == []
+
+
+async def test_a_reply_that_was_forwarded_to_a_route_of_ours_counts_once(either: Inbound) -> None:
+    """Its author's address is a route: the reply comes in for us, and again for the route."""
+    _, recipient = await either.sent(message_id="<a@example.com>", track=Track.REPLIES.value)
+    _, forward = await either.sent(source=PASSED_ON)
+    raw = REPLY.replace(b"Subject", b"In-Reply-To: <a@example.com>\r\nSubject", 1)
+    await either.came(raw, recipient, Destination.REPLY, author="ann@example.org")
+    await either.came(
+        raw,
+        None,
+        Destination.ROUTE,
+        recipient="ada@example.com",
+        author="ann@example.org",
+        reverse_path=machine_address(KEYS, TokenKind.BOUNCE, 0, forward.id, "rp.example.com"),
+    )
+
+    await either.work()
+
+    assert [kind for kind, _ in await either.told()] == ["replied", "received"]
+    assert await either.counted("inbound") == 1
+    assert await either.ask("SELECT count(*) FROM inbound WHERE answers_recipient_id = ?", recipient.id) == [(2,)]
     assert await either.differences() == []
 
 

@@ -7,7 +7,8 @@
 | mail to a `u-` address, a request for no more mail | `inbound.unsubscribe_mail` |
 | reply; auto-reply, challenge; receipt | `inbound.replies` |
 
-Mail for a route or a role is told as received and handed on by its route, whatever it is.
+Mail for a route or a role is told as received and handed on by its route, whatever it is. That is all where it is
+a mail which came in before, and which we forwarded to an address that is ours too.
 """
 
 from collections.abc import Mapping, Sequence
@@ -99,6 +100,8 @@ def given_up(row: InboundRow, why: str) -> Finished:
 
 def _copy(tx: Tx, step: Step) -> bool:
     """Draw the consequences for one copy; return whether its recipient failed by it."""
+    if step.work.origin.is_passed_on:
+        return False
     if step.work.is_reply:
         if step.about is step.work.origin.about[0]:
             # One mail counts once, also where it could answer several copies.
@@ -137,7 +140,9 @@ def _is_in_flight(work: Work) -> bool:
 
 
 def _counts(work: Work) -> bool:
-    """Tell whether a mail counts as inbound: somebody wrote it, and for somebody."""
+    """Tell whether a mail counts as inbound: somebody wrote it, and for somebody. It counts where it came in first."""
+    if work.origin.is_passed_on:
+        return False
     if work.is_reply:
         return True
     if work.row.destination not in FOR_ROUTES or work.verdict.kind not in replies.WRITTEN_KINDS or work.verdict.facts:

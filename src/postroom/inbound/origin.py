@@ -7,14 +7,16 @@ for outside the workspace that the mail came to.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from postroom.base.tokens import TokenKeys, TokenKind
-from postroom.ledger.inbound_rows import InboundRow
+from postroom.ledger.inbound_rows import Destination, InboundRow
 from postroom.ledger.rows import MessageRow, RecipientRow
 from postroom.mail.address import address_key
 from postroom.mail.message_id import make_message_id, row_of_message_id
+from postroom.mail.return_path import read_machine_address
 from postroom.mail.verdict import Mark, Reported, Verdict
+from postroom.outbound.submission import PASSED_ON
 from postroom.store import answers
 from postroom.store.database import Conn
 
@@ -55,10 +57,28 @@ class Origin:
     about: tuple[About, ...] = ()
     message: MessageRow | None = None
     """The message, also where it could not be told which of its recipients."""
+    is_passed_on: bool = False
+    """The mail came in before, and came again because we forwarded it to an address of ours: all has followed."""
 
 
 def find_origin(conn: Conn, row: InboundRow, verdict: Verdict, keys: TokenKeys) -> Origin:
     """Return what of ours the mail is about."""
+    origin = _origin(conn, row, verdict, keys)
+    return replace(origin, is_passed_on=True) if _is_passed_on(conn, row, keys) else origin
+
+
+def _is_passed_on(conn: Conn, row: InboundRow, keys: TokenKeys) -> bool:
+    """Tell whether the mail comes from the reverse-path of a forward that this workspace made itself."""
+    if row.destination not in (Destination.ROUTE.value, Destination.ROLE.value):
+        return False
+    machine = read_machine_address(row.reverse_path.rpartition("@")[0], keys)
+    if machine is None or machine.kind is not TokenKind.BOUNCE:
+        return False
+    forwarded = answers.copy_of(conn, row.workspace_id, machine.token.recipient_id)
+    return forwarded is not None and forwarded[1].source == PASSED_ON
+
+
+def _origin(conn: Conn, row: InboundRow, verdict: Verdict, keys: TokenKeys) -> Origin:
     for recipient_id, found_by in _named(row, verdict.marks, keys):
         found = answers.copy_of(conn, row.workspace_id, recipient_id)
         if found is not None:
