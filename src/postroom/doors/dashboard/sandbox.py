@@ -271,7 +271,7 @@ def _copy_id(request: PageRequest) -> int:
 
 
 def _part_address(keys: TokenKeys, workspace: WorkspaceRow, kept: _Kept, file: File) -> str:
-    token = keys.url_text(TokenKind.PART, keys.newest_id, kept.recipient.id, file.number)
+    token = keys.url_text(TokenKind.PART, keys.signs_with, kept.recipient.id, file.number)
     return f"{address_of(workspace, 'sandbox-parts')}/{token}"
 
 
