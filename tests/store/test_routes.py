@@ -129,10 +129,12 @@ async def test_what_waits_for_a_route_that_is_off_waits_and_goes_when_it_is_on(
     await wait_for(database, route.id, 1, due_ms=1_000)
     await room.update(route, Asked("a@example.com", STORE, is_enabled=False))
     off = await database.read(lambda conn: route_outbox.due_routes(conn, 1 << 60))
+    next_ms = await database.read(lambda conn: route_outbox.next_try_ms(conn, 1))
 
     await room.update(route._replace(is_enabled=0), Asked("a@example.com", STORE))
 
-    assert off == []
+    assert (off, next_ms) == ([], None)
+    assert await database.read(lambda conn: route_outbox.next_try_ms(conn, 1)) is not None
     now_ms = 1 << 60
     assert await database.read(lambda conn: route_outbox.due_routes(conn, now_ms)) == [route.id]
 
@@ -193,6 +195,7 @@ async def test_after_a_restore_nothing_is_handed_on_before_somebody_turns_the_ro
 
     await database.write(route_outbox.hold)
 
+    assert await database.read(lambda conn: route_outbox.next_try_ms(conn, 1)) is None
     assert await database.read(lambda conn: route_outbox.due_routes(conn, 1 << 45)) == []
     off = Asked("a@example.com", STORE, is_enabled=False)
     await room.update(route, off)

@@ -43,6 +43,10 @@ _LATER = statement(f"UPDATE route_outbox SET due_ms = ?, epoch = epoch + 1 WHERE
 _GIVE_BACK = statement(f"UPDATE route_outbox SET due_ms = ?, tries = tries - 1 WHERE {_KEY}")
 _HOLD = statement("UPDATE route_outbox SET due_ms = ?, epoch = epoch + 1")
 _WAITING = statement(f"SELECT {_COLUMNS} FROM route_outbox WHERE inbound_id = ?")
+_NEXT_TRY = statement(
+    "SELECT min(o.due_ms) FROM route_outbox o LEFT JOIN route r ON r.id = o.route_id "
+    "WHERE o.inbound_id = ? AND o.due_ms < ? AND (o.route_id = 0 OR r.is_enabled = 1)"
+)
 _HASTEN = statement("UPDATE route_outbox SET due_ms = ?, tries = 0 WHERE route_id = ? AND due_ms > ?")
 _DROP = statement(
     sqlite="DELETE FROM route_outbox WHERE route_id = ? AND inbound_id IN "
@@ -102,6 +106,12 @@ def hold(tx: Tx) -> None:
 def waiting_of(conn: Conn, inbound_id: int) -> list[RouteOutboxRow]:
     """Return what is still to become of a mail."""
     return [RouteOutboxRow._make(row) for row in conn.all(_WAITING, (inbound_id,))]
+
+
+def next_try_ms(conn: Conn, inbound_id: int) -> int | None:
+    """Return when a mail is tried next; None where nothing is left, its route is off, or it waits since a restore."""
+    row = conn.one(_NEXT_TRY, (inbound_id, HELD_MS))
+    return row[0] if row else None
 
 
 def hasten(tx: Tx, route_id: int, now_ms: int) -> None:

@@ -68,7 +68,7 @@ class InboundOut(ToldMail, frozen=True, kw_only=True):
     handed_on: list[HandOnOut]
     """Tries to hand it on, oldest first."""
     next_try_at: Time | None
-    """When it is tried next; null: nothing is left to be done."""
+    """When it is tried next; null: nothing is left to be done, or its route is off."""
 
 
 class Reviewed(Struct, frozen=True):
@@ -105,15 +105,15 @@ async def get_inbound(request: ApiRequest) -> Response[bytes]:
     """Return a mail that came in: its texts, attachments, verdicts, what it was taken for, and what became of it."""
     services, row = services_of(request), await _existing(request)
 
-    def read(conn: Conn) -> tuple[list[HandOnOut], list[int]]:
+    def read(conn: Conn) -> tuple[list[HandOnOut], int | None]:
         tries = routes.attempts_of_inbound(conn, row.workspace_id, row.id, _MOST_TRIES)
-        return [hand_on_view(one) for one in tries], [one.due_ms for one in route_outbox.waiting_of(conn, row.id)]
+        return [hand_on_view(one) for one in tries], route_outbox.next_try_ms(conn, row.id)
 
-    handed_on, due = await services.database.read(read)
+    handed_on, due_ms = await services.database.read(read)
     async with _room_for(request, row):
         raw = await inbound.load(services.database, row.workspace_id, row.content_id)
         told = await services.slow.run(lambda: told_mail(row, raw))
-    next_try_at = show_time(min(due)) if due else None
+    next_try_at = show_time(due_ms) if due_ms is not None else None
     return answer(InboundOut(**msgspec.structs.asdict(told), handed_on=handed_on, next_try_at=next_try_at))
 
 
