@@ -90,7 +90,8 @@ RULES = (
             | non-existent user | non existent user | nonexistent user | non-existent mailbox | nonexistent mailbox
             | not a known user | not a valid user | not a valid recipient | not a registered user | not a local user
             | not a user here | not known at this | not our customer | not known here
-            | does not have an account here | does not have a mailbox | is not known | is not a known user
+            | does not have an account here | recipient does not have an account | not user of this
+            | not a user of this | not a user on this | does not have a mailbox | is not known | is not a known user
             | is not a valid mailbox | is not a valid user | is not recognised | is not recognized | isn't a valid
             | invalid mailbox | invalid recipient | invalid user | invalid address | invalid local part
             | invalid account | invalid email address | invalid email recipient | invalid destination address
@@ -123,7 +124,7 @@ RULES = (
             | there is no one at this address | this address no longer | this user does not have
             | this user doesn't have | this email address does not exist | unable to find recipient
             | unknown to this system | vdeliver: invalid or unknown virtual user | delivery error: dd | chkuser
-            | chkusr | recipient verify failed | recipient verification failed
+            | chkusr | address is marked as invalid | recipient verify failed | recipient verification failed
             """
         ),
     ),

@@ -27,6 +27,14 @@ BY_REPLY_CODE = {
 }
 """Reply codes that say more than their class does."""
 
+BY_REPLY_CODE_TO_MAIL = {
+    451: Reason.SYSTEM_ERROR,
+    452: Reason.SYSTEM_FULL,
+    530: Reason.SECURITY,
+    552: Reason.TOO_LARGE,
+}
+"""What they say as answers to MAIL, which are about the sender else: RFC 5321 4.3.2, RFC 1870 6.1, RFC 4954 6."""
+
 BY_STATUS = {
     ".1.0": Reason.NO_SUCH_USER,
     ".1.1": Reason.NO_SUCH_USER,

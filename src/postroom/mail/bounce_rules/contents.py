@@ -14,7 +14,7 @@ RULES = (
             | infected with | infected file | infected by | is infected | malware | clamav | viruses | virus in
             | has virus | this message has a virus | message contains suspicious | possibly infected | trojan | worm
             | phishing detected | message was * virus | message had a virus | virus-infected | virus check
-            | antivirus
+            | antivirus | id= * - infected
             """
         ),
     ),
@@ -42,6 +42,7 @@ RULES = (
             """
         ),
     ),
+    Rule("too-many-hops", Reason.NETWORK, says("number of 'received:' | number of received | received: headers")),
     Rule(
         "too-large",
         Reason.TOO_LARGE,
@@ -58,7 +59,8 @@ RULES = (
             | body too large | message body * too large | header size exceeds | size of * exceeds
             | too large for this | too much data | attachment * too large | attachments too large | file size
             | exceed the max | message rejected: size | over the size | larger than | size exceeded
-            | exceeded the maximum message
+            | exceeded the maximum message | message is too long | mail is too long | email is too long
+            | attachment is too | mailsize
             """
         ),
     ),
@@ -76,7 +78,7 @@ RULES = (
             | multiple from headers | header syntax | more than one from | messages missing a valid
             | missing a valid | syntactically * header | malformed header | line too long | lines too long
             | line length | from header | 8bit header | invalid header | without a message-id | one or more header
-            | invalid message header
+            | invalid message header | bare linefeed
             """
         ),
     ),
@@ -98,10 +100,11 @@ RULES = (
             | improper use of 8-bit data | mailbombing | blocked url | url in this | links in | bad link
             | url blocked | subject line | suspicious content | suspicious url | mail content
             | conversion not allowed | content is not acceptable | charset | character set | html tags
-            | unsupported media | message rejected by content
+            | unsupported media | message rejected by content | banned content | unsafe content | id= * - banned
             """
         ),
     ),
+    Rule("protocol", Reason.PROTOCOL, says("smtp protocol violation")),
     Rule(
         "policy",
         Reason.POLICY,
@@ -113,7 +116,7 @@ RULES = (
             | our policy | our policies | company policy | server policy | email policy | message policy
             | mail policy | policy prohibits | policies prohibit | violates our | violates the | protocol violation
             | prohibited by administrator | administratively prohibited | administratively denied
-            | not allowed by policy | message not accepted for | message refused by | you have violated
+            | not allowed by policy | message not accepted for | message refused | you have violated
             | unacceptable mail | forbidden by | because the recipient is not accepting mail with | disallowed by
             | denied by policy | rejected by administrator | rejected by policy | rejected by local
             | rejected by the * rules | rejected by rule | rejected by organization | rejected by header
@@ -137,7 +140,8 @@ RULES = (
             | unauthorized | delivery not authorized | not subscribed to ses | account not subscribed
             | verification failure | you are not authorized | sender must be authenticated | security error
             | security failure | security reasons | credentials | access token | login failed | signature required
-            | crypto | must send * authenticated | failed to delivery
+            | crypto | must send * authenticated | failed to delivery | failed to authenticate | fail authentication
+            | auth error | auth failed | auth failure | without authentication
             """
         ),
     ),
@@ -152,7 +156,8 @@ RULES = (
             | smtp protocol error | invalid command | nested mail command | need mail | need rcpt | need helo
             | polite people say | send helo first | must issue * helo | bad command | command unknown
             | unknown command | command not allowed | bad syntax | parameters | unsupported parameter | syntax of
-            | mail command | pipelining not | smtputf8 | non-ascii
+            | mail command | pipelining not | smtputf8 | non-ascii | synchronization error
+            | too many unauthenticated commands | parse error | excessive amounts of data
             """
         ),
     ),

@@ -7,7 +7,6 @@ from postroom.mail.bounce_rules.rule import Rule, says
 from postroom.mail.reasons import Reason
 
 _AU = (".ezweb.ne.jp", "@ezweb.ne.jp", ".au.com", "@au.com")
-_COX = ("cox.net", "cox.com", "cloudfilter.net")
 _GMX = ("gmx.", "web.de", "mail.com", "kundenserver.de", "1and1", "ionos", "nemesis", "einsundeins")
 _MIMECAST = ("mimecast",)
 _MICROSOFT = ("outlook.com", "hotmail", "microsoft", "office.com", "live.com", "msn.com", "prod.outlook")
@@ -121,6 +120,7 @@ _AMERICA = (
         Reason.FILTERED,
         says("resolver.rst.notauthorized | resolver.rst.authenticationrequired | resolver.rst.moderation"),
     ),
+    Rule("exchange-unknown", Reason.NO_SUCH_USER, says("storedrv.submit; invalid recipient"), is_sure=True),
     Rule(
         "exchange-too-large",
         Reason.TOO_LARGE,
@@ -191,11 +191,10 @@ _AMERICA = (
         "cox-blocked",
         Reason.BLOCKED,
         says("aup#cxbl | aup#cdrbl | aup#ipbl | ipbl0001 | ipbl0010 | ipbl0100 | ipbl1000"),
-        _COX,
     ),
-    Rule("cox-rate", Reason.RATE, says("aup#cxmxrt | aup#cxthrt | aup#cxcnct | aup#cxrt"), _COX),
-    Rule("cox-no-ptr", Reason.NO_PTR, says("aup#cxdns"), _COX),
-    Rule("cox-sender", Reason.SENDER_REJECTED, says("aup#cxsndr"), _COX),
+    Rule("cox-rate", Reason.RATE, says("aup#cxmxrt | aup#cxthrt | aup#cxcnct | aup#cxrt")),
+    Rule("cox-no-ptr", Reason.NO_PTR, says("aup#cxdns")),
+    Rule("cox-sender", Reason.SENDER_REJECTED, says("aup#cxsndr")),
     Rule("spectrum-rate", Reason.RATE, says("aup#in-13 | aup#i-13 | aup#out-13 | aup#13"), _SPECTRUM),
     Rule("spectrum-blocked", Reason.BLOCKED, says("aup#in-10 | aup#i-10 | aup#in-11 | aup#in-12"), _SPECTRUM),
     Rule("spectrum-spam", Reason.SPAM, says("aup#in-15 | aup#in-16 | aup#15"), _SPECTRUM),
@@ -243,6 +242,7 @@ _FILTERS = (
         ),
         is_sure=True,
     ),
+    Rule("gmx-no-ptr", Reason.NO_PTR, says("bad dns ptr"), _GMX),
     Rule("gmx-blocked", Reason.BLOCKED, says("no smtp service | ip address is block listed"), _GMX),
     Rule("t-online-blocked", Reason.BLOCKED, says("a problem occurred. ask your postmaster")),
     Rule(
@@ -270,6 +270,8 @@ _FILTERS = (
     Rule("cpanel-no-domain", Reason.NO_SUCH_DOMAIN, says("the account or domain may not exist, they may be")),
     # Postfix so tells of a greeting that was no welcome.
     Rule("postfix-greeting", Reason.BLOCKED, says("refused to talk to me")),
+    # PowerMTA so tells of a domain that has neither MX hosts nor an address.
+    Rule("powermta-no-domain", Reason.NO_SUCH_DOMAIN, says("unable to route: no mail hosts for domain")),
     Rule("sendmail-protocol", Reason.SYSTEM_ERROR, says("remote protocol error")),
     # What our own side says, so that no phrase further down takes it for a word about the address.
     Rule(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from postroom.mail.bounce_rules import addresses, asian, contents, european, hosts, machines, mailboxes, senders, weak
-from postroom.mail.bounce_rules.codes import BY_REPLY_CODE, BY_STATUS
+from postroom.mail.bounce_rules.codes import BY_REPLY_CODE, BY_REPLY_CODE_TO_MAIL, BY_STATUS
 from postroom.mail.bounce_rules.rule import Line, Rule, Rules
 from postroom.mail.reasons import Reason
 from postroom.mail.smtp_reply import SmtpReply
@@ -142,7 +142,7 @@ def _is_believed(status: str, code: int | None, command: str) -> bool:
     """Tell whether `no such user` is about the address, not the answer of a filter."""
     if status[1:].startswith((".1.", ".2.1")):
         return True
-    if not status and code is None and not command:
+    if (not status or _GENERAL.fullmatch(status)) and code is None and not command:
         # No reply is told: a mail system speaks of mailboxes of its own.
         return True
     is_permanent = not status.startswith("4") and (code is None or code >= 500)
@@ -159,7 +159,7 @@ def _is_hard(reason: Reason, status: str, code: int | None) -> bool:
 def _by_codes(line: Line, status: str, code: int | None, command: str) -> Judged:
     evidence = line.raw[:_EVIDENCE]
     if command in _BEFORE_RECIPIENT:
-        return Judged(_BEFORE_RECIPIENT[command], False, evidence, f"command {command}")
+        return _before_recipient(evidence, status, code, command)
     reason = BY_STATUS.get(status[1:])
     if reason is not None:
         return Judged(reason, _is_hard(reason, status, code), evidence or status, f"status {status}")
@@ -169,6 +169,15 @@ def _by_codes(line: Line, status: str, code: int | None, command: str) -> Judged
     if evidence or status or code is not None:
         return Judged(Reason.ON_HOLD, False, evidence or status, "")
     return UNDETERMINED
+
+
+def _before_recipient(evidence: str, status: str, code: int | None, command: str) -> Judged:
+    """Judge by its codes a reply to a command before RCPT, where no recipient was named yet."""
+    if status[1:].startswith(_OF_SYSTEMS) and status[1:] in BY_STATUS:
+        return Judged(BY_STATUS[status[1:]], False, evidence, f"status {status}")
+    if command == "MAIL" and code in BY_REPLY_CODE_TO_MAIL:
+        return Judged(BY_REPLY_CODE_TO_MAIL[code], False, evidence, f"reply code {code} to MAIL")
+    return Judged(_BEFORE_RECIPIENT[command], False, evidence, f"command {command}")
 
 
 def _status(line: Line, lines: Sequence[Line], status: str) -> str:
@@ -186,6 +195,9 @@ def _code(line: Line, lines: Sequence[Line], reply_code: int | None) -> int | No
             return int(found[1])
     return reply_code
 
+
+_OF_SYSTEMS = (".3.", ".4.")
+"""RFC 3463 3.4 and 3.5: status codes about machines and the way between them, whichever command they answer."""
 
 _BEFORE_RECIPIENT = {
     "CONN": Reason.BLOCKED,

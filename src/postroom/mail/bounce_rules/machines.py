@@ -92,7 +92,7 @@ RULES = (
             | unable to establish an smtp connection | wasn't able to establish an smtp connection | broken pipe
             | remote host closed | closed connection | unexpectedly closed | connect error | communication failure
             | server busy | conversation with | could not connect and send | i/o error | routing error
-            | unable to route | no route | link down
+            | unable to route | no route | link down | host down | host lookup did not complete
             """
         ),
     ),
@@ -106,7 +106,7 @@ RULES = (
             | local delivery failed | return code | exit code | exit status | exited with | failed with exit
             | failed to read response template | maildrop: | vacation: | temporary failure. command | lmtp
             | can't create output | couldn't create | lock failure | error while writing to | unknown mailer error
-            | mailer returned | operating system error | x-unix
+            | mailer returned | operating system error | x-unix | not available for sendmail programs
             """
         ),
     ),
@@ -134,7 +134,8 @@ RULES = (
             | recipient error. | permission denied | insufficient permission | interrupted system call
             | try again later | mailbox store | storedrv | resolver.fwd | resolver.grp | smtpsend | server refused
             | insufficient resources | requested action aborted | lookup error | lookup failed
-            | points to local host | error writing | write error | file i/o | can not read
+            | points to local host | error writing | write error | file i/o | can not read | unable to chdir
+            | temporary domain failure | temporary system error | queue unavailable | database temporary
             """
         ),
     ),

@@ -33,7 +33,7 @@ RULES = (
             | account over quota | account is exceeding | would be over quota | delivery would exceed
             | message would exceed | no room in mailbox | can't accept any more | cannot receive any more
             | as their mailbox is full | message size exceeds * remaining | quotaexceeded | mailbox limit
-            | exceeded allocated storage | quota
+            | exceeded allocated storage | error writing message: file too large | quota
             """
         ),
     ),
@@ -115,7 +115,8 @@ RULES = (
             | group you tried to contact | allowlist | address book | is not accepting new
             | does not accept messages | doesn't accept messages | not accept messages from | challenge
             | this account is protected | denied by recipient | access denied by recipient
-            | message rejected by recipient | message rejected by user
+            | message rejected by recipient | message rejected by user | rejected by recipient
+            | rejected by destination domain | rejected by the destination domain
             """
         ),
     ),

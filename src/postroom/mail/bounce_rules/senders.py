@@ -35,7 +35,9 @@ RULES = (
             | 5322.from address doesn't meet the authentication requirements | authentication results
             | sender id (pra) | sender id * fail | arc validation failure | required authentication level
             | email authentication | message failed authentication | failed email authentication
-            | sender unauthenticated | unauthenticatedemail | authentication-results
+            | sender unauthenticated | unauthenticatedemail | authentication-results | spf sender invalid
+            | dkim sender invalid | dmarc sender invalid | blocked by spf | spf does not pass | dkim does not pass
+            | dmarc does not pass | isn't aligned | is not aligned | not aligned with | authentication checks did not
             """
         ),
     ),
@@ -79,6 +81,8 @@ RULES = (
             """
         ),
     ),
+    # Before the pace: providers slow down what lacks one of these, and say which.
+    Rule("without-tls", Reason.STARTTLS, says("not sent over a tls | not sent over tls | sent without tls")),
     Rule(
         "greylisted",
         Reason.RATE,
@@ -101,7 +105,10 @@ RULES = (
             | recipient limit exceeded | rate exceeded | sessions exceeded | sending limit | sending quota
             | mail quota exceeded for sender | message rate | connection rate | connection limit
             | connections from your | concurrent connections | connection frequency limited | ip frequency limited
-            | frequency limited | frequency limit | mail frequency | max connections | maximum connections
+            | frequency limited | frequency limit | mail frequency | thread limit | relay limit | send limit
+            | exceeded permitted | exceeds permitted | messages per connection | message per connection
+            | threshold exceeded | exceeded the threshold | received too much | too much email | short period of time
+            | too many same | we have limits for how many messages | max connections | maximum connections
             | maximum number of connections | number of messages * exceeded | daily limit | hourly limit
             | daily quota | maximum email limit | throttl | too frequent | gl01 | userid unknowns | too many bounces
             | throttled | throttling | throttle | slow down | unusual sending | unusual rate | temporarily rate
@@ -127,6 +134,8 @@ RULES = (
             """
         ),
     ),
+    # A refused connection is a policy's where a mail server says so, and the network's where the connecting host does.
+    Rule("connect-refused", Reason.NETWORK, says("connect to * connection refused | socket error code")),
     Rule(
         "host-blocked",
         Reason.BLOCKED,
@@ -153,7 +162,8 @@ RULES = (
             | network blocked | bad host | helo/ehlo | bad ip profile | not allowed to connect
             | not allowed access from | bad helo | bad dns | invalid helo | helo command rejected | helo rejected
             | ehlo rejected | intrusion prevention | active by policy | firewall | geoblock | domain is blocked
-            | blocked country | black hole | we have limits for how many messages | too many spams from your ip
+            | blocked country | black hole | too many spams from your ip
+            | remote ip | ip is forbidden | ip forbidden | ip is rejected | ip rejected | ip is not allowed
             | error - blocked | ip address is not | unauthorized ip | not on whitelist | whitelist | spam source
             | spam sender | spammer | spamming | known spam | prohibited ip | rejecting connection
             """
@@ -187,7 +197,7 @@ RULES = (
             | subscribers only | closed list | not allowed to post | not authorized to post | posting is restricted
             | not authorized to submit | emetteur invalide | email address is on senderfilter | denied [bouncedeny]
             | message sender | rule imposed mailbox access | is not a registered gateway user | verified sender
-            | domain not verified | from this sender
+            | domain not verified | from this sender | callback setup failed | mail from invalid
             """
         ),
     ),
@@ -207,7 +217,7 @@ RULES = (
             | is not local | email address is not verified | is not a local domain | not one of our domains
             | we don't handle mail for | this system is not configured to relay | domain not hosted
             | domain not local | domain isn't hosted | recipient domain not | recipient domain is not
-            | no local mailbox
+            | no local mailbox | denies relay | deny relay | refuses relay | relay refused | i cannot deliver mail for
             """
         ),
     ),
@@ -222,7 +232,7 @@ RULES = (
             | tls handshake | tls negotiation | tls session | ssl handshake | encryption required
             | requires encryption | failed to start tls | required tls | tls connection | tls encryption
             | failed to deliver securely | use of tls | mta-sts | dane | certificate | cannot start tls | sts policy
-            | tlsa
+            | tlsa | tls required | must issue starttls | starttls first
             """
         ),
     ),

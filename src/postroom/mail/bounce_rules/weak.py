@@ -21,6 +21,8 @@ RULES = (
     ),
     Rule("policy-word", Reason.POLICY, says("policy | prohibited | forbidden | not allowed | not permitted")),
     Rule("access-denied", Reason.SECURITY, says("access denied | denied")),
+    Rule("too-many-word", Reason.RATE, says("too many | too much")),
+    Rule("time-word", Reason.EXPIRED, says("timeout | timed out")),
     Rule(
         "refused-by-a-remote-server",
         Reason.FILTERED,
