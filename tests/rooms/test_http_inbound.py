@@ -10,7 +10,7 @@ from inbound_rows import LETTER, Inbound
 
 from postroom.base.clock import ManualClock
 from postroom.base.ids import show_id
-from postroom.ledger.route_rows import RouteAttemptRow, RouteOutboxRow
+from postroom.ledger.route_rows import RouteAttemptRow, RouteOutboxRow, RouteRow
 from postroom.mail.authentication import DkimVerdict, Result, Verdicts
 from postroom.store import route_outbox
 from postroom.store.database import Tx, open_database
@@ -98,8 +98,11 @@ async def test_a_mail_is_shown_with_its_texts_verdicts_classification_and_what_b
         3, 1, row.id, 9, "webhook", "https://a.example/", 0, 5, 0, 500, "HTTP 500; tried again in 1 minute", None, "no"
     )
 
+    route = RouteRow(9, 1, 1, "*", "*", "[]", "webhook", "https://a.example/", None, 1, "", 0)
+
     def write(tx: Tx) -> None:
         tx.add(attempt)
+        tx.add(route)
         route_outbox.schedule(tx, RouteOutboxRow(row.id, 9, 1, "", 60_000))
 
     await api.services.database.write(write)
