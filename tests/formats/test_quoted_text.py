@@ -50,6 +50,7 @@ INTRODUCTIONS = {
     "Gmail, Vietnamese": "Vào Th 2, 3 thg 2, 2025 vào lúc 10:00 Ann Example <ann@example.org> đã viết:",
     "Gmail, Indonesian": "Pada tanggal Sen, 3 Feb 2025 pukul 10.00 Ann Example <ann@example.org> menulis:",
     "Gmail, Thai": "เมื่อ จ. 3 ก.พ. 2025 เวลา 10:00 Ann Example <ann@example.org> เขียนว่า:",
+    "Gmail, Hindi": "सोम, 3 फ़र॰ 2025 को 10:00 am बजे को Ann Example <ann@example.org> ने लिखा:",
     "Gmail, Bulgarian": "На пн, 3.02.2025 г. в 10:00 Ann Example <ann@example.org> написа:",
     "Gmail, Croatian": "pon, 3. velj 2025. u 10:00 Ann Example <ann@example.org> napisao je:",
     "Apple, Dutch": "Op 3-feb.-2025, om 10:00 heeft Ann Example <ann@example.org> het volgende geschreven:",
@@ -151,6 +152,7 @@ def test_words_like_an_introduction_are_written_where_nothing_is_quoted() -> Non
     [
         "Sent from my iPhone",
         "Von meinem iPhone gesendet",
+        "أُرسلت من الـ iPhone",
         "Diese Nachricht wurde von meinem Android-Ger\xe4t mit GMX Mail gesendet.",
         "Envoy\xe9 de mon iPhone",
         "Enviado desde mi iPhone",
@@ -299,6 +301,19 @@ def test_a_text_around_a_file_is_read_and_a_text_file_is_not() -> None:
     )
     reply = read_reply(Received(raw))
     assert (reply.written.split("\n"), reply.signature) == (["See the file:", "That is it."], "--\nAnn")
+
+
+def test_html_that_goes_on_behind_a_file_was_written_too() -> None:
+    raw = (
+        b"MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/html\n\n<p>Above</p>\n"
+        b"--b\nContent-Type: image/png; name=x.png\n\nPNG\n"
+        b"--b\nContent-Type: text/html\n\n<p>Below</p><blockquote type=cite>quoted</blockquote>\n--b--\n"
+    )
+
+    reply = read_reply(Received(raw))
+
+    assert reply.written == "Above\n\nBelow"
+    assert reply.quoted.startswith("> quoted")
 
 
 @given(st.binary(max_size=500))

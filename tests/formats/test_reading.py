@@ -117,6 +117,41 @@ def test_files_are_listed_with_name_type_size_and_content_id() -> None:
     assert found[1] == PNG
 
 
+@pytest.mark.parametrize("media_type", [b"text/plain", b"text/html"])
+def test_a_text_that_goes_on_behind_a_file_is_one_text(media_type: bytes) -> None:
+    raw = multipart(
+        b"mixed",
+        part(b"above", media_type),
+        part(lines_of(PNG), b"image/png", b'Content-Disposition: inline; filename="photo.png"'),
+        part(b"below", media_type),
+        part(b"log", media_type + b'; name="log"'),
+        part(b"more", media_type, b'Content-Disposition: inline; filename="more"'),
+    )
+    reading = read_mail(raw)
+    text = reading.plain or reading.html
+    assert text is not None
+    assert text.text == "above\nbelow"
+    assert [file.name for file in reading.files] == ["photo.png", "log", "more"]
+
+
+def test_of_two_alternatives_of_one_type_the_first_is_the_text() -> None:
+    raw = multipart(b"alternative", part(b"one", b"text/html"), part(b"other", b"text/html"))
+
+    assert html_of(raw) == "one"
+    assert [file.name for file in read_mail(raw).files] == ["part-2.html"]
+
+
+def test_an_image_that_the_html_names_is_shown_in_it_whatever_its_disposition_says() -> None:
+    attached = b"Content-Disposition: attachment; filename=x.png"
+    raw = multipart(
+        b"related",
+        part(b"<img src='CID:a%40x'>", b"text/html"),
+        part(PNG, b"image/png", b"Content-ID: <a@x>", attached),
+        part(PNG, b"image/png", b"Content-ID: <b@x>", attached),
+    )
+    assert [file.is_attachment for file in read_mail(raw).files] == [False, True]
+
+
 @pytest.mark.parametrize("number", [-1, 0, 3, 10**9])
 def test_a_part_that_is_not_there_is_none(number: int) -> None:
     raw = multipart(b"mixed", part(b"x", b"text/plain"), part(b"y", b"text/plain"))

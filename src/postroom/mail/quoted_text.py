@@ -33,7 +33,9 @@ _LONGEST_SIGNATURE = 40
 """Lines; below a `--` that is followed by more stands something else."""
 
 _INVISIBLE = dict.fromkeys([0x200B, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A), 0xFEFF])
-_WORD = re.compile(r"[^\W\d_]+(?:[/'\u2019][^\W\d_]+)*")
+# Vowel signs and points of Hebrew, Arabic and Indian scripts belong to their words, though they are no letters.
+_LETTERS = r"[^\W\d_](?:[^\W\d_]|[\u0591-\u05c7\u064b-\u065f\u0670\u0900-\u0903\u093a-\u094f\u0951-\u0957])*"
+_WORD = re.compile(rf"{_LETTERS}(?:[/'\u2019]{_LETTERS})*")
 _DATE_OR_TIME = re.compile(r"(?<!\d)(?:\d{1,2}[:.h]\d\d(?!\d)|\d{4}(?!\d)|\d{1,2}[./-]\d{1,2}[./-]\d\d)")
 _ADDRESS = re.compile(r"[^\s@<>(]{1,64}@[^\s@<>()]{1,255}")
 _ADDRESS_AND_COLON = re.compile(r"[<(\[]\s?[^\s@<>]{1,64}@[^\s@<>]{1,255}\s?[>)\]]\s?[:\uff1a]$")
@@ -100,9 +102,8 @@ def read_reply(mail: Received) -> Reply:
     # Some programs cut the text where a file stands in it.
     plain = "\n".join(mail.text(number) for number in _shown(mail, b"text/plain"))
     reply = split_reply(plain)
-    if reply == _NOTHING:
-        for number in _shown(mail, b"text/html")[:1]:
-            reply = split_html_reply(_html(mail, number))
+    if reply == _NOTHING and (html := _shown(mail, b"text/html")):
+        reply = split_html_reply("\n".join(_html(mail, number) for number in html)[:MAX_LETTERS])
     return reply
 
 

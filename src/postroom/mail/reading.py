@@ -8,7 +8,7 @@ function calls itself, so a mail of any depth costs little.
 import binascii
 import codecs
 import re
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from urllib.parse import unquote, unquote_to_bytes
 
@@ -32,6 +32,10 @@ _EXTENDED = re.compile(rb"([A-Za-z0-9!#$&+^_`{}~.-]{1,40})'[^']{0,40}'(.*)", re.
 _NO_FILE_LETTERS = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|\u202a-\u202e\u2066-\u2069]+')
 _LONGEST_NAME = 120
 _MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+_MOST_TEXTS = 20
+"""Texts of a type that are shown one after the other; further ones are files."""
+_REFERENCE = re.compile(r"cid:([^\s\"'<>)]{1,300})", re.IGNORECASE)
+"""RFC 2392 2."""
 _READ_ONLY = {"utf-7": "utf-7", "hz-gb-2312": "hz", "hz": "hz"}
 
 
@@ -61,7 +65,7 @@ class File:
     content_id: str
     """Without angle brackets; empty where it has none."""
     is_attachment: bool
-    """Its disposition says so; else it stands within a text."""
+    """No text shows it: it has no Content-ID, or its disposition says so and the HTML does not name it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,7 @@ class Reading:
     """Names as written, values unfolded and decoded."""
     raw_fields: tuple[bytes, ...]
     html: Text | None
+    """Where files stand between several, one behind the other, as mail programs show them; `plain` too."""
     plain: Text | None
     files: tuple[File, ...]
     body_start: int
@@ -89,16 +94,19 @@ def read_mail(raw: bytes) -> Reading:
     """Read a mail with CRLF line ends."""
     header = read_header(raw, 0, len(raw))
     parts = walk(raw, header)
-    html, plain = _best(parts, b"text/html"), _best(parts, b"text/plain")
+    html_parts, plain_parts = _texts(parts, b"text/html"), _texts(parts, b"text/plain")
+    html, plain = _text(raw, parts, html_parts), _text(raw, parts, plain_parts)
     raw_fields = tuple(_bytes_of(raw, field) for field in header.fields[:MOST_FIELDS])
-    shown = {html, plain}
+    shown = {*html_parts, *plain_parts}
+    named = {content_id_of(reference) for reference in _REFERENCE.findall(html.text)} if html is not None else set()
     return Reading(
         tuple((text_of(raw_field.partition(b":")[0].strip()), decode_words(field_body(raw_field)))
               for raw_field in raw_fields),
         raw_fields,
-        _text(raw, parts[html]) if html >= 0 else None,
-        _text(raw, parts[plain]) if plain >= 0 else None,
-        tuple(_file(raw, parts, number) for number, part in enumerate(parts) if part.is_leaf and number not in shown),
+        html,
+        plain,
+        tuple(_file(raw, parts, number, named) for number, part in enumerate(parts)
+              if part.is_leaf and number not in shown),
         header.body_start,
     )  # fmt: skip
 
@@ -108,7 +116,7 @@ def part_bytes(raw: bytes, number: int) -> tuple[File, bytes] | None:
     parts = walk(raw, read_header(raw, 0, len(raw)))
     if not 0 <= number < len(parts) or not parts[number].is_leaf:
         return None
-    return _file(raw, parts, number), decoded(raw, parts[number])
+    return _file(raw, parts, number, frozenset()), decoded(raw, parts[number])
 
 
 def decode_text(content: bytes, label: bytes, *, is_html: bool = False) -> tuple[str, str]:
@@ -186,24 +194,38 @@ def _codec(label: bytes) -> str:
     return found
 
 
-def _best(parts: Sequence[Part], media_type: bytes) -> int:
-    """Return the number of the text that a mail program shows, -1 for none."""
-    return next(
-        (
-            number
-            for number, part in enumerate(parts)
-            if part.is_leaf and part.media_type == media_type and part.disposition != b"attachment"
+def _texts(parts: Sequence[Part], media_type: bytes) -> list[int]:
+    """Return the numbers of the texts of a type that a mail program shows: several where files stand between them."""
+    found: list[int] = []
+    alternatives = set[int]()
+    for number, part in enumerate(parts):
+        if not part.is_leaf or part.media_type != media_type or part.disposition == b"attachment":
+            continue
+        if (found and b"name" in part.parameters) or part.parent in alternatives or len(found) == _MOST_TEXTS:
+            continue
+        found.append(number)
+        if part.parent >= 0 and parts[part.parent].media_type == b"multipart/alternative":
+            alternatives.add(part.parent)  # RFC 2046 5.1.4: the next one says the same
+    return found
+
+
+def _text(raw: bytes, parts: Sequence[Part], numbers: Sequence[int]) -> Text | None:
+    """Return some parts as one text, None for none; charset and encoding are those of the first."""
+    if not numbers:
+        return None
+    first = parts[numbers[0]]
+    is_html = first.media_type == b"text/html"
+    texts, charsets = zip(
+        *(
+            decode_text(decoded(raw, part), part.parameters.get(b"charset", b""), is_html=is_html)
+            for part in (parts[number] for number in numbers)
         ),
-        -1,
+        strict=True,
     )
-
-
-def _text(raw: bytes, part: Part) -> Text:
-    is_html = part.media_type == b"text/html"
-    text, its_charset = decode_text(decoded(raw, part), part.parameters.get(b"charset", b""), is_html=is_html)
+    text = "\n".join(texts)
     # PostgreSQL is not asked here, but NUL is nothing that a page can show.
     return Text(
-        text.replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "\ufffd"), its_charset, text_of(part.encoding)
+        text.replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "\ufffd"), charsets[0], text_of(first.encoding)
     )
 
 
@@ -214,7 +236,8 @@ def _read_broken_base64(body: bytes) -> bytes:
     return binascii.a2b_base64(text + b"=" * (-len(text) % 4))
 
 
-def _file(raw: bytes, parts: Sequence[Part], number: int) -> File:
+def _file(raw: bytes, parts: Sequence[Part], number: int, named: Set[str]) -> File:
+    """Return a file; `named` are the Content-IDs that the HTML shows."""
     part = parts[number]
     header = read_header(raw, part.header_start, part.header_end)
     disposition = _first(raw, header.fields, b"content-disposition")
@@ -229,7 +252,7 @@ def _file(raw: bytes, parts: Sequence[Part], number: int) -> File:
         media_type,
         size_bytes,
         content_id,
-        word == b"attachment" or not content_id,
+        not content_id or (word == b"attachment" and content_id not in named),
     )
 
 
