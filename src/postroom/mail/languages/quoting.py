@@ -339,6 +339,7 @@ DEVICES = (
     "mailspring",
     "canary mail",
     "bluemail",
+    "typeapp",
     "nine",
     "zoho mail",
     "fastmail",
