@@ -302,13 +302,17 @@ async def test_a_complaint_leads_to_the_suppression_that_followed(house: House) 
     workspace = await house.world.workspace("one")
     row = SuppressionRow(1, workspace.id, sent.address_key, "bulk", "complained", "complaint", "", None, 1)
     await house.world.services.database.write(lambda tx: suppressions.put(tx, row))
-    await house.put(kind="complaint", destination="feedback", answers_recipient_id=sent.id)
+    mail = await house.put(kind="complaint", destination="feedback", answers_recipient_id=sent.id)
     await house.put(kind="complaint", destination="role")
 
     page = await house.world.get("/w/one/complaints")
+    one = await house.page(mail)
 
-    assert f'href="/w/one/suppressions?address={quote(sent.address)}">no bulk mail</a>' in page.text
+    where = f'href="/w/one/suppressions?address={quote(sent.address)}"'
+    assert f"{where}>no bulk mail</a>" in page.text
     assert "about no mail that is known" in words(page)
+    assert "This address gets no bulk mail any more: see why, or undo it ." in words(one)
+    assert where in one.text
 
 
 async def test_nobody_has_complained(house: House) -> None:

@@ -18,6 +18,7 @@ from postroom.base.ids import show_id
 from postroom.doors.dashboard import suppression_csv
 from postroom.doors.dashboard.session import form_token
 from postroom.doors.dashboard.suppression_csv import ListReader, bare, guarded
+from postroom.events.evidence import evidence_of
 from postroom.ledger.rows import SuppressionRow
 from postroom.store import suppressions
 from postroom.store.database import statement
@@ -80,7 +81,9 @@ async def test_the_line_that_condemned_an_address_is_quoted_and_can_be_undone(wo
     mail = show_id("inb", 9)
     asked = f'{{"by":"reply","inbound_id":"{mail}","recipient":7,"evidence":"please take me off your list."}}'
     await suppress(world, "wish@a.test", "bulk", source="unsubscribe", evidence=asked)
-    await suppress(world, "dead@a.test", reason="bounced", source="bounce", evidence="550 5.1.1 no such user")
+    report = show_id("inb", 11)
+    told = evidence_of("550 5.1.1 no such user", 5, report)
+    await suppress(world, "dead@a.test", reason="bounced", source="bounce", evidence=told)
 
     page = await world.get(LIST)
 
@@ -89,6 +92,8 @@ async def test_the_line_that_condemned_an_address_is_quoted_and_can_be_undone(wo
         "550 5.1.1 no such user", "please take me off your list.",
     ]  # fmt: skip
     assert f'href="/w/one/inbound/{mail}"' in page.text
+    assert f'href="/w/one/inbound/{report}"' in page.text
+    assert f'href="/w/one/recipients/{show_id("rcp", 5)}"' in page.text
     assert "by a bounce that came back" in words(page)
     assert [one.text(strip=True) for one in tree.css("td.actions summary")] == ["Undo", "Undo"]
 

@@ -1,5 +1,6 @@
 """Looking things up by HTTP: keys, tenants, pages, the queue in words, suppressions, the event feed, the document."""
 
+import json
 import re
 import zlib
 from collections.abc import AsyncIterator
@@ -214,6 +215,15 @@ async def test_an_empty_or_mistaken_selection_moves_nothing(api: Api, selection:
     await send(api)
     assert (await api.client.post("/api/v1/queue/cancel", json=selection)).status_code == 422
     assert (await get(api, "/recipients?state=cancelled"))["items"] == []
+
+
+async def test_evidence_that_a_client_wrote_names_no_mail_of_ours(api: Api) -> None:
+    evidence = json.dumps({"recipient": show_id("rcp", 1), "inbound_id": "x"})
+    await api.client.post("/api/v1/suppressions", json={"address": "x@example.com", "evidence": evidence})
+
+    (found,) = (await get(api, "/suppressions"))["items"]
+
+    assert (found["evidence"], found["recipient"], found["inbound"]) == (evidence, None, None)
 
 
 async def test_a_suppression_is_added_shown_renewed_and_removed(api: Api) -> None:

@@ -8,7 +8,9 @@ from returned_mail import KEYS, Inbound, report, returned_mail
 
 from postroom.base.clock import HOUR_MS, ManualClock
 from postroom.base.errors import TryLater
+from postroom.base.ids import show_id
 from postroom.base.tokens import TokenKind
+from postroom.events.evidence import named_in, quoted_line
 from postroom.inbound import worker
 from postroom.ledger.inbound_rows import Destination
 from postroom.ledger.rows import MessageRow, RecipientRow
@@ -47,7 +49,8 @@ async def test_a_bounce_moves_a_sent_recipient_to_failed_and_suppresses_a_dead_a
     assert (kind, detail["reason"], detail["hard"], detail["suppressed"]) == ("bounced", "no_such_user", True, "all")
     assert "User unknown" in detail["evidence"]
     ((scope, source, evidence),) = await world.ask("SELECT scope, source, evidence FROM suppression")
-    assert (scope, source, evidence) == ("all", "bounce", detail["evidence"])
+    assert (scope, source, quoted_line(evidence)) == ("all", "bounce", detail["evidence"])
+    assert named_in(evidence) == (show_id("rcp", recipient.id), show_id("inb", mail_id))
     mail = await world.mail(mail_id)
     assert (mail.state, mail.kind, mail.answers_recipient_id, mail.answers_message_id) == (
         "done", "bounce", recipient.id, message.id,

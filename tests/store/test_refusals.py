@@ -6,6 +6,7 @@ import pytest
 from queue_rows import Queue, tried
 
 from postroom.base.clock import ManualClock
+from postroom.events.evidence import quoted_line
 from postroom.ledger.outcomes import Outcome, OutcomeKind
 from postroom.mail.smtp_reply import SmtpReply
 from postroom.outbound.retry import RetrySchedule
@@ -42,8 +43,9 @@ class Refused(Queue):
         return dict(json.loads(detail))
 
     async def suppressed(self) -> list[tuple[object, ...]]:
-        """Return the suppressions."""
-        return await self.ask("SELECT scope, reason, source, evidence FROM suppression")
+        """Return the suppressions, of their evidence the line."""
+        rows = await self.ask("SELECT scope, reason, source, evidence FROM suppression")
+        return [(scope, reason, source, quoted_line(evidence)) for scope, reason, source, evidence in rows]
 
 
 @pytest.fixture

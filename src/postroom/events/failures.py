@@ -6,6 +6,7 @@ and nothing was taken between, they suppress too.
 """
 
 from postroom.base.clock import DAY_MS
+from postroom.events.evidence import evidence_of
 from postroom.events.record import Facts
 from postroom.events.suppression import suppress
 from postroom.ledger.cause_rows import SoftFailureRow
@@ -23,10 +24,13 @@ _SCOPE = SuppressionScope.ALL.value
 _COUNTED = {reason.value: reason for reason in COUNTED}
 
 
-def judge_address(tx: Tx, facts: Facts, judged: Judged, source: str, at_ms: int, new_id: int) -> str:
+def judge_address(
+    tx: Tx, facts: Facts, judged: Judged, source: str, at_ms: int, new_id: int, inbound_id: str = ""
+) -> str:
     """Draw the consequence of a failure for its address; return the scope that it suppressed, or nothing.
 
-    `source` is `delivery` for an answer to our try and `bounce` for a report. `new_id` is for the suppression.
+    `source` is `delivery` for an answer to our try and `bounce` for a report, whose public id is `inbound_id`.
+    `new_id` is for the suppression.
     """
     if judged.is_hard:
         reason = "failed" if source == "delivery" else "bounced"
@@ -34,9 +38,8 @@ def judge_address(tx: Tx, facts: Facts, judged: Judged, source: str, at_ms: int,
         reason = "failed for weeks"
     else:
         return ""
-    row = SuppressionRow(
-        new_id, facts.workspace_id, facts.address_key, _SCOPE, reason, source, judged.evidence, None, at_ms
-    )
+    evidence = evidence_of(judged.evidence, facts.recipient_id, inbound_id)
+    row = SuppressionRow(new_id, facts.workspace_id, facts.address_key, _SCOPE, reason, source, evidence, None, at_ms)
     suppress(tx, row)
     return _SCOPE
 

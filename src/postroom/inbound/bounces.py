@@ -71,7 +71,7 @@ def bounced(tx: Tx, step: Step) -> bool:
         cause = judged.reason.value
         answers.fail(tx, now.id, why=why, code=code, status=reply.enhanced, cause=cause, at_ms=at_ms)
     if has_failed or (judged.is_hard and _is_news(tx, now)):
-        suppressed = judge_address(tx, facts, judged, "bounce", at_ms, next(step.ids))
+        suppressed = judge_address(tx, facts, judged, "bounce", at_ms, next(step.ids), str(detail["inbound_id"]))
         if suppressed:
             detail["suppressed"] = suppressed
     event_id = next(step.ids)

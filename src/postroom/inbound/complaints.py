@@ -4,6 +4,7 @@ Feedback reports of providers, with or without the address (RFC 5965, RFC 6590),
 mail to postmaster or abuse that carries our marks, and replies that say so.
 """
 
+from postroom.events.evidence import evidence_of
 from postroom.events.returned import record_complained
 from postroom.events.suppression import suppress
 from postroom.inbound.work import Step
@@ -25,7 +26,7 @@ def complained(tx: Tx, step: Step) -> None:
     facts, at_ms, detail = step.facts, step.work.now_ms, dict(step.detail)
     first = step.about.is_proved and answers.mark_complained(tx, facts.recipient_id, at_ms)
     if first:
-        evidence = str(detail["evidence"])
+        evidence = evidence_of(str(detail["evidence"]), facts.recipient_id, str(detail["inbound_id"]))
         # Both streams have a word of their own for their scope.
         scopes = list(dict.fromkeys((facts.stream, SuppressionScope.BULK.value)))
         for scope in scopes:

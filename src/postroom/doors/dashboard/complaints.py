@@ -1,14 +1,12 @@
 """`/w/NAME/complaints`: who called mail spam or asked to get no more, and what an operator has still to look at."""
 
-from collections.abc import Mapping
-
 from litestar import Response, get
 
 from postroom.base.ids import parse_id, show_id
 from postroom.doors.dashboard import inbound_views as views
 from postroom.doors.dashboard.page import address_of, render, workspace_of
 from postroom.doors.dashboard.services import PageRequest, services_of
-from postroom.doors.dashboard.suppression_views import scope_words
+from postroom.doors.dashboard.suppression_views import Stopped, stopped_words
 from postroom.ledger.inbound_rows import InboundRow
 from postroom.ledger.rows import RecipientRow
 from postroom.ledger.states import Stream
@@ -18,9 +16,6 @@ from postroom.store.database import Conn
 from postroom.store.inbound import InboundFilter
 from postroom.store.recipients import RecipientFilter
 from postroom.store.suppressions import suppressed
-
-Stopped = Mapping[tuple[str, str], tuple[str, str]]
-"""Scope and reason of what stops an address's mail of a stream."""
 
 _PAGE = 50
 LOOKED_AT = 500
@@ -64,7 +59,7 @@ async def show(request: PageRequest) -> Response[bytes]:
         at="complaints",
         lines=[(views.inbound_line(row), views.thought_of(row), views.needs_review(row)) for row in shown],
         addresses={show_id("rcp", row.id): row.address for row in about.values()},
-        stopped={show_id("rcp", row.id): _stops(row, stopped) for row in about.values()},
+        stopped={show_id("rcp", row.id): stopped_words(row.address_key, stopped) for row in about.values()},
         waiting=len(waiting),
         only_review=only_review,
         tabs=[
@@ -77,11 +72,3 @@ async def show(request: PageRequest) -> Response[bytes]:
 
 
 HANDLERS = (show,)
-
-
-def _stops(row: RecipientRow, stopped: Stopped) -> list[str]:
-    """Return in words which mail a recipient gets no more."""
-    scopes = (
-        stopped[row.address_key, stream.value][0] for stream in Stream if (row.address_key, stream.value) in stopped
-    )
-    return [scope_words(scope) for scope in dict.fromkeys(scopes)]

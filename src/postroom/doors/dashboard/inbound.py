@@ -17,15 +17,18 @@ from postroom.doors.dashboard.noted import noted
 from postroom.doors.dashboard.page import address_of, address_with, done, not_found, render, workspace_of
 from postroom.doors.dashboard.sandbox_views import pieces_of, source_of
 from postroom.doors.dashboard.services import PageRequest, Services, services_of
+from postroom.doors.dashboard.suppression_views import stopped_words
 from postroom.ledger.inbound_rows import InboundRow
 from postroom.ledger.route_rows import RouteAttemptRow, RouteRow
 from postroom.ledger.rows import EventRow, RecipientRow, WorkspaceRow
+from postroom.ledger.states import Stream
 from postroom.mail.quoted_text import Reply, read_reply
 from postroom.mail.reading import Reading, part_bytes, read_mail
 from postroom.mail.received import Received
 from postroom.mail.verdict import MailKind
 from postroom.store import events, inbound, recipients, routes
 from postroom.store.database import Conn, Tx
+from postroom.store.suppressions import suppressed
 from postroom.store.together import if_done
 
 _EVENTS = 200
@@ -53,6 +56,8 @@ class _Whole:
     followed: tuple[Followed, ...]
     route: RouteRow | None
     attempts: tuple[RouteAttemptRow, ...]
+    stopped: tuple[str, ...]
+    """Which mail the recipient that it is about gets no more, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +100,7 @@ async def show_mail(request: PageRequest) -> Response[bytes]:
         about_id=show_id("rcp", whole.about.id) if whole.about is not None else "",
         message_id=show_id("msg", row.answers_message_id) if row.answers_message_id is not None else "",
         followed=whole.followed,
+        stopped=whole.stopped,
         route=whole.route,
         route_does=views.ROUTE_DOES.get(whole.route.action, whole.route.action) if whole.route is not None else "",
         attempts=whole.attempts,
@@ -191,19 +197,27 @@ async def _whole(request: PageRequest, workspace: WorkspaceRow) -> _Whole:
     services = services_of(request)
     row = await _row(services, workspace, request)
 
+    now_ms = services.clock.now_ms()
+
     def read(conn: Conn) -> _Whole:
-        about, followed = None, []
+        about, followed, stopped = None, [], []
         if row.answers_recipient_id is not None:
             about = recipients.recipient_by_id(conn, workspace.id, row.answers_recipient_id)
+            stopped = _stopped(conn, about, now_ms) if about is not None else []
             # What follows from a mail is told after it came, by a node whose clock may be a little behind.
             after_id = first_id_at(row.received_ms - _CLOCKS_DIFFER_MS)
             found = events.of_recipient(conn, workspace.id, row.answers_recipient_id, after_id, _EVENTS)
             followed = [_followed(event, about) for event in found if _is_of(event, row)]
         route = routes.route_by_id(conn, workspace.id, row.route_id) if row.route_id is not None else None
         attempts = routes.attempts_of_inbound(conn, workspace.id, row.id, _ATTEMPTS)
-        return _Whole(row, about, tuple(followed), route, tuple(attempts))
+        return _Whole(row, about, tuple(followed), route, tuple(attempts), tuple(stopped))
 
     return await services.database.read(read)
+
+
+def _stopped(conn: Conn, about: RecipientRow, now_ms: int) -> list[str]:
+    asked = [(about.address_key, stream.value) for stream in Stream]
+    return stopped_words(about.address_key, suppressed(conn, about.workspace_id, asked, now_ms))
 
 
 def _is_of(event: EventRow, row: InboundRow) -> bool:

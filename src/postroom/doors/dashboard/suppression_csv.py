@@ -14,6 +14,7 @@ from typing import IO
 
 from postroom.base.errors import WrongInput
 from postroom.doors.dashboard.times import iso
+from postroom.events.evidence import quoted_line
 from postroom.ledger.rows import SuppressionRow
 from postroom.ledger.states import SuppressionScope
 from postroom.mail.address import address_key, check_address
@@ -180,7 +181,7 @@ def written(rows: Iterable[SuppressionRow]) -> bytes:
             row.scope,
             guarded(row.reason),
             guarded(row.source),
-            guarded(row.evidence),
+            guarded(quoted_line(row.evidence)),
             "" if row.expires_ms is None else iso(row.expires_ms),
             iso(row.created_ms),
         )

@@ -1,12 +1,11 @@
 """What the pages of suppressions say: scopes, sources and consequences in words. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-
-import msgspec
 
 from postroom.base.ids import parse_id, show_id
 from postroom.doors.dashboard.event_words import UNSUBSCRIBED_BY
+from postroom.events.evidence import fields_of
 from postroom.ledger.rows import SuppressionRow
 from postroom.ledger.states import Stream, SuppressionScope
 
@@ -29,6 +28,8 @@ _SOURCES = {
     "bounce": "by a bounce that came back",
     "complaint": "by a complaint",
 }
+Stopped = Mapping[tuple[str, str], tuple[str, str]]
+"""Scope and reason of what stops mail, by key of the address and stream (`store.suppressions.suppressed`)."""
 _STREAMS = {Stream.TRANSACTIONAL: "Transactional mail", Stream.BULK: "Bulk mail"}
 
 
@@ -90,6 +91,12 @@ def scope_words(scope: str) -> str:
     return _SCOPES.get(scope, f"mail of {scope.replace(':', ' ')}")
 
 
+def stopped_words(key: str, stopped: Stopped) -> list[str]:
+    """Return in words which mail an address gets no more."""
+    asked = [(key, stream.value) for stream in Stream]
+    return [scope_words(scope) for scope in dict.fromkeys(stopped[one][0] for one in asked if one in stopped)]
+
+
 def answers(address: str, rows: Iterable[SuppressionRow], now_ms: int) -> tuple[Answer, ...]:
     """Return for each stream whether the address would be mailed; `rows` are all that it has."""
     standing = {row.scope: row for row in rows if row.expires_ms is None or row.expires_ms > now_ms}
@@ -131,11 +138,8 @@ def _meaning(row: SuppressionRow) -> str:
 
 def _evidence(stored: str) -> tuple[str, str, str]:
     """Return evidence as words, the recipient that it names, and the mail that came in."""
-    try:
-        value = msgspec.json.decode(stored, type=dict[str, object]) if stored.startswith("{") else None
-    except msgspec.DecodeError:
-        value = None
-    if value is None:
+    value = fields_of(stored)
+    if not value:
         return stored, "", ""
     recipient = value.pop("recipient", None)
     cause = ""

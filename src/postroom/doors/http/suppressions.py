@@ -16,6 +16,7 @@ from postroom.doors.http.services import ApiRequest, services_of
 from postroom.doors.http.views import Time
 from postroom.doors.http.words import read_time, show_time, show_time_or_none
 from postroom.events import suppression
+from postroom.events.evidence import named_in, quoted_line
 from postroom.ledger.rows import SuppressionRow
 from postroom.ledger.states import SuppressionScope
 from postroom.mail.address import address_key, check_address
@@ -35,6 +36,10 @@ class SuppressionOut(Struct, frozen=True):
     reason: str
     source: str
     evidence: str
+    recipient: str | None
+    """Recipient of ours whose answer, bounce, complaint or wish caused it; null where none did."""
+    inbound: str | None
+    """Mail that came in and caused it; null where none did."""
     active: bool
     """False once `expires_at` is reached."""
     expires_at: Time | None
@@ -194,13 +199,16 @@ def _checked(given: SuppressionIn, errors: Errors) -> tuple[str, int | None]:
 
 
 def _view(row: SuppressionRow, now_ms: int) -> SuppressionOut:
+    recipient, inbound = named_in(row.evidence) if row.source != "api" else ("", "")
     return SuppressionOut(
         id=show_id("sup", row.id),
         address=row.address_key,
         scope=row.scope,
         reason=row.reason,
         source=row.source,
-        evidence=row.evidence,
+        evidence=quoted_line(row.evidence),
+        recipient=recipient or None,
+        inbound=inbound or None,
         active=row.expires_ms is None or row.expires_ms > now_ms,
         expires_at=show_time_or_none(row.expires_ms),
         created_at=show_time(row.created_ms),
