@@ -91,6 +91,8 @@ ITSELF = [
     "This is an automated response. We have your request.",
     "*** This is an automatically generated message, please do not reply. ***",
     "Dies ist eine automatisch erzeugte Antwort.",
+    "Thank you for your email. This is an automated response.",
+    "Nous avons bien reçu votre message. Ceci est un message automatique.",
     "Ceci est un message automatique, merci de ne pas y répondre.",
     "Este es un mensaje automático.",
     "Questo è un messaggio automatico.",
@@ -119,6 +121,15 @@ CHALLENGES = [
         "X-Delivery-Agent: TMDA/1.1",
         "Your message is being held because your address was not recognized.",
     ),
+    (
+        "Please confirm your message",
+        "Auto-Submitted: auto-replied",
+        "bob@example.org uses a filter that requires new senders to verify their address.",
+    ),
+    ("Order", "X-Foo: 1", "To control spam, I now allow messages only from senders I have approved beforehand."),
+    ("AntiSpam UOL » CONFIRMAÇÃO", "X-Foo: 1", "Sua mensagem foi recebida."),
+    ("Ihre Nachricht", "X-Foo: 1", "Um zu zeigen, dass Sie kein Spammer sind, folgen Sie dem Link."),
+    ("Votre message", "X-Foo: 1", "Pour que votre message soit délivré, suivez le lien."),
     ("[Mail in Black] Order", "Auto-Submitted: auto-generated", "Merci de vous authentifier en cliquant ici."),
 ]
 PEOPLE = [

@@ -185,6 +185,41 @@ def test_a_person_who_quotes_a_bounce_sends_no_bounce() -> None:
         assert not found.recipients
 
 
+COPIED = """This is the mail system at host mx.example.com.
+
+I'm sorry to have to inform you that your message could not be delivered.
+
+<a@example.org>: host mx.example.org[192.0.2.1] said: 550 5.1.1 <a@example.org>: User unknown
+    (in reply to RCPT TO command)
+"""
+
+
+@pytest.mark.parametrize(
+    ("subject", "above", "below"),
+    [
+        ("Undeliverable mail?", "", ""),
+        ("Undeliverable mail", "Every mail that I send returns with 550 5.1.1.", ""),
+        ("Undelivered mail", "Hello Joe,\n\nplease look at this.", ""),
+        ("Unzustellbare Nachricht", "Guten Tag,\n\nich bekomme das hier:", "Mit freundlichen Grüßen\nAda"),
+        ("Delivery failure", "", "Thanks, Ada"),
+        ("Mail delivery failed", "Bonjour,\nj'ai reçu ceci :", ""),
+    ],
+)
+def test_a_person_who_copies_a_bounce_into_a_letter_sends_no_bounce(subject: str, above: str, below: str) -> None:
+    """Nothing in the header tells that it is no report: neither "Re:" nor a quotation."""
+    letter = (
+        f"From: Ada <ada@example.org>\nTo: author@example.com\nSubject: {subject}\n\n{above}\n\n{COPIED}\n{below}\n"
+    )
+    found = classify(letter.encode())
+    assert found.kind not in (MailKind.BOUNCE, MailKind.DELAY)
+    assert not found.recipients
+
+
+def test_a_host_that_shows_no_sign_of_itself_is_believed_where_nobody_writes_a_letter() -> None:
+    found = classify(f"From: <scanner@example.com>\nSubject: Mail could not be delivered\n\n{COPIED}".encode())
+    assert [(one.address, one.is_hard) for one in found.recipients] == [("a@example.org", True)]
+
+
 @pytest.mark.parametrize(
     "mail",
     [

@@ -47,6 +47,7 @@ _TICKET = re.compile(
     re.IGNORECASE,
 )
 _BRACKETS = re.compile(r"\s*[\[(<\u3010*\u300c]+\s*|\s+")
+_SENTENCES = re.compile(r"(?<=[.!?])\s+|(?<=[\u3002\uff01])")
 _ADDRESS = re.compile(r"[^\s<>()\"',;:@]{1,64}@[A-Za-z0-9.-]{1,255}\.[A-Za-z]{2,63}")
 
 
@@ -79,8 +80,8 @@ def _challenge(mail: Received, lines: list[str]) -> Verdict | None:
     if is_answer_subject(mail.header.value("subject")) and not challenger and not is_by_machine(mail):
         # A person may quote a challenge.
         return None
-    for line in lines:
-        lowered = line.lower()
+    for line in (mail.header.value("subject"), *lines):
+        lowered = line.lower().replace("\u2019", "'")
         if any(phrase in lowered for phrase in words.CHALLENGES):
             return Verdict(MailKind.CHALLENGE, f"challenge by {challenger}" if challenger else "challenge", line[:500])
     if challenger and is_by_machine(mail):
@@ -148,7 +149,8 @@ def _found(lines: list[str], rule: str, evidence: str) -> Verdict:
 
 
 def _says_of_itself(lines: list[str]) -> str:
-    return next((line for line in lines if _begin(line).startswith(words.OF_ITSELF)), "")
+    sentences = (sentence for line in lines for sentence in _SENTENCES.split(line))
+    return next((sentence for sentence in sentences if _begin(sentence).startswith(words.OF_ITSELF)), "")
 
 
 def _new_address(lines: list[str]) -> str:

@@ -23,6 +23,7 @@ from postroom.mail.bounce_formats.signs import (
     is_failing,
     is_failing_subject,
     is_from_system,
+    reads_like_a_letter,
 )
 from postroom.mail.received import Received
 from postroom.mail.verdict import MailKind
@@ -42,6 +43,7 @@ _LABELS = (
 _MOST_WITH_WORDS = 200
 """Recipients of a report with fields whose words for people are read as well."""
 _RETURNED = "returned message"
+_ANSWERING = frozenset({"in-reply-to", "references"})
 _SYSTEM_LOCAL_PARTS = ("postmaster@", "mailer-daemon@", "abuse@", "hostmaster@")
 
 
@@ -146,8 +148,9 @@ def _is_report(mail: Received, subject: str, told: list[str], rank: Rank | None)
         # A person who quotes a bounce, or a machine that answers for one.
         return rank is Rank.LIST and says_so and (is_system or is_null)
     if not _is_by_machine(mail):
-        # Persons write about bounces, too.
-        return rank is Rank.LIST and says_so and not ({"in-reply-to", "references"} & set(mail.header))
+        # Persons write about bounces, too, and copy them into their letters.
+        is_letter = bool(_ANSWERING & set(mail.header)) or reads_like_a_letter(subject, told)
+        return rank is Rank.LIST and says_so and not is_letter
     named = rank is not None and rank > Rank.MENTION
     weight = 2 * is_system + is_null + 2 * fails + says_so + bool(mail.returned)
     weight += rank is Rank.LIST or (is_system and rank is Rank.LINE)

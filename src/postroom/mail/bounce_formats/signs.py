@@ -4,9 +4,11 @@ None decides alone: `bounce_formats.report` weighs them together.
 """
 
 import re
+from collections.abc import Sequence
 
 from postroom.mail.bounce_formats import words
 from postroom.mail.bounce_formats.named import ADDRESS
+from postroom.mail.languages import letters
 from postroom.mail.received import Received
 from postroom.mail.subject import has_prefix
 
@@ -24,6 +26,12 @@ def is_by_program(mail: Received) -> bool:
     """Tell whether the header names a program that wrote the mail (RFC 3834 5, and list servers)."""
     submitted = mail.header.value("auto-submitted").lower()
     return submitted.startswith("auto") or "x-mlserver" in mail.header or "x-failed-recipients" in mail.header
+
+
+def reads_like_a_letter(subject: str, told: Sequence[str]) -> bool:
+    """Tell whether a person seems to write: greets, asks, says what he did, or closes a letter."""
+    lines = (*told[:12], *told[12:][-6:])
+    return letters.ASKS.search(subject) is not None or any(letters.LETTER.search(line.strip()) for line in lines)
 
 
 def has_null_path(mail: Received) -> bool:

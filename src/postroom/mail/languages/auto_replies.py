@@ -148,6 +148,13 @@ CHALLENGES = (
     "vous authentifier", "bestätigen sie bitte, dass sie kein spam", "dass sie kein roboter", "ihre e-mail wird zurückgehalten",
     "confirme que no es un robot", "demuestre que es una persona", "confermi di non essere", "confirme que você não é um robô",
     "подтвердите, что вы не робот", "potwierdź, że nie jesteś robotem",
+    "senders to verify their", "requires new senders to", "senders i have approved", "list of approved senders", "not been verified as a sender",
+    "has not yet been delivered because", "to have this message delivered", "um zu zeigen, dass sie kein", "beweisen sie, dass sie kein",
+    "bestätigen sie, dass sie kein", "damit ihre nachricht zugestellt", "damit ihre e-mail zugestellt", "bitte bestätigen sie ihre nachricht",
+    "pour que votre message soit", "afin que votre message soit", "confirmer que vous êtes bien", "confirmez que vous n'êtes pas un robot",
+    "confirmer votre message", "para liberar a mensagem", "para liberar sua mensagem", "para que su mensaje sea entregado", "para entregar su mensaje",
+    "confirme su mensaje", "per far recapitare il", "confermi il suo messaggio", "bevestig dat u geen robot", "чтобы ваше письмо было доставлено",
+    "подтвердите отправку", "aby doręczyć wiadomość",
 )  # fmt: skip
 """What filters say that ask an author to prove to be a person."""
 

@@ -57,6 +57,9 @@ STOP = (
     r"\b(?:cancel|end|terminate|discontinue) (?:my|our|this|the) (?:newsletter |e-?mail |email |mailing )?subscription(?: (?:please|immediately|now|to (?:your|this|the) (?:newsletter|list|mailing list)))*$",
     r"\bi (?:asked|told|requested|have asked|already asked)(?: you)?(?: \w+){0,4} to (?:be removed|unsubscribe|remove me|stop)",
     r"\bopt(?:ing)? (?:me )?out (?:of|from) (?:your|this|these|the|all|any) (?:\w+ )?(?:lists?|e-?mails?|mailings?|newsletters?|communications?)",
+    r"\b(?:want|wish|like|love|prefer) to (?:stop|quit) (?:receiving|getting|hearing)\b.{0,60}$",
+    r"\btake (?:my|our) (?:e-?mail |email |mail )?(?:address|name|details) (?:out|off)\b(?! of (?:the|this|our|your) (?:cc|thread|order|cart|invoice|meeting))",
+    r"\b(?:please |kindly )?(?:no longer|stop) (?:mail|e-?mail|contact|write(?: to)?|send(?: to)?) (?:me|us)\b.{0,40}$",
     # German
     r"\b(?:bitte|möchte|will|mich|uns)\b.{0,60}\b(?:vom|von|aus|für) (?:ihrem|ihren|ihrer|diesem|dieser|dem|den|der|eurem|eurer|deinem|deiner)?\s?(?:\w+ )?(?:newsletter|verteiler|mailingliste|liste|e-?mail-?liste|e-?mails?|mails|datenbank|adressliste|mailverteiler)\b.{0,20}\b(?:ab|aus|entfernen|löschen|streichen|nehmen|abmelden|austragen|abbestellen)",
     r"\b(?:streichen|nehmen|entfernen|löschen|tragen|melden|trag|nimm|lösch|streich|entfern|meld)(?:e|t)?\b.{0,12}\b(?:mich|uns|meine (?:e-?mail-?)?adresse|meine e-?mail|meine daten)\b.{0,60}\b(?:verteiler|liste|mailingliste|newsletter|datenbank|adressliste|mailverteiler|ab|aus)\b",
@@ -71,6 +74,8 @@ STOP = (
     r"\bne (?:souhaite|veux|désire|voulons|souhaitons) plus (?:recevoir|avoir|être)\b.{0,60}$",
     r"\b(?:arrêtez|cessez|arrêter|arretez)\b.{0,12}\b(?:m'envoyer|de m'envoyer|m'écrire|de m'écrire|m'importuner|vos (?:mails|e-?mails|courriels|messages|spams?|envois))\b.{0,40}$",
     r"\bne m'(?:envoyez|écrivez|envoie|contactez) plus\b.{0,40}$",
+    r"\b(?:merci de|prière de|veuillez|pouvez-vous|je vous prie de|je vous demande de) ne plus\b.{0,8}\b(?:m'|me |nous |mon )?(?:envoyer|écrire|contacter|solliciter|adresser|utiliser)\b.{0,40}$",
+    r"\b(?:souhaite|souhaiterais|veux|voudrais|désire|demande à) (?:me |être )?(?:désinscri\w*|désabonn\w*|retir\w*|radi\w*)\b.{0,40}$",
     # Spanish
     r"\b(?:dar(?:me|nos)?|dame|denme|dadme|déme|deme|solicito(?: la)?|quiero(?: la)?|pido la|tramitar la|darse) (?:de )?baja\b.{0,60}$",
     r"\b(?:elim[ií]n\w*|b[oó]rr\w*|qu[ií]t\w*|ret[ií]r\w*|s[aá]quen?me|s[aá]c[ae]n?me|remueva\w*)(?:me|nos|\b mi (?:correo|email|e-?mail|dirección|nombre))?\b.{0,16}\b(?:de (?:su|la|esta|tu|sus|vuestra) (?:lista|base|boletín|newsletter|listas))\b.{0,30}$",
@@ -78,6 +83,7 @@ STOP = (
     r"\b(?:deje|dejen|deja|dejad|paren|pare) de (?:enviar|mandar|escribir|molestar)\w*\b.{0,40}$",
     r"\bno me (?:envíe|envíen|envien|mande|manden|escriba|escriban|envíes|mandes) más\b.{0,30}$",
     r"\bcancel\w* (?:mi |la )?suscripción\b.{0,30}$",
+    r"\bno (?:me|nos) (?:envíe|envíen|envien|envie|mande|manden|escriba|escriban) (?:más|mas|nada)\b.{0,30}$",
     # Italian
     r"\b(?:cancell\w*|rimuov\w*|toglie\w*|elimin\w*|disiscriv\w*|depenn\w*)(?:mi|temi|re il mio|te il mio)?\b.{0,24}\b(?:dalla|dalle|dal|da questa|da questo|dai|dagli) (?:vostr\w+ |tua |tuo |sua |questa )?(?:mailing list|lista|liste|newsletter|database|elenco|mailing)\b.{0,30}$",
     r"\bnon (?:voglio|desidero|vogliamo|desideriamo|intendo) (?:più )?(?:ricevere|avere)\b.{0,60}$",
@@ -95,32 +101,40 @@ STOP = (
     r"\b(?:wil|wens|willen|wensen) (?:graag )?(?:geen|niet meer)\b.{0,20}\b(?:e-?mails?|mails?|nieuwsbrief|nieuwsbrieven|berichten|reclame|ontvangen)\b.{0,24}$",
     r"\b(?:stop|hou op) met\b.{0,16}\b(?:mailen|sturen|spammen|e-?mailen|toesturen|nieuwsbrieven|mails)\b.{0,20}$",
     r"\b(?:schrijf|meld) (?:mij|me|ons) (?:uit|af)\b.{0,40}$",
+    r"\b(?:stuur|zend|mail) (?:mij|me|ons)\b.{0,16}\b(?:geen|niet)\b.{0,40}\b(?:meer|nieuwsbrief|nieuwsbrieven|e-?mails?|mails?|berichten)$",
     # Polish
     r"\b(?:wypisa\w*|wypisz\w*|wykreśl\w*|usu[nńwąć]\w*|wyrejestr\w*)\b.{0,40}\b(?:list\w*|newsletter\w*|baz\w*|subskrypcj\w*|mailing\w*)\b.{0,24}$",
     r"\b(?:nie chcę|nie życzę sobie|nie chce|nie chcemy) (?:już |więcej |juz )?(?:otrzymywać|dostawać|otrzymywac|dostawac|takich)\b.{0,60}$",
     r"\b(?:proszę|prosze) (?:nie|więcej nie|o nie) (?:wysyłać|przysyłać|przesyłać|wysylac|pisać|wysyłanie)\b.{0,60}$",
     r"\b(?:rezygnuję|rezygnuje) (?:z|ze) (?:subskrypcji|newslettera|otrzymywania)\b.{0,40}$",
+    r"\brezygnuj\w* z (?:newslettera|subskrypcji|mailingu|otrzymywania)\b.{0,40}$",
     # Russian, Ukrainian, Bulgarian
     r"(?:отпишите|отписать|уберите|исключите|удалите|вычеркните|відпишіть|видаліть|приберіть|отпишете|премахнете)\b.{0,30}(?:рассыл\w*|розсил\w*|списк\w*|базы|баз\w*|списъ\w*|бюлетин\w*)\b.{0,24}$",
     r"(?:не хочу|не желаю|не хотим|не бажаю|не искам) (?:больше |более |більше |повече )?(?:получать|отримувати|да получавам|видеть)\b.{0,60}$",
     r"(?:прекратите|перестаньте|хватит|припиніть|досить|спрете|не надо|не нужно)\b.{0,24}(?:присылать|слать|отправлять|рассылать|писать|надсилати|слати|рассылку|спам\w*|да ми пращате)\b.{0,40}$",
     r"(?:больше|более) (?:мне )?не (?:пишите|присылайте|шлите|отправляйте)\b.{0,40}$",
     r"не (?:пишите|присылайте|шлите|отправляйте) мне (?:больше|более|письма|рассылку|спам)\b.{0,40}$",
+    r"(?:удалить|исключить|убрать|вычеркнуть|видалити|вилучити|виключити|премахнете)\b.{0,40}(?:рассыл\w*|розсил\w*|списк\w*|баз\w*|бюлетин\w*)\b.{0,24}$",
+    r"(?:отменить|отмените|аннулировать|скасувати|скасуйте) (?:мою )?(?:подписку|підписку)\b.{0,40}$|(?:хочу|хотел бы|хотела бы|желаю|бажаю) (?:отписаться|відписатися)\b.{0,30}$",
     # Czech, Slovak
     r"\b(?:odhlas\w*|odhlás\w*|vyřa\w*|vyra\w*|odstra\w*|smaž\w*|vymaž\w*)\b.{0,30}\b(?:odběr\w*|odber\w*|seznam\w*|zoznam\w*|databáz\w*|newsletter\w*|novin\w*|rozesíl\w*)\b.{0,24}$",
     r"\b(?:nechci|nepřeji si|neprajem si|nechcem|nepřeju si)\b.{0,12}\b(?:dostávat|dostávať|zasílat|zasielať|žádné|žiadne|další|ďalšie)\b.{0,40}$",
     r"\b(?:neposílejte|nezasílejte|neposielajte|přestaňte|prestaňte)\b.{0,12}\b(?:mi|nám|mě|posílat|posielať)\b.{0,40}$",
+    r"\b(?:odhlášen\w*|odhláseni\w*|zrušen\w*|zrušeni\w*|zrušte|vyřazen\w*|vyraden\w*)\b.{0,30}\b(?:odběr\w*|odber\w*|seznam\w*|zoznam\w*|newsletter\w*|novin\w*|databáz\w*)\b.{0,24}$",
     # Hungarian, Romanian
     r"\b(?:leiratkoz\w*|iratkozzanak le|töröljenek|töröljék|vegyenek le|távolítsanak el)\b.{0,40}\b(?:hírlev\w*|list\w*|adatbázis\w*)?.{0,24}$",
     r"\b(?:ne küldjenek|nem (?:kérek|szeretnék|akarok))\b.{0,16}\b(?:több|hírlevel\w*|e-?mail\w*|levelet|üzenet\w*|kapni)\b.{0,30}$",
     r"\b(?:dezabon\w*|ștergeți\w*|stergeti\w*|eliminați\w*|scoateți\w*|scoateti\w*)\b.{0,24}\b(?:list\w*|newsletter\w*|baza|abonament\w*)\b.{0,24}$",
     r"\bnu (?:mai )?(?:doresc|vreau|dorim)(?: să)?(?: mai)? (?:primesc|primim|primi)\b.{0,40}$",
+    r"\b(?:să |sa )?mă (?:dezabona\w*|ștergeți|stergeti|scoateți|scoateti|eliminați)\b.{0,40}$|\bvreau să mă dezabonez\b.{0,40}$|\bnu (?:îmi|imi) mai (?:trimite\w*|scrie\w*)\b.{0,40}$",
     # Swedish, Danish, Norwegian, Finnish
     r"\b(?:ta bort|avregistrera|radera|stryk|fjern|slet|slett|afmeld|avmeld|meld|tag|ta) (?:mig|oss|meg|mig|os|min (?:e-?post|mail|e-?mail|adress\w*|mailadress\w*|e-?postadress\w*))\b.{0,40}\b(?:list\w*|utskick\w*|nyhetsbrev\w*|nyhedsbrev\w*|mailing\w*|register|registre\w*|av|ut|af)\b.{0,24}$",
     r"\b(?:vill|ønsker|önskar|vil) (?:inte|ikke)\b.{0,12}\b(?:ha|få|have|motta|modtage|längre|lenger|længere)\b.{0,40}$",
     r"\b(?:sluta|stop med at|slutt|slutt å|stopp) (?:med )?(?:att )?(?:skicka|sende|maila|maile|mejla|spamma|å sende)\b.{0,40}$",
     r"\b(?:poista\w*|ottakaa|ota|peruuta\w*)\b.{0,24}\b(?:listal\w*|postituslist\w*|tilau\w*|rekisteri\w*|uutiskir\w*)\b.{0,24}$",
     r"\b(?:en halua|emme halua|älkää|älä)\b.{0,16}\b(?:vastaanottaa|saada|lähettä\w*|enää|viestejä|postia)\b.{0,40}$",
+    r"\b(?:afmelde|avmelde|avbeställa|avregistrera|säga upp|opsige|si opp|afbestille|avslutte|avsluta)\b.{0,24}\b(?:nyhetsbrev\w*|nyhedsbrev\w*|abonnement\w*|prenumeration\w*|utskick\w*|liste\w*|mig|meg)\b.{0,24}$",
+    r"\b(?:peruuttaa|lopettaa|perua|irtisanoa|keskeyttää)\b.{0,30}\b(?:tila\w*|uutiskir\w*|postit\w*)\b.{0,24}$|\b(?:uutiskir\w*|postituslist\w*)\b.{0,24}\b(?:peruuttaa|lopettaa|perua|pois)\b.{0,24}$|\b(?:poista\w*|poistetaan) (?:minut|osoitteeni|sähköpostini)\b.{0,40}$",
     # Greek, Turkish
     r"(?:διαγράψτε|διαγραφή|αφαιρέστε|βγάλτε)\b.{0,24}(?:λίστα\w*|newsletter|ενημερ\w*)\b.{0,24}$",
     r"(?:δεν|να μην) (?:θέλω|επιθυμώ|μου στέλνετε|λαμβάνω)\b.{0,50}$",
@@ -128,10 +142,10 @@ STOP = (
     r"\b(?:mail|e-?posta|mesaj|bülten)\w*\b.{0,30}\b(?:almak istemiyor\w*|göndermeyin\w*|atmayın\w*|istemiyorum)",
     # Japanese, Chinese, Korean
     r"配信(?:を)?(?:停止|解除|中止|拒否)|(?:メール|メルマガ|配信|送信).{0,10}(?:停止|止め|やめ|不要|解除|いりません|送らない|送信しない)|購読.{0,6}(?:解除|中止|停止|やめ)|リストから.{0,6}(?:削除|外し|除外)",
-    r"退订|退訂|取消(?:订阅|訂閱)|(?:不要|别|別|请勿|請勿|停止|不想|不愿)(?:再)?.{0,8}(?:发|發|寄|收到|发送|發送|接收).{0,8}(?:邮件|郵件|信|垃圾|广告|廣告)|(?:移除|删除|刪除|剔除).{0,10}(?:邮件列表|名单|名單|列表|清單|邮箱|信箱)",
+    r"退订|退訂|取消(?:订阅|訂閱)|(?:不要|别|別|请勿|請勿|停止|不想|不愿)(?:再)?.{0,8}(?:发|發|寄|收到|发送|發送|接收).{0,8}(?:邮件|郵件|信|垃圾|广告|廣告)|(?:移除|删除|刪除|剔除).{0,10}(?:邮件列表|名单|名單|列表|清單|邮箱|信箱)|(?:邮件列表|郵件列表|邮寄名单|名单|名單|列表|清單).{0,4}(?:中|里|裡|上)?(?:移除|删除|刪除|剔除|除名)|(?:不要|别|別|请勿|請勿|停止)再?(?:联系|聯繫|打扰|打擾)我",
     r"수신\s?(?:거부|거절|차단)|구독\s?(?:취소|해지|중단)|(?:메일|이메일|뉴스레터).{0,12}(?:보내지\s?마|그만|받고\s?싶지|원하지\s?않|수신을\s?원하지)|(?:명단|목록|리스트)에서.{0,8}(?:삭제|제외|빼)",
     # Hebrew, Arabic, Indonesian, Vietnamese, Thai
-    r"(?:הסר|הסירו|להסיר|תסירו|מחקו).{0,20}(?:רשימ|תפוצה|דיוור)|(?:לא מעוניין|לא מעוניינת|לא רוצה) לקבל|(?:הפסיקו|תפסיקו) לשלוח",
+    r"(?:הסר|הסירו|להסיר|תסירו|מחקו).{0,24}(?:רשימ|תפוצה|דיוור)|(?:הסר|הסירו|תסירו|מחקו) אותי|(?:לא מעוניין|לא מעוניינת|לא רוצה) לקבל|(?:הפסיקו|תפסיקו) לשלוח",
     r"(?:إلغاء|الغاء|ألغوا) (?:ال)?اشتراك|(?:احذف|أزل|ازل|حذف|إزالة|شطب).{0,30}(?:القائمة|قائمة|القوائم)|لا (?:أريد|اريد|أرغب|ارغب).{0,20}(?:استلام|تلقي|رسائل)|(?:توقف|توقفوا) عن (?:إرسال|ارسال|مراسلة)",
     r"\b(?:hapus|keluarkan|hentikan)\b.{0,30}\b(?:daftar|langganan|milis|mengirim|email)\b.{0,30}$|\bberhenti (?:berlangganan|mengirim)\b.{0,30}$|\btidak (?:ingin|mau) (?:lagi )?(?:menerima|terima)\b.{0,40}$",
     r"(?:hủy|huỷ|ngừng|dừng|đừng) (?:đăng ký|gửi|nhận).{0,40}$|không muốn (?:tiếp tục )?nhận.{0,40}$|xóa (?:tôi|email).{0,20}danh sách.{0,20}$",
@@ -158,7 +172,7 @@ COMPLAIN = (
     r"^(?:c'est|ceci est|ce sont)(?: \w+){0,2} (?:spams?|pourriels?|harcèlement|abus)$", r"\bjamais (?:été )?(?:demandé|donné (?:mon|l')|inscrit\w*|abonné\w*|souscrit|consenti|sollicité)\b|\bpas (?:inscrit\w*|abonné\w*|consenti|sollicité (?:vos|votre|ces))\b",
     r"\b(?:signaler\w*|signalé|dénoncer\w*|plainte|porter plainte|cnil|signal spam)\b.{0,40}$", r"\b(?:courriel|mail|e-?mail|message|publicité)s? (?:indésirable|non sollicité|abusi)\w*",
     # Spanish, Portuguese, Italian
-    r"^(?:esto|eso|este correo|isto|isso|este e-?mail|questo|questa)(?: es| é| è|'è)(?: \w+){0,2} (?:spam|correo basura|acoso|basura|lixo|assédio)$", r"^è spam$", r"^es spam$", r"^é spam$",
+    r"^(?:esto|eso|este correo|isto|isso|este e-?mail|questo|questa)(?: es| é| è|'è)(?: \w+){0,2} (?:spam|correo basura|acoso|basura|lixo|assédio)(?:$|,)", r"^è spam$", r"^es spam$", r"^é spam$",
     r"\b(?:nunca|jamás|mai|jamais) (?:me |mi |mi sono |sono |ho |he |la |lo |os |vos )*(?:suscrib\w+|registr\w+|inscri\w+|solicit\w+|pedí|pedi|autoric\w+|autoriz\w+|di mi|cadastr\w+|subscrev\w+|iscritt\w+|richiest\w+|chiesto|autorizzat\w+|dato il mio|dado mi|forneci)\b|\b(?:no|non|não) (?:me |mi sono |mi )(?:suscrib\w+|registr\w+|inscri\w+|cadastr\w+|iscritt\w+)\b",
     r"\b(?:denunci\w+|segnal(?:er|o|at)\w*|denúncia|reclamação|agencia de protección|garante (?:della )?privacy|procon|lgpd)\b.{0,40}$",
     r"\b(?:correos?|mensajes?|publicidad|e-?mails?|mail|mensagens|messaggi) (?:no (?:deseado|solicitado)|não (?:solicitad|desejad)|non (?:richiest|desiderat|sollecitat)|indesiderat|indesejad)\w*",
@@ -200,7 +214,7 @@ HINTS = (
     "διαγρ", "αφαιρ", "βγάλ", "δεν", "μην", "ποτέ", "list", "abone", "bülten", "posta", "mesaj", "hiç", "asla", "şikayet", "bu ",
     "配信", "メール", "購読", "リスト", "迷惑", "スパム", "登録", "申し込", "通報", "退", "取消", "不要", "别", "別", "勿", "停止", "不想", "不愿", "移除", "删除", "刪除", "剔除", "垃圾", "没", "沒",
     "举报", "舉報", "投诉", "投訴", "수신", "구독", "메일", "뉴스", "명단", "목록", "리스트", "스팸", "가입", "신청", "신고",
-    "הסר", "להסיר", "תסירו", "מחקו", "לא ", "הפסיקו", "תפסיקו", "ספאם", "מעולם", "אתלונן", "اشتراك", "احذف", "أزل", "ازل", "حذف", "إزالة", "شطب", "لا ", "توقف", "مزعج", "سبام", "لم ", "سأ",
+    "הסר", "הסירו", "להסיר", "תסירו", "מחקו", "לא ", "הפסיקו", "תפסיקו", "ספאם", "מעולם", "אתלונן", "اشتراك", "احذف", "أزل", "ازل", "حذف", "إزالة", "شطب", "لا ", "توقف", "مزعج", "سبام", "لم ", "سأ",
     "hapus", "keluar", "henti", "tidak", "lapor", "hủy", "huỷ", "ngừng", "dừng", "đừng", "không", "xóa", "thư", "chưa", "ยกเลิก", "หยุด", "อย่า", "เลิก", "ไม่", "สแปม",
 )  # fmt: skip
 """No expression is found in a sentence without one of these: looking for them first costs little."""
@@ -214,13 +228,24 @@ NOT_MEANT = (
     r"\b(?:how|where) (?:do|can|would|could|does|should) (?:our|my|the|their|people|customers?|users?|a|one|someone|they)\b",
     r"\b(?:um sich abzumelden|zum abbestellen|wenn sie (?:keine|diesen|sich)|falls sie|hier abmelden|pour vous désabonner|pour vous désinscrire|si vous ne souhaitez|si no desea|para darse de baja|se non (?:desidera|vuoi)|per cancellarti|se não deseja|als u geen|om u af te melden|jeśli nie chcesz|чтобы отписаться|если вы не)\b",
     r"\b(?:are|is|was|were) (?:\w+ ){0,2}(?:unsubscrib\w+|removed) (?:automatically|by mistake|in error|by accident)",
+    # What is to stay as it is. "I cannot unsubscribe" is no such sentence.
+    r"\b(?:meld|trag|nehm|nimm|streich|lösch|entfern)\w* (?:sie |bitte ){0,2}(?:mich|uns) (?:\w+ ){0,2}nicht\b|\b(?:möchte|will|wollte|wollen) (?:\w+ ){0,3}nicht (?:\w+ ){0,3}(?:abmelden|abbestellen|austragen|kündigen)\b",
+    r"\bne (?:me |nous |te |se )?(?:(?:désinscri|désabonn|desinscri|desabonn|retir|supprim|enlev|enlèv|radi)\w*|(?:veux|souhaite|voulons|désire)(?: surtout)? pas (?:me |nous |être )?(?:désinscri|désabonn|retir|supprim)\w*)\b",
+    r"\bno (?:me |nos |quiero |deseo |queremos |quisiera ){1,2}(?:dar(?:me|nos)? de baja|d[eé]n de baja|cancel\w*|desuscrib\w*|elimin\w*|borr\w*|quit\w*|retir\w*)\b",
+    r"\bnon (?:mi |ci |voglio |vorrei |desidero |vogliamo ){1,2}(?:cancell\w*|disiscriv\w*|rimuov\w*|toglie\w*|elimin\w*)\b|\bnon (?:cancell|disiscriv|rimuov|toglie|elimin)\w*(?:mi|ci)\b",
+    r"\bnão (?:me |nos |quero |desejo |queremos ){1,2}(?:cancel\w*|remov\w*|descadastr\w*|exclu\w*|retir\w*|tir\w*|sair)\b",
+    r"\b(?:schrijf|meld|haal|verwijder) (?:mij|me|ons) (?:\w+ ){0,2}niet\b|\b(?:wil|willen) (?:me|mij|ons) (?:\w+ ){0,2}niet (?:uitschrijven|afmelden)\b|\bnie (?:wypis|usuwa|skreśla|wykreśla)\w*",
+    r"(?:^|\s)не (?:отписыва|отпиш|удаля|исключа|вычёркива|відпису|видаля)\w*|(?:^|\s)не (?:хочу|буду|собираюсь|планирую) (?:отпис|відпис)\w*",
+    r"\b(?:avregistrera|ta bort|fjern|slet|slett|meld|afmeld|avmeld) (?:mig|meg|mej|oss|os) (?:\w+ ){0,2}(?:inte|ikke)\b|\b(?:neodhlaš|neodhlas|nemaž|nevyřaz|nevyraď)\w*|\bne (?:töröl|vegyen|iratkoz)\w*|\bnu (?:mă|ma) (?:dezabon|șterg|sterg|scoate)\w*|\bälkää poistako\b|\bälä poista\b",
+    r"(?:不要|别|別|请勿|請勿)(?:把我|将我|給我|给我)?(?:从|從)?.{0,8}(?:退订|退訂|取消订阅|取消訂閱|移除|删除|刪除)|配信(?:を)?停止しない|解除しない|(?:구독|수신).{0,4}(?:취소|거부)하지\s?마|לא להסיר אותי|אל תסירו",
     r"\bi(?: have|'ve| was| got)? (?:been )?(?:accidentally|mistakenly|already) (?:\w+ )?(?:unsubscribed|removed|opted)",
 )
 """With one of these in it, a sentence says something else."""
 
 OTHERS = (
-    r"\b(?:my (?:colleague|husband|wife|father|mother|son|daughter|boss|client|friend|customer|coworker|co-worker|employee|assistant|former|old|other|second|team|users?)\w*|our (?:customer|client|colleague|user|member|former|old|employee|staff)\w*|his|her|their|him|them|he|she|the (?:customer|user|client|account|product|server|device|meeting|project|thread|calendar|invite|cc|attachment|item|order|charge|payment|monitor\w*|alert\w*)|everyone|somebody|someone)\b",
+    r"\b(?:my (?:colleague|husband|wife|father|mother|son|daughter|boss|client|friend|customer|coworker|co-worker|employee|assistant|former|old|other|second|team|users?)\w*|our (?:customer|client|colleague|user|member|former|old|employee|staff)\w*|his|her|their|him|them|(?<!me )(?<!no )he|she|the (?:customer|user|client|account|product|server|device|meeting|project|thread|calendar|invite|cc|attachment|item|order|charge|payment|monitor\w*|alert\w*)|everyone|somebody|someone)\b",
     r"\b(?:from|off) (?:the |this |our |my |your )?(?:cc|thread|meeting|project|calendar|invite|invitation|conversation|order|cart|invoice|account|alert\w*|monitor\w*|website|site|app|slack|channel|team|roster|schedule|waiting list|wait ?list|guest list|price list|wish ?list|to-?do list|shopping list|task list|participant list|attendee list)\b",
+    r"\b(?:list|liste|lista|lijst) (?:for|für|pour|para|per|voor) (?!(?:your|the|this|these|ihre|ihren|vos|votre|su|tu|uw) (?:e-?mail|email|mail|news|newsletter|mailing|correo|info))",
     r"\b(?:mein\w* (?:kolleg|mann|frau|chef|kund|mutter|vater|mitarbeiter|freund)\w*|unser\w* (?:kund|kolleg|mitarbeiter)\w*|mon (?:collègue|mari|client|père|patron|ami)|ma (?:collègue|femme|mère|cliente)|mi (?:colega|marido|esposa|cliente|jefe|padre|madre)|il mio (?:collega|cliente|capo|marito)|mia (?:moglie|madre|collega)|meu (?:colega|cliente|chefe|marido)|minha (?:colega|esposa|cliente)|mijn (?:collega|man|vrouw|klant|baas)|mojego|mojej|моего|моей|нашего)\b",
 )
 """Somebody or something else may be meant."""
