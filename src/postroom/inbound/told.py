@@ -25,6 +25,7 @@ MOST_TEXT = 1 << 20
 MOST_RAW_BYTES = 1 << 20
 """A mail up to this size stands in a webhook's body whole; of a larger one the API has the bytes."""
 _MOST_ADDRESSES = 500
+_API = "/api/v1/inbound"
 
 
 class Mailbox(Struct, frozen=True):
@@ -162,9 +163,11 @@ class ToldMail(InboundLine, frozen=True, kw_only=True):
 class RawMail(Struct, frozen=True):
     """The bytes of a mail."""
 
+    path: str
+    """Of the API, which has them with a key of the workspace."""
     size_bytes: int
     base64: str | None
-    """Null above 1 MiB: GET /api/v1/inbound/ID/raw has them."""
+    """Null above 1 MiB."""
 
 
 class InboundData(ToldMail, frozen=True, kw_only=True):
@@ -202,7 +205,8 @@ def told_mail(row: InboundRow, raw: bytes | None) -> ToldMail:
 def webhook_body(row: InboundRow, raw: bytes) -> bytes:
     """Return the body of a route's webhook. Takes long for large mails: for a thread."""
     content = base64.b64encode(raw).decode() if len(raw) <= MOST_RAW_BYTES else None
-    data = InboundData(**_line(row), **_whole(row, raw), raw=RawMail(len(raw), content))
+    line = _line(row)
+    data = InboundData(**line, **_whole(row, raw), raw=RawMail(f"{_API}/{line['id']}/raw", len(raw), content))
     return _encode(InboundBody(data.id, "inbound", data.received_at, data))
 
 
