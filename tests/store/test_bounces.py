@@ -117,11 +117,14 @@ FULL = "452 4.2.2 <u@example.net>: The mailbox is full"
 DEAD = "550 5.1.1 <u@example.net>: Recipient address rejected: User unknown"
 
 
+SUSPENDED = "452 4.2.1 <u@example.net>: The mailbox is temporarily suspended"
+
+
 async def fail_softly(world: Inbound, days: int, *, then_take: bool = False) -> None:
-    """Have a full mailbox bounce a mail a day, every fourth day."""
+    """Have a suspended mailbox bounce a mail a day, every fourth day."""
     for _ in range(days):
         _, recipient = await world.sent(recipient=MAILBOX)
-        await world.came(report("u@example.net", status="4.2.2", text=FULL), recipient)
+        await world.came(report("u@example.net", status="4.2.1", text=SUSPENDED), recipient)
         await world.work()
         world.clock.advance(days=4)
     if then_take:
@@ -131,7 +134,7 @@ async def fail_softly(world: Inbound, days: int, *, then_take: bool = False) -> 
 MAILBOX = {"address": "u@example.net", "address_key": "u@example.net"}
 
 
-async def test_a_full_mailbox_suppresses_only_after_weeks(world: Inbound) -> None:
+async def test_a_suspended_mailbox_suppresses_only_after_weeks(world: Inbound) -> None:
     await fail_softly(world, 4)
     assert await world.ask("SELECT reason FROM suppression") == []
 
@@ -153,12 +156,13 @@ async def test_a_mail_that_was_taken_between_begins_the_weeks_anew(alike: Inboun
 @pytest.mark.parametrize(
     "text",
     [
+        FULL,
         "550 5.7.1 Our system has detected that this message is likely unsolicited mail",
         "554 5.7.1 Service unavailable; Client host [192.0.2.1] blocked using zen.spamhaus.org",
         "421 4.7.28 Our system has detected an unusual rate of unsolicited mail originating from your IP address",
     ],
 )
-async def test_what_is_about_the_sender_never_suppresses(alike: Inbound, text: str) -> None:
+async def test_what_is_about_the_sender_or_the_room_left_never_suppresses(alike: Inbound, text: str) -> None:
     for _ in range(6):
         _, recipient = await alike.sent(recipient=MAILBOX)
         await alike.came(report("u@example.net", status=text[4:9], text=text), recipient)

@@ -78,7 +78,7 @@ async def test_what_waits_for_its_worker_or_its_route_is_never_too_old(world: In
 
 async def test_soft_failures_are_forgotten_with_the_ledger(world: Inbound) -> None:
     _, recipient = await world.sent()
-    await world.came(report(recipient.address, status="4.2.2", text="452 4.2.2 The mailbox is full"), recipient)
+    await world.came(report(recipient.address, status="4.2.1", text="452 4.2.1 The mailbox is suspended"), recipient)
     await world.work()
     retention = Retention(world.database, world.clock)
     await retention.inbound()

@@ -57,7 +57,7 @@ def remove(
     """
     gone = suppressions.delete(tx, workspace_id, address_key, scope)
     if gone:
-        # Whoever takes it off wants to try again: what failed before must not put it back at the next full mailbox.
+        # Whoever takes it off wants to try again: what failed before must not put it back at the next failure.
         causes.forget_soft(tx, workspace_id, address_key)
         detail = {"address": address_key, "scopes": [row.scope for row in gone], "source": source}
         event = EventRow(

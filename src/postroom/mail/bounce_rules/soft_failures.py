@@ -1,8 +1,9 @@
 """When failures that may pass have lasted so long that the address gets no more mail.
 
-A full or suspended mailbox of today may take mail tomorrow. One that failed
-on many days over weeks, and took nothing between, is left. What is about the
-sender, the content, the way or the pace never counts, however often.
+A suspended mailbox of today may take mail tomorrow. One that failed on many
+days over weeks, and took nothing between, is left. What is about the sender,
+the content, the way or the pace never counts, however often; nor does a full
+mailbox, which is somebody's.
 """
 
 from collections.abc import Sequence
@@ -19,9 +20,8 @@ LONGEST_GAP_DAYS = 90
 """Between two of these days. After a longer pause nobody knows what was between, and the count begins anew."""
 
 COUNTED = frozenset(
-    {Reason.NO_SUCH_USER, Reason.NO_SUCH_DOMAIN, Reason.ACCEPTS_NO_MAIL, Reason.FILTERED, Reason.SUSPENDED,
-     Reason.MAILBOX_FULL}
-)  # fmt: skip
+    {Reason.NO_SUCH_USER, Reason.NO_SUCH_DOMAIN, Reason.ACCEPTS_NO_MAIL, Reason.FILTERED, Reason.SUSPENDED}
+)
 """Reasons that speak of the mailbox. Those that are hard elsewhere count here where a text made them soft."""
 
 
