@@ -280,6 +280,21 @@ async def test_a_reply_is_found_by_what_it_answers(either: Inbound, says: Any) -
     assert await either.differences() == []
 
 
+@pytest.mark.parametrize(("to", "replies"), [("ann@example.org", 0), ("ada@example.com", 1)])
+async def test_an_author_who_answers_all_answers_nobody_of_ours(world: Inbound, to: str, replies: int) -> None:
+    """The reply that he got shows our address in To. Who wrote to himself may answer."""
+    _, recipient = await world.sent(track=Track.REPLIES.value, recipient={"address": to, "address_key": to})
+    raw = b"From: ada@example.com\r\nSubject: Re: Hello\r\nIn-Reply-To: <x@y>\r\n\r\nWe take you off our list.\r\n"
+    mail_id = await world.came(raw, recipient, Destination.REPLY, author="ada@example.com")
+
+    await world.work()
+
+    assert [kind for kind, _ in await world.told()] == ["replied"] * replies
+    assert len(await world.ask("SELECT target FROM route_outbox")) == await world.counted("inbound") == replies
+    assert (await world.mail(mail_id)).answers_recipient_id == recipient.id
+    assert await scopes(world) == await world.differences() == []
+
+
 async def test_a_reply_that_was_forwarded_to_a_route_of_ours_counts_once(either: Inbound) -> None:
     """Its author's address is a route: the reply comes in for us, and again for the route."""
     _, recipient = await either.sent(message_id="<a@example.com>", track=Track.REPLIES.value)

@@ -100,7 +100,7 @@ def given_up(row: InboundRow, why: str) -> Finished:
 
 def _copy(tx: Tx, step: Step) -> bool:
     """Draw the consequences for one copy; return whether its recipient failed by it."""
-    if step.work.origin.is_passed_on:
+    if step.work.origin.is_passed_on or (step.work.is_by_author and step.work.verdict.kind in replies.BY_PEOPLE):
         return False
     if step.work.is_reply:
         if step.about is step.work.origin.about[0]:

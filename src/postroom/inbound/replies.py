@@ -55,10 +55,10 @@ def received(tx: Tx, work: Work, event_id: int, *, counts: bool) -> None:
 
 
 def forwarded(tx: Tx, work: Work) -> None:
-    """Have a person's reply sent on to who would have got it, where Reply-To was ours."""
+    """Have a person's reply sent on to who would have got it, where Reply-To was ours. The author has his own."""
     message = work.origin.message
     is_ours = message is not None and Track.REPLIES in Track(message.track)
-    if message is None or not is_ours or work.row.destination != Destination.REPLY.value:
+    if message is None or not is_ours or work.row.destination != Destination.REPLY.value or work.is_by_author:
         return
     if work.verdict.kind in BY_PEOPLE:
         forward_to(tx, work.row, answers_go_to(message), work.now_ms)

@@ -9,6 +9,7 @@ from postroom.inbound.origin import About, Origin
 from postroom.inbound.written import Written
 from postroom.ledger.inbound_rows import Destination, InboundRow
 from postroom.ledger.route_rows import RouteRow
+from postroom.mail.address import address_key
 from postroom.mail.verdict import MailKind, Verdict
 
 
@@ -31,8 +32,21 @@ class Work:
         return self.verdict.is_doubtful and self.verdict.kind in (MailKind.UNSUBSCRIBE, MailKind.COMPLAINT)
 
     @property
+    def is_by_author(self) -> bool:
+        """The author of a copy writes to its reply address: he answered all who stand in a reply that he got.
+
+        Who sends mail to himself may answer it.
+        """
+        if self.row.destination != Destination.REPLY.value or not self.origin.about:
+            return False
+        one, key = self.origin.about[0], self.row.author_key
+        return key == address_key(one.message.author_address) and key != one.recipient.address_key
+
+    @property
     def is_reply(self) -> bool:
         """Somebody answers a copy of ours; a doubtful answer is a reply too."""
+        if self.is_by_author:
+            return False
         is_doubtful_reply = self.is_doubtful and self.row.destination == Destination.REPLY.value
         return bool(self.origin.about) and (self.verdict.kind is MailKind.REPLY or is_doubtful_reply)
 
