@@ -18,6 +18,7 @@ from postroom.events import record
 from postroom.events.record import Facts
 from postroom.ledger.event_kinds import EventKind
 from postroom.ledger.inbound_rows import InboundRow
+from postroom.ledger.route_rows import RouteRow
 from postroom.ledger.rows import RecipientRow, SuppressionRow
 from postroom.mail.authentication import (
     ArcVerdict,
@@ -29,7 +30,7 @@ from postroom.mail.authentication import (
     Verdicts,
 )
 from postroom.mail.verdict import MailKind
-from postroom.store import operators, suppressions
+from postroom.store import operators, route_outbox, suppressions
 
 LIST = "/w/one/inbound"
 EVIL = '"><script>alert(1)</script>'
@@ -295,6 +296,28 @@ async def test_complaints_are_logged_and_those_of_people_wait_for_a_review(house
     assert "Nothing to review" in words(await house.world.get("/w/one/complaints", show="review"))
     noted = await house.world.services.database.read(lambda conn: operators.audit_page(conn, 1 << 62, 1))
     assert (noted[0].action, noted[0].subject) == ("inbound.review", show_id("inb", doubtful.id))
+
+
+async def test_a_mail_that_was_given_up_is_handed_on_again_at_a_click(house: House) -> None:
+    workspace = await house.world.workspace("one")
+    route = RouteRow(9, workspace.id, 1, "*@example.com", "*", "[]", "webhook", "https://a.test/", None, 1, "", 0)
+    row, stored = await house.put(kind="other", route_id=9), await house.put(kind="other")
+    await house.world.services.database.write(lambda tx: tx.add(route))
+    path = f"{LIST}/{show_id('inb', row.id)}/retry"
+
+    assert "Hand it on again" in words(await house.page(row))
+    assert f'action="{path}"' in (await house.page(row)).text
+    assert "Hand it on" not in words(await house.page(stored))
+    answer = await house.world.post(path)
+    refused = await house.world.post(f"{LIST}/{show_id('inb', stored.id)}/retry")
+
+    assert answer.headers["location"] == f"{LIST}/{show_id('inb', row.id)}"
+    assert "There is nobody to hand it to" in (await house.world.get(refused.headers["location"])).text
+    assert "It is handed on now. Hand it on now" in words(await house.page(row))
+    waiting = await house.world.services.database.read(lambda conn: route_outbox.waiting_of(conn, row.id))
+    assert [(one.route_id, one.tries) for one in waiting] == [(9, 0)]
+    noted = await house.world.services.database.read(lambda conn: operators.audit_page(conn, 1 << 62, 1))
+    assert (noted[0].action, noted[0].subject) == ("inbound.retry", show_id("inb", row.id))
 
 
 async def test_a_complaint_leads_to_the_suppression_that_followed(house: House) -> None:

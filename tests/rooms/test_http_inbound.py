@@ -159,6 +159,45 @@ async def test_a_review_is_noted_once(api: Api, mails: Inbound) -> None:
     assert (await api.client.post(path)).json() == first
 
 
+async def test_a_mail_is_handed_on_once_more_with_all_its_tries(api: Api, mails: Inbound) -> None:
+    database = api.services.database
+    route = RouteRow(9, 1, 1, "*", "*", "[]", "webhook", "https://a.example/", None, 1, "", 0)
+    given_up, waits, reply, stored = [await mails.put(1, route_id=9) for _ in range(2)] + [
+        await mails.put(1, route_id=None) for _ in range(2)
+    ]
+    forwarded = RouteAttemptRow(3, 1, reply.id, 0, "forward", "ann@a.example", 0, 5, 1, None, "", None, "")
+
+    def write(tx: Tx) -> None:
+        tx.add(route)
+        tx.add(forwarded)
+        route_outbox.schedule(tx, RouteOutboxRow(waits.id, 9, 1, "", route_outbox.HELD_MS, tries=4))
+
+    await database.write(write)
+
+    answers = {row.id: await api.client.post(f"/api/v1/inbound/{show_id('inb', row.id)}/retry") for row in
+               (given_up, waits, reply, stored)}  # fmt: skip
+
+    assert [one.status_code for one in answers.values()] == [200, 200, 200, 409]
+    assert answers[stored.id].json()["type"] == "urn:postroom:problem:for-nobody"
+    now_ms = api.clock.now_ms()
+    found = [await database.read(lambda conn, row=row: route_outbox.waiting_of(conn, row.id)) for row in
+             (given_up, waits, reply)]  # fmt: skip
+    assert [[(one.route_id, one.target, one.due_ms, one.tries) for one in rows] for rows in found] == [
+        [(9, "", now_ms, 0)], [(9, "", now_ms, 0)], [(0, "ann@a.example", now_ms, 0)],
+    ]  # fmt: skip
+    assert (await api.other.post(f"/api/v1/inbound/{show_id('inb', waits.id)}/retry")).status_code == 404
+
+
+async def test_a_route_that_is_off_hands_nothing_on_once_more(api: Api, mails: Inbound) -> None:
+    row = await mails.put(1, route_id=9)
+    route = RouteRow(9, 1, 1, "*", "*", "[]", "webhook", "https://a.example/", None, 0, "", 0)
+    await api.services.database.write(lambda tx: tx.add(route))
+
+    answer = await api.client.post(f"/api/v1/inbound/{show_id('inb', row.id)}/retry")
+
+    assert (answer.status_code, answer.json()["type"]) == (409, "urn:postroom:problem:route-is-off")
+
+
 async def test_others_find_no_mail_of_this_workspace(api: Api, mails: Inbound) -> None:
     row = await mails.put(1)
     path = f"/api/v1/inbound/{show_id('inb', row.id)}"

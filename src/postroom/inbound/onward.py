@@ -1,11 +1,67 @@
-"""What the transaction that understands a mail writes so that it is handed on; `inbound.hand_on` does it later."""
+"""What a transaction writes so that a mail is handed on; `inbound.hand_on` does it later.
+
+That is the one that understands the mail, and one in which somebody asks for it once more.
+"""
+
+from dataclasses import dataclass
 
 from postroom.ledger.inbound_rows import InboundRow
 from postroom.ledger.route_rows import RouteAction, RouteOutboxRow, RouteRow
-from postroom.store import restorations, route_outbox
-from postroom.store.database import Tx
+from postroom.store import restorations, route_outbox, routes
+from postroom.store.database import Conn, Tx
 
 _GOES_ON = (RouteAction.WEBHOOK, RouteAction.FORWARD)
+_MOST_TRIES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Onward:
+    """To whom a mail goes, or went: who may get it once more."""
+
+    waiting: tuple[RouteOutboxRow, ...]
+    """What is still to be done."""
+    route: RouteRow | None
+    """The route that took it, where that hands mail on."""
+    reply_to: str
+    """Whom it was forwarded to without a route, or empty."""
+
+    @property
+    def is_for_nobody(self) -> bool:
+        """There is nobody to hand it to."""
+        return not (self.waiting or self.reply_to or self.route)
+
+    @property
+    def is_off(self) -> bool:
+        """Its route is switched off, so nothing goes."""
+        return self.route is not None and not self.route.is_enabled
+
+    @property
+    def is_held(self) -> bool:
+        """It may have gone since the backup that was restored: it goes when somebody asks for it."""
+        return any(one.due_ms == route_outbox.HELD_MS for one in self.waiting)
+
+
+def onward_of(conn: Conn, row: InboundRow) -> Onward:
+    """Return to whom a mail goes, or went."""
+    route = routes.route_by_id(conn, row.workspace_id, row.route_id) if row.route_id is not None else None
+    tries = routes.attempts_of_inbound(conn, row.workspace_id, row.id, _MOST_TRIES)
+    without = [one.target for one in tries if one.route_id == route_outbox.NO_ROUTE]
+    return Onward(
+        tuple(route_outbox.waiting_of(conn, row.id)),
+        route if route is not None and route.action in _GOES_ON else None,
+        without[-1] if without else "",
+    )
+
+
+def hand_on_again(tx: Tx, row: InboundRow, onward: Onward, now_ms: int) -> None:
+    """Have a mail handed on once more, at once and with all its tries: what waits, else to all who got it before."""
+    if route_outbox.hasten_mail(tx, row.id, now_ms):
+        return
+    if onward.route is not None:
+        route_outbox.schedule(tx, RouteOutboxRow(row.id, onward.route.id, row.workspace_id, "", now_ms))
+    if onward.reply_to:
+        none = route_outbox.NO_ROUTE
+        route_outbox.schedule(tx, RouteOutboxRow(row.id, none, row.workspace_id, onward.reply_to, now_ms))
 
 
 def hand_on(tx: Tx, row: InboundRow, route: RouteRow, now_ms: int) -> None:

@@ -28,6 +28,10 @@ _CONTENT_COLUMNS = ", ".join(InboundContentRow._fields)
 _I = schema.inbound.inbound.c
 
 _BY_ID = statement(f"SELECT {_COLUMNS} FROM inbound WHERE workspace_id = ? AND id = ?")
+_BY_IDS = statement(
+    sqlite=f"SELECT {_COLUMNS} FROM inbound WHERE workspace_id = ? AND id IN (SELECT value FROM json_each(?))",
+    postgresql=f"SELECT {_COLUMNS} FROM inbound WHERE workspace_id = ? AND id = ANY(?)",
+)
 _CONTENT = statement(f"SELECT {_CONTENT_COLUMNS} FROM inbound_content WHERE workspace_id = ? AND id = ?")
 _OWNERS = statement(
     sqlite="SELECT id, workspace_id FROM recipient WHERE id IN (SELECT value FROM json_each(?))",
@@ -152,6 +156,12 @@ def by_id(conn: Conn, workspace_id: int, row_id: int) -> InboundRow | None:
     """Return a workspace's mail, or None."""
     row = conn.one(_BY_ID, (workspace_id, row_id))
     return None if row is None else InboundRow._make(row)
+
+
+def by_ids(conn: Conn, workspace_id: int, row_ids: Sequence[int]) -> dict[int, InboundRow]:
+    """Return a workspace's mails among these, by id."""
+    rows = conn.all(_BY_IDS, (workspace_id, conn.many(list(row_ids)))) if row_ids else []
+    return {row[0]: InboundRow._make(row) for row in rows}
 
 
 def of_recipient(conn: Conn, workspace_id: int, recipient_id: int, limit: int) -> list[InboundRow]:

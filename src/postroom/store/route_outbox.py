@@ -48,6 +48,10 @@ _NEXT_TRY = statement(
     "WHERE o.inbound_id = ? AND o.due_ms < ? AND (o.route_id = 0 OR r.is_enabled = 1)"
 )
 _HASTEN = statement("UPDATE route_outbox SET due_ms = ?, tries = 0 WHERE route_id = ? AND due_ms > ?")
+# The epoch grows: who is trying now must not put it back to where it was.
+_HASTEN_MAIL = statement(
+    "UPDATE route_outbox SET due_ms = ?, tries = 0, epoch = epoch + 1 WHERE inbound_id = ? RETURNING route_id"
+)
 _DROP = statement(
     sqlite="DELETE FROM route_outbox WHERE route_id = ? AND inbound_id IN "
     "(SELECT inbound_id FROM route_outbox WHERE route_id = ? LIMIT ?) RETURNING inbound_id",
@@ -118,6 +122,14 @@ def hasten(tx: Tx, route_id: int, now_ms: int) -> None:
     """Make everything due that waits for a route, with all its tries: it has a new target."""
     tx.run(_HASTEN, (now_ms, route_id, now_ms))
     tx.wake(WAKE, route_id)
+
+
+def hasten_mail(tx: Tx, inbound_id: int, now_ms: int) -> bool:
+    """Make due what waits of a mail, with all its tries; tell whether something waited."""
+    waiting = tx.run(_HASTEN_MAIL, (now_ms, inbound_id))
+    for (route_id,) in waiting:
+        tx.wake(WAKE, route_id)
+    return bool(waiting)
 
 
 def drop(tx: Tx, route_id: int, limit: int) -> int:

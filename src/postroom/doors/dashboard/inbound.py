@@ -18,6 +18,7 @@ from postroom.doors.dashboard.page import address_of, address_with, done, not_fo
 from postroom.doors.dashboard.sandbox_views import pieces_of, source_of
 from postroom.doors.dashboard.services import PageRequest, Services, services_of
 from postroom.doors.dashboard.suppression_views import stopped_words
+from postroom.inbound.onward import Onward, hand_on_again, onward_of
 from postroom.ledger.inbound_rows import InboundRow
 from postroom.ledger.route_rows import RouteAttemptRow, RouteRow
 from postroom.ledger.rows import EventRow, RecipientRow, WorkspaceRow
@@ -28,6 +29,7 @@ from postroom.mail.received import Received
 from postroom.mail.verdict import MailKind
 from postroom.store import events, inbound, recipients, routes
 from postroom.store.database import Conn, Tx
+from postroom.store.route_outbox import next_try_ms
 from postroom.store.suppressions import suppressed
 from postroom.store.together import if_done
 
@@ -56,6 +58,8 @@ class _Whole:
     followed: tuple[Followed, ...]
     route: RouteRow | None
     attempts: tuple[RouteAttemptRow, ...]
+    onward: Onward
+    next_try_ms: int | None
     stopped: tuple[str, ...]
     """Which mail the recipient that it is about gets no more, in words."""
 
@@ -102,8 +106,11 @@ async def show_mail(request: PageRequest) -> Response[bytes]:
         followed=whole.followed,
         stopped=whole.stopped,
         route=whole.route,
+        route_id=show_id("rte", whole.route.id) if whole.route is not None else "",
         route_does=views.ROUTE_DOES.get(whole.route.action, whole.route.action) if whole.route is not None else "",
         attempts=whole.attempts,
+        onward=whole.onward,
+        next_try_ms=whole.next_try_ms,
         needs_review=views.needs_review(row),
         view=view,
         tabs=[
@@ -180,7 +187,29 @@ async def review(request: PageRequest) -> Response[bytes]:
     return done(request, address_of(workspace, back), told)
 
 
-HANDLERS = (show_mail, show_frame, download_file, download_source, review)
+@post("/w/{workspace:str}/inbound/{mail:str}/retry")
+async def retry(request: PageRequest) -> Response[bytes]:
+    """Hand a mail on once more, at once."""
+    workspace = await workspace_of(request)
+    services = services_of(request)
+    row = await _row(services, workspace, request)
+    back = address_of(workspace, f"inbound/{show_id('inb', row.id)}")
+    onward = await services.database.read(lambda conn: onward_of(conn, row))
+    if onward.is_for_nobody:
+        return done(request, back, "There is nobody to hand it to: no route hands it on.", problem=True)
+    if onward.is_off:
+        return done(request, back, "The route that took it is off: turn it on first.", problem=True)
+    now, note = services.clock.now_ms(), noted(request, workspace, "inbound.retry", show_id("inb", row.id))
+
+    def write(tx: Tx) -> None:
+        hand_on_again(tx, row, onward, now)
+        note(tx)
+
+    await services.database.write(write)
+    return done(request, back, "It is handed on once more; load this page again to see the answer.")
+
+
+HANDLERS = (show_mail, show_frame, download_file, download_source, review, retry)
 
 
 async def _row(services: Services, workspace: WorkspaceRow, request: PageRequest) -> InboundRow:
@@ -210,7 +239,16 @@ async def _whole(request: PageRequest, workspace: WorkspaceRow) -> _Whole:
             followed = [_followed(event, about) for event in found if _is_of(event, row)]
         route = routes.route_by_id(conn, workspace.id, row.route_id) if row.route_id is not None else None
         attempts = routes.attempts_of_inbound(conn, workspace.id, row.id, _ATTEMPTS)
-        return _Whole(row, about, tuple(followed), route, tuple(attempts), tuple(stopped))
+        return _Whole(
+            row,
+            about,
+            tuple(followed),
+            route,
+            tuple(attempts),
+            onward_of(conn, row),
+            next_try_ms(conn, row.id),
+            tuple(stopped),
+        )
 
     return await services.database.read(read)
 

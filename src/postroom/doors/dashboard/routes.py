@@ -7,17 +7,18 @@ from litestar import Response, get, post
 from postroom.base.errors import WrongInput
 from postroom.base.ids import parse_id, show_id
 from postroom.doors.dashboard.forms import Form, read_form, sentence
-from postroom.doors.dashboard.inbound_views import KIND_LOOKS, ROUTE_DOES
+from postroom.doors.dashboard.inbound_views import KIND_LOOKS, ROUTE_DOES, author_of
 from postroom.doors.dashboard.noted import noted
 from postroom.doors.dashboard.page import address_of, done, not_found, render, workspace_of
 from postroom.doors.dashboard.services import PageRequest, Services, services_of
 from postroom.inbound.route_rules import AtRcpt
 from postroom.inbound.route_view import Tested
 from postroom.inbound.routes import Asked, asked_of
+from postroom.ledger.inbound_rows import InboundRow
 from postroom.ledger.route_rows import RouteAction, RouteAttemptRow, RouteRow
 from postroom.ledger.rows import WorkspaceRow
 from postroom.mail.verdict import MailKind
-from postroom.store import routes
+from postroom.store import inbound, routes
 from postroom.store.database import Conn
 
 _PATH = "/w/{workspace:str}/routes"
@@ -151,10 +152,11 @@ async def show_route(request: PageRequest) -> Response[bytes]:
     row = await _existing(request, workspace)
     before = parse_id("rta", request.query_params.get("before", ""))
 
-    def read(conn: Conn) -> list[RouteAttemptRow]:
-        return routes.attempts_of_route(conn, workspace.id, row.id, before or _NEWEST, _PAGE + 1)
+    def read(conn: Conn) -> tuple[list[RouteAttemptRow], dict[int, InboundRow]]:
+        attempts = routes.attempts_of_route(conn, workspace.id, row.id, before or _NEWEST, _PAGE + 1)
+        return attempts, inbound.by_ids(conn, workspace.id, [one.inbound_id for one in attempts])
 
-    attempts = await services_of(request).database.read(read)
+    attempts, mails = await services_of(request).database.read(read)
     here = _address(workspace, row)
     return render(
         request,
@@ -164,7 +166,8 @@ async def show_route(request: PageRequest) -> Response[bytes]:
         here=here,
         line=route_line(row),
         is_webhook=row.action == RouteAction.WEBHOOK,
-        attempts=[(one, show_id("inb", one.inbound_id)) for one in attempts[:_PAGE]],
+        attempts=[(one, show_id("inb", one.inbound_id), mails.get(one.inbound_id)) for one in attempts[:_PAGE]],
+        author_of=author_of,
         older=f"{here}?before={show_id('rta', attempts[_PAGE - 1].id)}" if len(attempts) > _PAGE else None,
         first=here if before is not None else None,
     )

@@ -58,6 +58,7 @@ ACTIONS = {
     "route.order": "changed the order of routes",
     "route.rotate": "changed the secret of a route",
     "route.delete": "deleted a route",
+    "inbound.retry": "handed a mail that came in on once more",
     "inbound.review": "marked a mail that came in as reviewed",
     "connection.create": "made a connection to a provider",
     "connection.update": "changed a connection to a provider",

@@ -78,6 +78,7 @@ _ROUTES = (
     inbound.get_inbound,
     inbound.get_inbound_raw,
     inbound.get_inbound_attachment,
+    inbound.retry_inbound,
     inbound.review_inbound,
     routes.list_routes,
     routes.add_route,

@@ -13,12 +13,13 @@ from postroom.base.ids import show_id
 from postroom.doors.http.fields import read_query
 from postroom.doors.http.lists import Limit, TimeText, id_or_none, lower, span_of_ids
 from postroom.doors.http.operation import Operation, described, id_pattern
-from postroom.doors.http.problems import not_found
+from postroom.doors.http.problems import Problem, not_found
 from postroom.doors.http.requests import answer, cut_page
 from postroom.doors.http.route_models import HandOnOut, hand_on_view
 from postroom.doors.http.services import ApiRequest, services_of
 from postroom.doors.http.views import Time
 from postroom.doors.http.words import read_path_id, show_time
+from postroom.inbound.onward import hand_on_again, onward_of
 from postroom.inbound.told import InboundLine, ToldMail, line_of, told_mail
 from postroom.ledger.inbound_rows import InboundRow, InboundState
 from postroom.mail.address import address_key
@@ -75,6 +76,12 @@ class Reviewed(Struct, frozen=True):
     """That somebody looked at a mail."""
 
     reviewed_at: Time
+
+
+class Retried(Struct, frozen=True):
+    """That a mail is handed on once more."""
+
+    next_try_at: Time
 
 
 @get("/inbound", opt=described(Operation("List mail that came in", answers=InboundPage, query=InboundQuery)))
@@ -148,6 +155,27 @@ async def get_inbound_attachment(request: ApiRequest) -> Response[bytes]:
         raise not_found("file in this mail")
     file, content = found
     return Response(content, media_type=_FILE_TYPE, headers=_download_fields(file.name))
+
+
+@post(
+    "/inbound/{id:str}/retry",
+    status_code=200,
+    opt=described(Operation("Hand a mail that came in on once more", answers=Retried, conflicts=True)),
+)
+async def retry_inbound(request: ApiRequest) -> Response[bytes]:
+    """Have a mail handed on at once, with all its tries: what waits, else to its route's target again.
+
+    409 where there is nobody to hand it to, or its route is off.
+    """
+    services, row = services_of(request), await _existing(request)
+    onward = await services.database.read(lambda conn: onward_of(conn, row))
+    if onward.is_for_nobody:
+        raise Problem(409, "for-nobody", "No route hands this mail on, and it was forwarded to nobody.")
+    if onward.is_off:
+        raise Problem(409, "route-is-off", "The route that took this mail is off: turn it on first.")
+    now_ms = services.clock.now_ms()
+    await services.database.write(lambda tx: hand_on_again(tx, row, onward, now_ms))
+    return answer(Retried(show_time(now_ms)))
 
 
 @post(
