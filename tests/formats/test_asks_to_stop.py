@@ -110,6 +110,17 @@ COMPLAINTS = [
     "Do not send me unsolicited emails, I will sue you",
 ]
 OTHERS = [
+    "Please don't take me off your list.",
+    "Never take my address off this list, please",
+    "please don't stop sending me these",
+    "This is not spam",
+    "It was no spam, thank you",
+    "Das ist kein Spam",
+    "Это не спам",
+    "Dit is geen spam",
+    "To nie jest spam",
+    "Det er ikke spam",
+    "这不是垃圾邮件",
     "Thank you, the parcel arrived.",
     "Can you remove me from the CC?",
     "Please stop the server at noon.",

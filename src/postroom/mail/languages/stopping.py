@@ -238,6 +238,10 @@ NOT_MEANT = (
     r"(?:^|\s)не (?:отписыва|отпиш|удаля|исключа|вычёркива|відпису|видаля)\w*|(?:^|\s)не (?:хочу|буду|собираюсь|планирую) (?:отпис|відпис)\w*",
     r"\b(?:avregistrera|ta bort|fjern|slet|slett|meld|afmeld|avmeld) (?:mig|meg|mej|oss|os) (?:\w+ ){0,2}(?:inte|ikke)\b|\b(?:neodhlaš|neodhlas|nemaž|nevyřaz|nevyraď)\w*|\bne (?:töröl|vegyen|iratkoz)\w*|\bnu (?:mă|ma) (?:dezabon|șterg|sterg|scoate)\w*|\bälkää poistako\b|\bälä poista\b",
     r"(?:不要|别|別|请勿|請勿)(?:把我|将我|給我|给我)?(?:从|從)?.{0,8}(?:退订|退訂|取消订阅|取消訂閱|移除|删除|刪除)|配信(?:を)?停止しない|解除しない|(?:구독|수신).{0,4}(?:취소|거부)하지\s?마|לא להסיר אותי|אל תסירו",
+    r"\b(?:don't|do not|dont|never) (?:please |ever )?(?:take (?:me|us|(?:my|our) (?:\w+ ){0,2}\w+) off|stop|quit)\b",
+    # What is no spam.
+    r"\b(?:is|was|are|were|it's|that's) (?:\w+ly )?(?:not|no)(?: \w+){0,2} (?:spam|junk)\b|\b(?:isn't|wasn't|aren't)(?: \w+){0,2} (?:spam|junk)\b",
+    r"\b(?:ist|sind|war) (?:\w+ )?kein\w* (?:spam|junk)|\bis geen (?:spam|junk)|\bnie (?:jest |to )?spam\b|\b(?:är inte|er ikke) (?:\w+ )?spam|(?:^|\s)не спам\b|不是垃圾",
     r"\bi(?: have|'ve| was| got)? (?:been )?(?:accidentally|mistakenly|already) (?:\w+ )?(?:unsubscribed|removed|opted)",
 )
 """With one of these in it, a sentence says something else."""
