@@ -92,7 +92,7 @@ async def test_a_mail_is_shown_with_its_texts_verdicts_classification_and_what_b
     api: Api, mails: Inbound
 ) -> None:
     verdicts = Verdicts(dkim=(DkimVerdict(Result.PASS, "example.net", "s1"),))
-    detail = '{"rule":"in-reply-to","evidence":"In-Reply-To: <x>","found_by":"references","new":1}'
+    detail = '{"rule":"in-reply-to","evidence":"In-Reply-To: <x>","found_by":"references","doubtful":true,"new":1}'
     row = await mails.put(1, kind="reply", verdicts=verdicts.to_json(), detail=detail, route_id=9)
     attempt = RouteAttemptRow(
         3, 1, row.id, 9, "webhook", "https://a.example/", 0, 5, 0, 500, "HTTP 500; tried again in 1 minute", None, "no"
@@ -113,7 +113,8 @@ async def test_a_mail_is_shown_with_its_texts_verdicts_classification_and_what_b
     assert "Do you want tea?" in told["mail"]["quoted"]
     assert told["verdicts"]["dkim"][0]["result"] == "pass"
     assert told["classification"] == {
-        "rule": "in-reply-to", "evidence": "In-Reply-To: <x>", "recipients": [], "found_by": "references", "why": "",
+        "rule": "in-reply-to", "evidence": "In-Reply-To: <x>", "recipients": [], "found_by": "references",
+        "doubtful": True, "why": "",
     }  # fmt: skip
     assert told["route"] == show_id("rte", 9)
     assert [(one["status"], one["why"]) for one in told["handed_on"]] == [(500, "HTTP 500; tried again in 1 minute")]

@@ -111,6 +111,8 @@ class Classification(Struct, frozen=True):
     """Whom a report names, at most 20."""
     found_by: str = ""
     """What led to the copy of ours that it is about; empty where none was found."""
+    doubtful: bool = False
+    """It may ask for no more mail, or complain: nothing followed, and a person should look (`…/review`)."""
     why: str = ""
     """Why it could not be worked on; else empty."""
 
