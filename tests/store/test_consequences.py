@@ -280,6 +280,18 @@ async def test_a_reply_is_found_by_what_it_answers(either: Inbound, says: Any) -
     assert await either.differences() == []
 
 
+async def test_a_reply_with_the_fields_of_a_list_is_one(world: Inbound) -> None:
+    _, recipient = await world.sent(track=Track.REPLIES.value)
+    raw = REPLY.replace(b"Subject", b"List-Unsubscribe: <mailto:x@example.org>\r\nIn-Reply-To: <a@b>\r\nSubject", 1)
+    await world.came(raw, recipient, Destination.REPLY, author="ann@example.org")
+
+    await world.work()
+
+    ((event, detail),) = await world.told()
+    assert (event, detail["written"]) == ("replied", "Yes, please.")
+    assert await world.ask("SELECT target FROM route_outbox") == [("ada@example.com",)]
+
+
 @pytest.mark.parametrize(("to", "replies"), [("ann@example.org", 0), ("ada@example.com", 1)])
 async def test_an_author_who_answers_all_answers_nobody_of_ours(world: Inbound, to: str, replies: int) -> None:
     """The reply that he got shows our address in To. Who wrote to himself may answer."""

@@ -88,7 +88,11 @@ def taken_for(row: InboundRow, verdict: Verdict) -> Verdict:
     if row.destination == Destination.UNSUBSCRIBE.value:
         says_more = kind in _SAY_MORE and not verdict.is_doubtful and verdict.rule != SAYS_SO_ITSELF
         return verdict if says_more else replace(verdict, kind=MailKind.UNSUBSCRIBE, is_doubtful=False)
-    if row.destination == Destination.REPLY.value and kind is MailKind.OTHER:
+    if row.destination == Destination.REPLY.value and (
+        kind is MailKind.OTHER
+        # Programs of sales people write the fields of lists into answers that they send one by one.
+        or (kind is MailKind.LIST and verdict.answers)
+    ):
         return replace(verdict, kind=MailKind.REPLY)
     return verdict
 
