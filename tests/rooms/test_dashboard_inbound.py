@@ -13,6 +13,7 @@ from queue_rows import Queue
 from selectolax.lexbor import LexborHTMLParser
 
 from postroom.base.ids import show_id
+from postroom.doors.dashboard import inbound_search
 from postroom.doors.dashboard.inbound_views import checks_of, look_of, needs_review
 from postroom.events import record
 from postroom.events.record import Facts
@@ -142,6 +143,43 @@ async def test_the_list_is_asked_by_its_address_and_goes_on_behind_50(house: Hou
     assert older is not None
     assert len(rows_of(await house.world.get(str(older.attributes["href"])))) == 1
     assert (await house.world.get(LIST, to=EVIL, before=EVIL)).status_code == 200
+
+
+async def test_mail_is_found_by_words_of_its_subject_and_pieces_of_names_and_addresses(house: House) -> None:
+    await house.put(kind="reply", subject="Re: Your ORDER 4711", author_name="Zoé Müller")
+    await house.put(kind="bounce", subject="Undelivered", recipient="keep-bounces@example.com", author_name="")
+    listed = {
+        query: [row.split()[0] for row in rows_of(await house.world.get(f"{LIST}?{query}"))]
+        for query in (
+            "subject=order+your", "subject=order+tea", "from=M%C3%9CLLER", "from=%40example.net", "to=KEEP-",
+            "to=keep-&subject=undelivered&kind=bounces", "to=keep-&kind=replies", "from=ada%40example.net&subject=4711",
+        )
+    }  # fmt: skip
+
+    assert listed == {
+        "subject=order+your": ["reply"], "subject=order+tea": [], "from=M%C3%9CLLER": ["reply"],
+        "from=%40example.net": ["bounce", "reply"], "to=KEEP-": ["bounce"],
+        "to=keep-&subject=undelivered&kind=bounces": ["bounce"], "to=keep-&kind=replies": [],
+        "from=ada%40example.net&subject=4711": ["reply"],
+    }  # fmt: skip
+    assert "No mail that came in is as you asked" in words(await house.world.get(LIST, subject="nothing"))
+
+
+async def test_a_search_that_takes_too_long_says_how_far_back_it_looked(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbound_search, "_WINDOW", 3)
+    monkeypatch.setattr(inbound_search, "SECONDS", 0)
+    await house.put(kind="reply", subject="The needle")
+    for _ in range(4):
+        await house.put(kind="reply")
+
+    page = await house.world.get(LIST, subject="needle")
+    onward = LexborHTMLParser(page.text).css_first(".searched a")
+
+    assert "Nothing found so far Looked at 3 of them." in words(page)
+    assert onward is not None
+    assert "The needle" in words(await house.world.get(str(onward.attributes["href"])))
 
 
 async def test_a_reply_shows_what_was_written_with_the_quoted_part_folded(house: House) -> None:

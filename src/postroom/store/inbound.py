@@ -88,6 +88,16 @@ class Finished(NamedTuple):
     is_counted: bool = False
 
 
+class Glimpse(NamedTuple):
+    """What a search by words looks at of a mail."""
+
+    id: int
+    author: str
+    author_name: str
+    recipient: str
+    subject: str
+
+
 @dataclass(frozen=True, slots=True)
 class InboundFilter:
     """Which mails are asked for; None asks nothing."""
@@ -173,14 +183,16 @@ def page(
     conn: Conn, workspace_id: int, asked: InboundFilter, limit: int, before: int | None = None
 ) -> list[InboundRow]:
     """Return up to `limit` mails of a workspace with ids below `before`, newest first."""
-    if asked.kinds is None or asked.recipient_key is not None or asked.author_key is not None:
-        found = conn.select(page_query(workspace_id, asked, asked.kinds, limit, before))
-    else:
-        # One read a kind: each goes along its index from the newest on, where all together would be sorted.
-        found = [
-            row for kind in asked.kinds for row in conn.select(page_query(workspace_id, asked, (kind,), limit, before))
-        ]
+    found = _found(conn, workspace_id, asked, limit, before)
     return sorted((InboundRow._make(row) for row in found), reverse=True)[:limit]
+
+
+def glimpses(
+    conn: Conn, workspace_id: int, asked: InboundFilter, limit: int, before: int | None = None
+) -> list[Glimpse]:
+    """Return what a search by words looks at, of the mails that `page` would return."""
+    found = _found(conn, workspace_id, asked, limit, before, Glimpse._fields)
+    return sorted((Glimpse._make(row) for row in found), reverse=True)[:limit]
 
 
 def load_content(conn: Conn, workspace_id: int, content_id: int) -> InboundContentRow | None:
@@ -207,6 +219,26 @@ async def load(database: Database, workspace_id: int, content_id: int) -> bytes 
     async for piece in content_pieces(database, content):
         whole.write(piece)
     return whole.getvalue() if whole.tell() == content.size_bytes else None
+
+
+def _found(
+    conn: Conn,
+    workspace_id: int,
+    asked: InboundFilter,
+    limit: int,
+    before: int | None,
+    columns: Sequence[str] = InboundRow._fields,
+) -> list[tuple[Any, ...]]:
+    """Return rows of `columns`, the id first, in any order; of several kinds up to `limit` each."""
+
+    def of_kinds(kinds: tuple[str, ...] | None) -> list[tuple[Any, ...]]:
+        query = page_query(workspace_id, asked, kinds, limit, before)
+        return conn.select(query.with_only_columns(*(_I[name] for name in columns)))
+
+    if asked.kinds is None or asked.recipient_key is not None or asked.author_key is not None:
+        return of_kinds(asked.kinds)
+    # One read a kind: each goes along its index from the newest on, where all together would be sorted.
+    return [row for kind in asked.kinds for row in of_kinds((kind,))]
 
 
 def page_query(

@@ -1,18 +1,20 @@
 """`/w/NAME/inbound`: the list of mail that came in, by kind, author and envelope recipient."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from litestar import Response, get
 
-from postroom.base.ids import parse_id, show_id
+from postroom.base.ids import made_at_ms, parse_id, show_id
 from postroom.doors.dashboard import inbound_views as views
+from postroom.doors.dashboard.inbound_search import Pieces, look
 from postroom.doors.dashboard.page import address_of, address_with, render, workspace_of
 from postroom.doors.dashboard.services import Facts, PageRequest, services_of
 from postroom.ledger.inbound_rows import InboundRow, InboundState
 from postroom.ledger.rows import RecipientRow, WorkspaceRow
 from postroom.mail.address import address_key
 from postroom.mail.verdict import MailKind
-from postroom.store import inbound, recipients
+from postroom.store import recipients
 from postroom.store.database import Conn
 from postroom.store.inbound import InboundFilter
 from postroom.store.recipients import RecipientFilter
@@ -36,21 +38,21 @@ _TABS = (
 
 @get("/w/{workspace:str}/inbound")
 async def show_list(request: PageRequest) -> Response[bytes]:
-    """Show what came in, newest first: of a `kind` or group of them, `from` and `to` an address, `before` a mail."""
+    """Show what came in, newest first: of a `kind` or group of them, `before` a mail.
+
+    `from` and `to` are addresses or pieces of such, `subject` words of it.
+    """
     workspace = await workspace_of(request)
     services, query = services_of(request), request.query_params
     kind = query.get("kind", "")
-    author, to = (query.get(name, "").strip()[:1000].replace("\x00", "") for name in ("from", "to"))
+    author, to, subject = (query.get(name, "").strip()[:1000].replace("\x00", "") for name in ("from", "to", "subject"))
     before = parse_id("inb", query.get("before", ""))
-    asked = _filter(kind, author, to)
-    chosen = {"from": author, "to": to}
-
-    def read(conn: Conn) -> tuple[list[InboundRow], dict[int, RecipientRow]]:
-        rows = inbound.page(conn, workspace.id, asked, _PAGE + 1, before)
-        return rows, _about(conn, workspace, rows)
-
-    rows, about = await services.database.read(read)
-    shown = rows[:_PAGE]
+    asked, pieces = _filter(kind, author, to), _pieces(author, to, subject)
+    chosen = {"from": author, "to": to, "subject": subject}
+    found = await look(services.database, services.clock, workspace.id, asked, pieces, _PAGE, before)
+    shown = found.rows
+    about = await services.database.read(lambda conn: _about(conn, workspace, shown))
+    reached = found.reached if found.reached is not None else shown[-1].id if found.more else None
     base = address_of(workspace, "inbound")
     return render(
         request,
@@ -64,9 +66,10 @@ async def show_list(request: PageRequest) -> Response[bytes]:
         to=to,
         tabs=[(address_with(base, kind=key, **chosen), words, key == kind) for key, words in _TABS],
         kinds=_kind_choices(),
-        older=address_with(base, kind=kind, **chosen, before=show_id("inb", shown[-1].id))
-        if len(rows) > _PAGE
-        else None,
+        subject=subject,
+        older=address_with(base, kind=kind, **chosen, before=show_id("inb", reached)) if reached is not None else None,
+        searched_back_ms=made_at_ms(found.reached) if found.reached is not None else None,
+        examined=found.examined,
         first=address_with(base, kind=kind, **chosen) if before is not None else None,
         door=door_lines(services.facts),
     )
@@ -95,7 +98,8 @@ def door_lines(facts: Facts) -> DoorLines:
 
 
 def _filter(kind: str, author: str, to: str) -> InboundFilter:
-    keys = InboundFilter(recipient_key=_key(to), author_key=_key(author))
+    whole_to, whole_author = (address_key(one) if _is_whole(one) else None for one in (to, author))
+    keys = InboundFilter(recipient_key=whole_to, author_key=whole_author)
     if kind in _GROUPS:
         return replace(keys, kinds=tuple(one.value for one in _GROUPS[kind]))
     if kind in (_WAITING, _FAILED):
@@ -103,8 +107,15 @@ def _filter(kind: str, author: str, to: str) -> InboundFilter:
     return replace(keys, kinds=(kind,) if kind in {one.value for one in MailKind} else None)
 
 
-def _key(address: str) -> str | None:
-    return address_key(address) if address else None
+def _pieces(author: str, to: str, subject: str) -> Pieces:
+    """Return what is looked for word by word: everything but whole addresses, which an index finds."""
+    piece_of_author, piece_of_to = ("" if _is_whole(one) else one.casefold() for one in (author, to))
+    return Pieces(piece_of_author, piece_of_to, tuple(subject.casefold().split()))
+
+
+def _is_whole(address: str) -> bool:
+    local, _, domain = address.rpartition("@")
+    return bool(local) and "." in domain.strip(".")
 
 
 def _kind_choices() -> list[tuple[str, str]]:
@@ -112,7 +123,7 @@ def _kind_choices() -> list[tuple[str, str]]:
     return [("", "Every kind"), *words, (_WAITING, "Waiting to be understood"), (_FAILED, "Not understood")]
 
 
-def _about(conn: Conn, workspace: WorkspaceRow, rows: list[InboundRow]) -> dict[int, RecipientRow]:
+def _about(conn: Conn, workspace: WorkspaceRow, rows: Sequence[InboundRow]) -> dict[int, RecipientRow]:
     ids = tuple({row.answers_recipient_id for row in rows if row.answers_recipient_id is not None})
     if not ids:
         return {}
