@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from postroom.app.dashboard import beside
+from postroom.app.greeting import greet
 from postroom.app.names import dashboard_url
 from postroom.config import read_settings
 from postroom.tracking.hosts import Hosts
@@ -61,3 +62,19 @@ async def test_a_tracking_host_of_a_domain_has_no_dashboard() -> None:
 )
 def test_the_first_link_names_an_address_that_works(settings: dict[str, str], address: str | None) -> None:
     assert dashboard_url(read_settings(settings)) == address
+
+
+def test_what_is_printed_at_the_start_can_be_dialled_where_the_doors_listen_on_all_addresses(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """As in a container: its listeners are on 0.0.0.0, and 127.0.0.1 is where they are published."""
+    made = {"dashboard": "http://127.0.0.1:8025", "api_key": "k", "smtp": {"username": "u", "password": "p"}}
+    everywhere = {"POSTROOM_HTTP": "0.0.0.0:8025", "POSTROOM_SUBMISSION": "[::]:2525"}
+    greet(made, read_settings(everywhere), 8025, 2525)
+    greet(made, read_settings({"POSTROOM_HTTP": "[::1]:8025"}), 8025, 2525)
+
+    printed = capsys.readouterr().out
+    assert "0.0.0.0" not in printed
+    assert "curl http://127.0.0.1:8025/api/v1/messages" in printed
+    assert "swaks --server 127.0.0.1:2525" in printed
+    assert "curl http://[::1]:8025/api/v1/messages" in printed

@@ -5,14 +5,16 @@ from typing import Any
 
 import click
 
+from postroom.app.names import reached_at
 from postroom.config import Settings
 
 
 def greet(made: Mapping[str, Any], settings: Settings, http_port: int, submission_port: int) -> None:
     """Print addresses; secrets and the lines that use them only when they were just made."""
     http = settings.http
+    api = f"http://{reached_at(http.host if http else '127.0.0.1')}:{http_port}/api/v1"
     if http is not None:
-        click.echo(f"\nPostroom is ready. API: http://{http.host}:{http_port}/api/v1")
+        click.echo(f"\nPostroom is ready. API: {api}")
         # Port 0 is known only now.
         dashboard = str(made["dashboard"]).replace(f":{http.port}", f":{http_port}", 1)
         if "/first/" in dashboard:
@@ -32,12 +34,12 @@ def greet(made: Mapping[str, Any], settings: Settings, http_port: int, submissio
         return
     click.echo(f"API key:    {key}\nSMTP login: {smtp['username']} / {smtp['password']}\n\nTry it by HTTP:\n")
     click.echo(
-        f"""  curl http://{http.host if http else "127.0.0.1"}:{http_port}/api/v1/messages \\
+        f"""  curl {api}/messages \\
     -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \\
     -d '{{"from": "you@example.com", "to": ["ada@example.net"], "subject": "Hello",
          "html": "<p>Look at <a href=\\"https://example.org/\\">this</a>.</p>"}}'"""
     )
-    host = settings.submission.host if settings.submission else "127.0.0.1"
+    host = reached_at(settings.submission.host if settings.submission else "127.0.0.1")
     click.echo("\nor by SMTP:\n")
     click.echo(
         f"""  swaks --server {host}:{submission_port} --auth PLAIN \\

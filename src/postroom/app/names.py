@@ -19,8 +19,7 @@ def public_url(settings: Settings) -> str:
     listener = settings.public_http or settings.http
     if listener is None:
         raise SettingsError("POSTROOM_PUBLIC_URL is needed where this process has no HTTP listener")
-    host = "127.0.0.1" if listener.host in ("0.0.0.0", "::") else listener.host  # noqa: S104 - compared, not bound
-    return f"http://[{host}]:{listener.port}" if ":" in host else f"http://{host}:{listener.port}"
+    return f"http://{reached_at(listener.host)}:{listener.port}"
 
 
 def dashboard_url(settings: Settings) -> str | None:
@@ -32,7 +31,11 @@ def dashboard_url(settings: Settings) -> str | None:
         return None
     if settings.public_url.startswith("https:"):
         return settings.public_url
-    host = settings.http.host
+    return f"http://{reached_at(settings.http.host)}:{settings.http.port}"
+
+
+def reached_at(host: str) -> str:
+    """Return under which name a listener is reached from this machine, as it stands in front of a port."""
     if host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
-        host = "127.0.0.1"
-    return f"http://[{host}]:{settings.http.port}" if ":" in host else f"http://{host}:{settings.http.port}"
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
