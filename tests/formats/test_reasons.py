@@ -260,7 +260,9 @@ def test_every_phrase_of_every_list_leads_to_its_own_rule_or_one_before_it() -> 
         for rule in order:
             for phrase in rule.phrases:
                 status = f"5{rule.statuses[0]}" if rule.statuses else ""
-                found = rules.find(fold(phrase.replace(" * ", " ")), "".join(rule.hosts[:1]), status)
+                found = rules.find(
+                    fold(phrase.replace(" * ", " ").replace(" + ", " x ")), "".join(rule.hosts[:1]), status
+                )
                 assert found is not None, phrase
                 assert order.index(found) <= order.index(rule)
 

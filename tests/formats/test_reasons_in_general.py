@@ -64,6 +64,41 @@ RCPT sender_rejected 550 Callback setup failed while verifying <x@y.example>
 - no_such_domain! smtp;5.4.4 (unable to route: no mail hosts for domain)
 DATA content 554 5.7.0 Reject, id=12345-01 - BANNED: multipart/mixed | application/octet-stream,.exe,setup.exe
 DATA virus 554 5.7.0 Reject, id=12345-01 - INFECTED: Eicar-Test-Signature
+- starttls 550 5.7.30 TLS not available, but required (REQUIRETLS)
+- starttls 550 5.7.321 starttls-not-supported: Destination mail server must support TLS to receive mail.
+- network 550 5.7.324 dnssec-invalid: Destination domain returned invalid DNSSEC records
+- network 421 4.4.2 Connection dropped due to SocketError
+DATA not_compliant 550 Required header 'Date' missing
+DATA too_large 552 Message body is too big
+AUTH security 535 Authentication not allowed on IBSMTP Servers. IB401
+CONN no_ptr 421 Temporarily rejected. Reverse DNS for 192.0.2.1 failed. IB108
+DATA sender_rejected 550 5.7.60 SMTP; Client does not have permissions to send as this sender
+- suspended 554 5.2.0 STOREDRV.Deliver.Exception:AccountDisabledException
+RCPT relaying_denied 550 5.1.2 Relay not allowed.
+RCPT suspended 550 5.1.1 <a@b.example> recipient rejected, account administratively disabled
+RCPT no_such_user! 550 User ann not found
+RCPT no_such_user! 550 5.1.1 Mailbox <a@b.example> does not exist
+- no_such_user! L'indirizzo di posta ann@b.example non è stato trovato
+- no_such_user! O endereço ann@b.example não pôde ser encontrado
+- no_such_user! Het e-mailadres ann@b.example kan niet worden gevonden
+- no_such_user! Adressen hittades inte
+- no_such_user! E-mail-adressen ann@b.example blev ikke fundet
+- no_such_user! Nie znaleziono adresu ann@b.example
+- no_such_user! Adresa ann@b.example nebyla nalezena
+- no_such_user! Adresa nebyla nalezena
+- no_such_user! Adresinizi kontrol edin: alici bulunamadi
+- no_such_user! A felhasználó nem létezik
+- no_such_user! Користувача не знайдено
+- mailbox_full La boîte aux lettres du destinataire est pleine
+- mailbox_full El buzón de correo del destinatario está lleno
+- mailbox_full La cassetta postale del destinatario è piena
+- mailbox_full A caixa de correio do destinatário está cheia
+- mailbox_full Het postvak van de ontvanger is vol
+- mailbox_full Skrzynka odbiorcy jest pełna
+- mailbox_full Postkassen er fuld
+- mailbox_full Schránka je plná
+- too_large Il messaggio è troppo grande
+- too_large Сообщение слишком большое
 """
 """SMTP command, reason (`!`: hard) and the words."""
 
@@ -98,3 +133,26 @@ def test_a_general_status_says_no_more_than_none(status: str) -> None:
 def test_codes_about_machines_are_no_word_about_the_sender(reply: SmtpReply, reason: Reason) -> None:
     judged = reason_of_reply(reply, command="MAIL")
     assert (judged.reason, judged.is_hard) == (reason, False)
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("550 5.3.0 Recipient server returned an unknown error", Reason.SYSTEM_ERROR),
+        ("550 5.3.5 mailbox server for b.example not found in configuration", Reason.SYSTEM_ERROR),
+        ("550 5.2.0 The recipient has set a policy, and the category of this mail is unknown", Reason.POLICY),
+        ("550 5.1.1 Unknown return address x@y.example", Reason.SENDER_REJECTED),
+        ("550 5.1.1 Absender unbekannt", Reason.SENDER_REJECTED),
+        ("550 5.1.1 Adresse des Absenders existiert nicht", Reason.SENDER_REJECTED),
+        ("550 5.1.1 Adresse de l'expéditeur inexistante", Reason.SENDER_REJECTED),
+        ("550 5.1.1 Dirección del remitente no existe", Reason.SENDER_REJECTED),
+        ("550 5.1.1 Adres nadawcy nie istnieje", Reason.SENDER_REJECTED),
+        ("550 5.1.1 Адрес отправителя не найден", Reason.SENDER_REJECTED),
+        ("550 5.1.1 Avsändarens adress finns inte", Reason.SENDER_REJECTED),
+        ("550 5.7.1 Адрес получателя не принимает писем", Reason.SECURITY),
+    ],
+)
+def test_what_does_not_exist_may_be_something_else(said: str, reason: Reason) -> None:
+    """The words that condemn an address stand in the line, about a server, an error, the sender."""
+    judged = reason_of([said], reply_code=None, status="", command="RCPT")
+    assert (judged.reason, judged.is_hard) == (reason, False), judged.rule

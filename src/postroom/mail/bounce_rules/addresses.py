@@ -77,9 +77,9 @@ RULES = (
             | unknown local user | unknown local part | unknown local-part | unknown mailbox | unknown account
             | unknown email address | unknown e-mail | unknown rcpt | unknown virtual user | user not found
             | user not exist | user does not exist | user doesn't exist | user doesn't have a
-            | user does not have an | user * does not exist | user * doesn't exist | user * not found
-            | user * not known | user * is unknown | user not known | user invalid | user has left
-            | user account does not exist | username * does not exist | userid does not exist | no such user
+            | user does not have an | user + does not exist | user + doesn't exist | user + not found
+            | user + not known | user + is unknown | user not known | user invalid | user has left
+            | user account does not exist | username + does not exist | userid does not exist | no such user
             | unknown recipient | no one with that | no such mail drop | handle mail for that user
             | not found in ldap | unable to find alias | recipients are invalid | no longer an employee
             | incorrectly addressed | does not have a final email delivery point | did not exactly match an
@@ -97,8 +97,8 @@ RULES = (
             | invalid account | invalid email address | invalid email recipient | invalid destination address
             | bad destination mailbox address | bad recipient | bad address | bad rcpt | mailbox does not exist
             | mailbox doesn't exist | mailbox invalid | mailbox is invalid | mailbox not found | mailbox unknown
-            | mailbox unavailable | mailbox not available | mailbox not known | mailbox for * does not exist
-            | mailbox for * not found | mailbox * not found | mailbox * does not exist | mailbox * unknown
+            | mailbox unavailable | mailbox not available | mailbox not known | mailbox for + does not exist
+            | mailbox for + not found | mailbox + not found | mailbox + does not exist | mailbox + unknown
             | mailbox removed | mailbox has been deleted | mailbox deleted | account not found
             | account does not exist | account doesn't exist | account has been deleted | account deleted
             | account closed | account has been closed | account was closed | account is no longer active
@@ -116,7 +116,7 @@ RULES = (
             | recipient doesn't exist | recipient invalid | recipient is unknown | recipient no longer exists
             | recipient not exist | recipient not found | recipient not known | recipient not valid
             | recipient unknown | recipient is not local | recipient is not valid | recipient is not known
-            | recipient * does not exist | recipient * not found | recipient * unknown | recipient @ unknown
+            | recipient + does not exist | recipient + not found | recipient + unknown | recipient @ unknown
             | requested user mailbox not found | person not found | person unknown | left the company
             | no longer employed | no longer with the company | no longer works | no longer available
             | no longer valid | no longer exists | no longer in use | does not work here | not in our directory

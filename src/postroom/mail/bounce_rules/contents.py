@@ -60,7 +60,7 @@ RULES = (
             | too large for this | too much data | attachment * too large | attachments too large | file size
             | exceed the max | message rejected: size | over the size | larger than | size exceeded
             | exceeded the maximum message | message is too long | mail is too long | email is too long
-            | attachment is too | mailsize
+            | attachment is too | mailsize | body is too big | message is too big | mail is too big
             """
         ),
     ),
@@ -78,7 +78,7 @@ RULES = (
             | multiple from headers | header syntax | more than one from | messages missing a valid
             | missing a valid | syntactically * header | malformed header | line too long | lines too long
             | line length | from header | 8bit header | invalid header | without a message-id | one or more header
-            | invalid message header | bare linefeed
+            | invalid message header | bare linefeed | required header
             """
         ),
     ),
@@ -141,7 +141,7 @@ RULES = (
             | verification failure | you are not authorized | sender must be authenticated | security error
             | security failure | security reasons | credentials | access token | login failed | signature required
             | crypto | must send * authenticated | failed to delivery | failed to authenticate | fail authentication
-            | auth error | auth failed | auth failure | without authentication
+            | authentication not | auth error | auth failed | auth failure | without authentication
             """
         ),
     ),

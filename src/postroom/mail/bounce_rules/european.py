@@ -1,4 +1,4 @@
-"""The same texts in languages of Europe, as servers and mail programs there write them; accents are folded."""
+"""The same texts in German, French, Spanish, Portuguese, Italian and Dutch; accents are folded."""
 
 from postroom.mail.bounce_rules.rule import Rule, says
 from postroom.mail.reasons import Reason
@@ -70,6 +70,16 @@ _GERMAN = (
         ),
     ),
     Rule(
+        "de-sender",
+        Reason.SENDER_REJECTED,
+        says(
+            """
+            adresse des absenders | absenderadresse | absenderdomain | absender unbekannt | absender ist unbekannt
+            | absender existiert nicht | absender nicht gefunden | unbekannter absender
+            """
+        ),
+    ),
+    Rule(
         "de-no-such-domain",
         Reason.NO_SUCH_DOMAIN,
         says(
@@ -87,9 +97,9 @@ _GERMAN = (
             empfanger unbekannt | empfaenger unbekannt | empfanger nicht gefunden | empfaenger nicht gefunden
             | empfanger existiert nicht | empfaenger existiert nicht | empfanger ist nicht bekannt
             | unbekannter empfanger | unbekannter empfaenger | unbekannter benutzer | benutzer unbekannt
-            | benutzer nicht gefunden | benutzer existiert nicht | adresse existiert nicht
-            | adresse * existiert nicht | adresse unbekannt | adresse nicht gefunden | adresse wurde nicht gefunden
-            | adresse ist ungultig | adresse ist ungueltig | adresse ungultig | adresse konnte nicht gefunden
+            | benutzer nicht gefunden | benutzer existiert nicht | adresse existiert nicht | adresse * existiert nicht
+            | adresse unbekannt | adresse nicht gefunden | adresse wurde nicht gefunden | adresse ist ungultig
+            | adresse ist ungueltig | adresse ungultig | adresse konnte nicht gefunden
             | e-mail-adresse * nicht gefunden | kein postfach | postfach existiert nicht | postfach nicht gefunden
             | postfach * existiert nicht | postfach ist nicht vorhanden | empfangeradresse * existiert nicht
             | kein empfanger
@@ -135,10 +145,10 @@ _FRENCH = (
         Reason.MAILBOX_FULL,
         says(
             """
-            boite pleine | boite aux lettres pleine | boite aux lettres est pleine | boite de reception est pleine
-            | boite du destinataire est pleine | boite du destinataire pleine | boite mail pleine
-            | messagerie pleine | messagerie est pleine | bal pleine | quota depasse | depassement de quota
-            | espace insuffisant | espace de stockage | a depasse son quota
+            boite pleine | boite aux lettres pleine | boite aux lettres est pleine | boite aux lettres du destinataire
+            | boite de reception est pleine | boite du destinataire est pleine | boite du destinataire pleine
+            | boite mail pleine | messagerie pleine | messagerie est pleine | bal pleine | quota depasse
+            | depassement de quota | espace insuffisant | espace de stockage | a depasse son quota
             """
         ),
     ),
@@ -161,7 +171,11 @@ _FRENCH = (
     Rule(
         "fr-sender",
         Reason.SENDER_REJECTED,
-        says("emetteur invalide | expediteur invalide | expediteur inconnu | expediteur refuse"),
+        says(
+            """
+            emetteur invalide | expediteur invalide | expediteur inconnu | expediteur refuse | adresse de l'expediteur
+            """
+        ),
     ),
     Rule(
         "fr-no-such-domain",
@@ -198,8 +212,8 @@ _SPANISH_PORTUGUESE = (
         says(
             """
             mensaje demasiado grande | mensaje es demasiado grande | tamano maximo | excede el tamano
-            | mensagem muito grande | mensagem e muito grande | tamanho maximo | excede o tamanho
-            | excedeu o tamanho | tamanho da mensagem
+            | mensagem muito grande | mensagem e muito grande | tamanho maximo | excede o tamanho | excedeu o tamanho
+            | tamanho da mensagem
             """
         ),
     ),
@@ -209,11 +223,12 @@ _SPANISH_PORTUGUESE = (
         says(
             """
             buzon lleno | buzon esta lleno | buzon de correo lleno | buzon de correo esta lleno
-            | buzon del destinatario * lleno | bandeja de entrada esta llena | cuota excedida | cuota superada
-            | ha excedido su cuota | sobre cuota | supera la cuota | sin espacio | espacio insuficiente
-            | caixa postal cheia | caixa cheia | caixa de correio cheia | caixa postal esta cheia
-            | caixa de entrada cheia | caixa de entrada esta cheia | cota excedida | quota excedida | excedeu a cota
-            | excedeu a quota | espaco insuficiente | sem espaco
+            | buzon del destinatario * lleno | buzon de correo del destinatario * lleno
+            | bandeja de entrada esta llena | cuota excedida | cuota superada | ha excedido su cuota | sobre cuota
+            | supera la cuota | sin espacio | espacio insuficiente | caixa postal cheia | caixa cheia
+            | caixa de correio cheia | caixa postal esta cheia | caixa de entrada cheia | caixa de correio * cheia
+            | caixa de entrada esta cheia | cota excedida | quota excedida | excedeu a cota | excedeu a quota
+            | espaco insuficiente | sem espaco
             """
         ),
     ),
@@ -235,6 +250,16 @@ _SPANISH_PORTUGUESE = (
         says("lista negra | ip bloqueada | su ip | direccion ip * bloqueada | seu ip"),
     ),
     Rule(
+        "es-sender",
+        Reason.SENDER_REJECTED,
+        says(
+            """
+            remitente desconocido | remitente no | direccion del remitente | dominio del remitente
+            | remetente desconhecido | remetente invalido | endereco do remetente | dominio do remetente
+            """
+        ),
+    ),
+    Rule(
         "es-no-such-domain",
         Reason.NO_SUCH_DOMAIN,
         says(
@@ -248,8 +273,8 @@ _SPANISH_PORTUGUESE = (
         Reason.NO_SUCH_USER,
         says(
             """
-            usuario desconocido | usuario no existe | usuario inexistente | usuario no encontrado
-            | usuario no valido | destinatario desconocido | destinatario no existe | destinatario inexistente
+            usuario desconocido | usuario no existe | usuario inexistente | usuario no encontrado | usuario no valido
+            | destinatario desconocido | destinatario no existe | destinatario inexistente
             | destinatario no encontrado | destinatario no valido | direccion no existe | direccion desconocida
             | direccion inexistente | direccion no valida | direccion * no existe | no existe el usuario
             | no existe la cuenta | no existe el buzon | no se encontro la direccion
@@ -258,8 +283,8 @@ _SPANISH_PORTUGUESE = (
             | usuario nao encontrado | destinatario nao existe | destinatario nao encontrado | endereco nao existe
             | endereco nao encontrado | endereco inexistente | endereco invalido | conta inexistente
             | conta nao existe | caixa postal inexistente | caixa postal nao existe | utilizador desconhecido
-            | usuario desconhecido | destinatario desconhecido | destinatario invalido
-            | endereco * nao foi encontrado
+            | usuario desconhecido | destinatario desconhecido | destinatario invalido | endereco * nao foi encontrado
+            | endereco * nao pode ser encontrado
             """
         ),
     ),
@@ -274,7 +299,12 @@ _ITALIAN_DUTCH = (
     Rule(
         "it-too-large",
         Reason.TOO_LARGE,
-        says("messaggio troppo grande | dimensione massima | bericht te groot | bericht is te groot"),
+        says(
+            """
+            messaggio troppo grande | messaggio e troppo grande | dimensione massima | bericht te groot
+            | bericht is te groot
+            """
+        ),
     ),
     Rule(
         "it-full",
@@ -282,9 +312,10 @@ _ITALIAN_DUTCH = (
         says(
             """
             casella piena | casella e piena | casella postale piena | casella di posta piena
-            | casella del destinatario e piena | spazio esaurito | spazio insufficiente | superato la quota
-            | quota superata | mailbox piena | postvak is vol | postbus is vol | postvak vol | mailbox is vol
-            | mailbox vol
+            | casella del destinatario e piena | cassetta postale * piena | casella postale del destinatario e piena
+            | spazio esaurito | spazio insufficiente | superato la quota | quota superata | mailbox piena
+            | postvak is vol | postvak van + geadresseerde is vol | postvak van + ontvanger is vol | postbus is vol
+            | postvak vol | mailbox is vol | mailbox vol
             """
         ),
     ),
@@ -300,6 +331,15 @@ _ITALIAN_DUTCH = (
         ),
     ),
     Rule(
+        "it-sender",
+        Reason.SENDER_REJECTED,
+        says(
+            """
+            mittente sconosciuto | mittente non | indirizzo del mittente | afzender onbekend | adres van de afzender
+            """
+        ),
+    ),
+    Rule(
         "it-unknown",
         Reason.NO_SUCH_USER,
         says(
@@ -307,71 +347,14 @@ _ITALIAN_DUTCH = (
             utente sconosciuto | utente inesistente | utente non trovato | utente non esiste
             | destinatario sconosciuto | destinatario inesistente | destinatario non trovato | destinatario errato
             | indirizzo inesistente | indirizzo sconosciuto | indirizzo non trovato | indirizzo non valido
-            | indirizzo non esiste | casella inesistente | casella non trovata | casella non esiste
-            | casella sconosciuta | destin. sconosciuto | account inesistente | onbekende gebruiker
-            | gebruiker onbekend | gebruiker bestaat niet | adres bestaat niet | adres onbekend | ontvanger onbekend
-            | ontvanger bestaat niet | postvak bestaat niet | onbekende ontvanger
+            | indirizzo non esiste | indirizzo * non e stato trovato | casella inesistente | casella non trovata
+            | casella non esiste | casella sconosciuta | destin. sconosciuto | account inesistente
+            | onbekende gebruiker | gebruiker onbekend | gebruiker bestaat niet | adres bestaat niet | adres onbekend
+            | ontvanger onbekend | ontvanger bestaat niet | postvak bestaat niet | onbekende ontvanger
+            | e-mailadres * niet worden gevonden | e-mailadres * niet gevonden | adres niet gevonden
             """
         ),
     ),
 )
 
-_SLAVONIC = (
-    Rule(
-        "pl-spam",
-        Reason.SPAM,
-        says("jako spam | uznana za spam | system antyspamowy | спам | похоже на спам | признано спамом"),
-    ),
-    Rule(
-        "pl-too-large",
-        Reason.TOO_LARGE,
-        says("zbyt duza | za duza wiadomosc | rozmiar wiadomosci | слишком большой | размер письма"),
-    ),
-    Rule(
-        "pl-full",
-        Reason.MAILBOX_FULL,
-        says(
-            """
-            skrzynka pelna | skrzynka jest pelna | skrzynka odbiorcy jest pelna | skrzynka przepelniona
-            | przekroczony limit | przekroczono limit | brak miejsca | konto przepelnione | quota przekroczona
-            | ящик переполнен | ящик заполнен | ящик получателя переполнен | переполнен | превышена квота
-            | квота превышена | нет места | недостаточно места
-            """
-        ),
-    ),
-    Rule(
-        "pl-suspended",
-        Reason.SUSPENDED,
-        says(
-            """
-            konto zablokowane | konto nieaktywne | konto jest nieaktywne | konto jest zablokowane | konto zawieszone
-            | skrzynka zablokowana | skrzynka nieaktywna | аккаунт заблокирован | учетная запись заблокирована
-            | учетная запись отключена | ящик заблокирован | ящик отключен | пользователь заблокирован
-            """
-        ),
-    ),
-    Rule(
-        "pl-blocked",
-        Reason.BLOCKED,
-        says("czarnej liscie | adres ip * zablokowany | черном списке | черный список | заблокирован ip"),
-    ),
-    Rule(
-        "pl-unknown",
-        Reason.NO_SUCH_USER,
-        says(
-            """
-            nie ma takiego konta | nie ma takiego uzytkownika | nie ma takiego adresu | nie ma takiej skrzynki
-            | nieznany uzytkownik | nieznany adresat | nieznany odbiorca | uzytkownik nie istnieje
-            | uzytkownik nieznany | adres nie istnieje | konto nie istnieje | skrzynka nie istnieje
-            | odbiorca nie istnieje | nie istnieje | brak takiego uzytkownika | brak takiego konta
-            | нет такого пользователя | нет такого ящика | нет такого адреса | пользователь не найден
-            | пользователь не существует | пользователя не существует | неизвестный пользователь
-            | получатель не найден | получатель не существует | адрес не существует | адрес не найден
-            | адрес получателя не | почтовый ящик не найден | почтовый ящик не существует | ящик не существует
-            | ящика не существует | несуществующий адрес | неверный адрес
-            """
-        ),
-    ),
-)
-
-RULES = (*_GERMAN, *_FRENCH, *_SPANISH_PORTUGUESE, *_ITALIAN_DUTCH, *_SLAVONIC)
+RULES = (*_GERMAN, *_FRENCH, *_SPANISH_PORTUGUESE, *_ITALIAN_DUTCH)

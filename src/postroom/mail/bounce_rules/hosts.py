@@ -209,7 +209,7 @@ _AMERICA = (
     Rule(
         "godaddy-blocked",
         Reason.BLOCKED,
-        says("ib001 | ib002 | ib003 | ib103 | ib104 | ib108 | ib109 | ib110"),
+        says("ib001 | ib002 | ib003 | ib103 | ib104 | ib109 | ib110"),
     ),
     Rule("godaddy-spam", Reason.SPAM, says("ib212 | ib501 | ib502 | ib701 | ib702 | ib703 | ib704 | ib706")),
 )

@@ -10,7 +10,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from postroom.mail.bounce_rules import addresses, asian, contents, european, hosts, machines, mailboxes, senders, weak
+from postroom.mail.bounce_rules import (
+    addresses,
+    asian,
+    contents,
+    european,
+    hosts,
+    machines,
+    mailboxes,
+    northern_eastern,
+    senders,
+    weak,
+)
 from postroom.mail.bounce_rules.codes import BY_REPLY_CODE, BY_REPLY_CODE_TO_MAIL, BY_STATUS
 from postroom.mail.bounce_rules.rule import Line, Rule, Rules
 from postroom.mail.reasons import Reason
@@ -23,6 +34,7 @@ _RULES = Rules(
     (
         *hosts.RULES,
         *european.RULES,
+        *northern_eastern.RULES,
         *asian.RULES,
         *senders.RULES,
         *contents.RULES,

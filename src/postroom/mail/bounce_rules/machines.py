@@ -38,7 +38,7 @@ RULES = (
             | malformed or unexpected name server reply | host not found, try again
             | temporary failure in name resolution | dns temporary failure | dns lookup failed | dns lookup failure
             | dns lookup timeout | dns query failed | dns timeout | dns server failure | servfail
-            | could not resolve | unable to resolve route
+            | could not resolve | unable to resolve route | could not be found in domain name service | dnssec
             | dns records for the destination computer could not be found | dns error: * dns type
             | name service error * try again | name server timeout | could not find a route
             | could not find a gateway

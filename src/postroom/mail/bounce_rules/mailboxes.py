@@ -82,7 +82,7 @@ RULES = (
             | temporary locked | temporarily locked | extended inactivity | due to inactivity | unpaid | payment
             | has been discontinued | we have temporarily suspended | currently disabled
             | e-mail account is disabled | email account is disabled | email disabled | mail disabled
-            | mailbox access denied
+            | mailbox access denied | accountdisabledexception
             """
         ),
     ),

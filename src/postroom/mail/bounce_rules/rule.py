@@ -1,9 +1,10 @@
 """What a rule of bounces is, and how a line is held against all of them at once.
 
 A phrase is lower-case text without accents. ` * ` in it stands for up to 120
-characters, `@` for an address. It begins at the beginning of a word. Finding
-is a look into a table for every two words of the line, so its time grows with
-the length of the line and of nothing else.
+characters, ` + ` for one word, `@` for an address. It begins at the beginning
+of a word. Finding is a look into a table for every two words of the line, so
+its time grows with the length of the line and of nothing else. Phrases that
+condemn an address leave room for a name, not for a sentence about another.
 """
 
 import re
@@ -19,6 +20,7 @@ LONGEST_LINE = 2000
 
 _GAP = 120
 _BEGINNING = 3
+_GAPS = re.compile(r" ([*+]) ")
 _WORD = re.compile(r"[@\w]+")
 _ADDRESS = re.compile(r"<?[^\s<>()\[\]{}\"',;:@=]{1,64}@[a-z0-9._-]{1,255}>?", re.IGNORECASE)
 _FRAGMENT = re.compile(r"(https?://[^\s#]{0,300})#\S*", re.IGNORECASE)
@@ -29,7 +31,9 @@ _CODE = re.compile(
 _STATUS_AFTER_CODE = re.compile(r"(?<!\d)[45]\d\d[- ]['#(]{0,2}([45]\.\d{1,3}\.\d{1,3})(?!\.?\d)")
 _STATUS = re.compile(r"(?<![\d.])([45]\.\d{1,3}\.\d{1,3})(?!\.?\d)")
 _LOOKS = str.maketrans(
-    {"\u2019": "'", "\u2018": "'", "\u00b4": "'", "`": "'", "\u201c": '"', "\u201d": '"', "\u2011": "-"}
+    # Letters that Unicode takes for letters of their own.
+    {"ł": "l", "Ł": "l", "ø": "o", "Ø": "o", "đ": "d", "\u0131": "i", "æ": "ae", "Æ": "ae"}
+    | {"\u2019": "'", "\u2018": "'", "\u00b4": "'", "`": "'", "\u201c": '"', "\u201d": '"', "\u2011": "-"}
 )
 
 
@@ -92,6 +96,8 @@ class _Phrase(NamedTuple):
     place: int
     """Of its rule in the list."""
     pieces: tuple[str, ...]
+    has_word: tuple[bool, ...]
+    """For each piece but the first: exactly one word stands in front of it, not any text."""
 
 
 class Rules:
@@ -105,7 +111,9 @@ class Rules:
         """Words of Chinese and Japanese have no space between them."""
         for place, rule in enumerate(self._rules):
             for told in rule.phrases:
-                phrase = _Phrase(place, tuple(fold(piece) for piece in told.split(" * ")))
+                first, *others = _GAPS.split(told)
+                pieces = (first, *others[1::2])
+                phrase = _Phrase(place, tuple(map(fold, pieces)), tuple(gap == "+" for gap in others[::2]))
                 words = _WORD.findall(phrase.pieces[0])
                 if not phrase.pieces[0].startswith(words[0]):
                     raise ValueError(f"the phrase {told!r} of {rule.name} begins with no word")
@@ -123,19 +131,19 @@ class Rules:
         words = [(word[0], word.start()) for word in _WORD.finditer(folded)]
         for (word, start), (following, _) in zip_longest(words, words[1:], fillvalue=("", 0)):
             for key in ((word, following[:_BEGINNING]), (word, "")):
-                for place, pieces in self._by_words.get(key, ()):
-                    if place < best and _stands(folded, start, pieces) and self._holds(place, host, status):
-                        best = place
+                for phrase in self._by_words.get(key, ()):
+                    if phrase.place < best and _stands(folded, start, phrase) and self._holds(phrase, host, status):
+                        best = phrase.place
         if self._unspaced and not folded.isascii():
-            for place, pieces in self._unspaced:
-                if place < best:
-                    start = folded.find(pieces[0])
-                    if start >= 0 and _stands(folded, start, pieces) and self._holds(place, host, status):
-                        best = place
+            for phrase in self._unspaced:
+                if phrase.place < best:
+                    start = folded.find(phrase.pieces[0])
+                    if start >= 0 and _stands(folded, start, phrase) and self._holds(phrase, host, status):
+                        best = phrase.place
         return self._rules[best] if best < len(self._rules) else None
 
-    def _holds(self, place: int, host: str, status: str) -> bool:
-        rule = self._rules[place]
+    def _holds(self, phrase: _Phrase, host: str, status: str) -> bool:
+        rule = self._rules[phrase.place]
         if rule.hosts and not any(name in host for name in rule.hosts):
             return False
         return not rule.statuses or status[1:] in rule.statuses
@@ -148,13 +156,14 @@ def _second(words: Sequence[str]) -> str:
     return words[1][:_BEGINNING]
 
 
-def _stands(folded: str, start: int, pieces: tuple[str, ...]) -> bool:
-    if not folded.startswith(pieces[0], start):
+def _stands(folded: str, start: int, phrase: _Phrase) -> bool:
+    first = phrase.pieces[0]
+    if not folded.startswith(first, start):
         return False
-    end = start + len(pieces[0])
-    for piece in pieces[1:]:
+    end = start + len(first)
+    for piece, has_word in zip(phrase.pieces[1:], phrase.has_word, strict=True):
         found = folded.find(piece, end, end + _GAP + len(piece))
-        if found < 0:
+        if found < 0 or (has_word and len(folded[end:found].split()) != 1):
             return False
         end = found + len(piece)
     return True

@@ -135,7 +135,11 @@ RULES = (
         ),
     ),
     # A refused connection is a policy's where a mail server says so, and the network's where the connecting host does.
-    Rule("connect-refused", Reason.NETWORK, says("connect to * connection refused | socket error code")),
+    Rule(
+        "connect-refused",
+        Reason.NETWORK,
+        says("connect to * connection refused | socket error code | due to socketerror"),
+    ),
     Rule(
         "host-blocked",
         Reason.BLOCKED,
@@ -197,7 +201,8 @@ RULES = (
             | subscribers only | closed list | not allowed to post | not authorized to post | posting is restricted
             | not authorized to submit | emetteur invalide | email address is on senderfilter | denied [bouncedeny]
             | message sender | rule imposed mailbox access | is not a registered gateway user | verified sender
-            | domain not verified | from this sender | callback setup failed | mail from invalid
+            | domain not verified | from this sender | callback setup failed | mail from invalid | send as this sender
+            | permissions to send as | permission to send as
             """
         ),
     ),
@@ -232,7 +237,8 @@ RULES = (
             | tls handshake | tls negotiation | tls session | ssl handshake | encryption required
             | requires encryption | failed to start tls | required tls | tls connection | tls encryption
             | failed to deliver securely | use of tls | mta-sts | dane | certificate | cannot start tls | sts policy
-            | tlsa | tls required | must issue starttls | starttls first
+            | tlsa | tls required | must issue starttls | starttls first | requiretls | must support tls
+            | starttls-not-supported | starttls not supported
             """
         ),
     ),

@@ -19,6 +19,7 @@ RULES = (
         says("does not exist | doesn't exist | not exist"),
         statuses=(".1.1", ".2.1"),
     ),
+    Rule("return-address", Reason.SENDER_REJECTED, says("return address | return-path | from address | originator")),
     Rule("policy-word", Reason.POLICY, says("policy | prohibited | forbidden | not allowed | not permitted")),
     Rule("access-denied", Reason.SECURITY, says("access denied | denied")),
     Rule("too-many-word", Reason.RATE, says("too many | too much")),
