@@ -243,6 +243,21 @@ async def test_a_mailbox_to_which_the_address_forwards_does_not_condemn_it(alike
     assert await alike.ask("SELECT reason FROM suppression") == []
 
 
+async def test_a_dead_mailbox_behind_an_alias_does_not_condemn_the_alias(alike: Inbound) -> None:
+    """A report tells both: the alias as original recipient, the one of many that failed as the final one."""
+    for final, reasons in (("left@elsewhere.example", []), ("U@EXAMPLE.NET", [("bounced",)])):
+        _, recipient = await alike.sent(recipient=MAILBOX)
+        field = f"Original-Recipient: rfc822;u@example.net\r\nFinal-Recipient: rfc822; {final}"
+        raw = report(final).replace(f"Final-Recipient: rfc822; {final}".encode(), field.encode())
+        assert field.encode() in raw
+        await alike.came(raw, recipient)
+
+        await alike.work()
+
+        assert (await alike.row(recipient.id)).state == "failed"
+        assert await alike.ask("SELECT reason FROM suppression") == reasons
+
+
 async def test_a_bounce_that_only_names_a_message_id_moves_and_suppresses_nobody(alike: Inbound) -> None:
     _, recipient = await alike.sent(message_id="<a@example.com>")
     raw = report(recipient.address, returned="Message-ID: <a@example.com>\r\nSubject: Hello")

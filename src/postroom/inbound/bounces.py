@@ -112,10 +112,13 @@ def _told_code(about: About) -> int | None:
 
 
 def _is_elsewhere(reported: Reported, recipient: RecipientRow) -> bool:
-    """Tell whether a report names another mailbox: neither local-part nor domain are the recipient's."""
-    if "@" not in reported.address:
-        return False
-    key = address_key(reported.address)
+    """Tell whether a report is about another mailbox: neither local-part nor domain are the recipient's."""
+    # A report that names the original recipient too may be about one of many behind an alias.
+    return any(_is_another(address, recipient) for address in (reported.address, reported.final) if "@" in address)
+
+
+def _is_another(address: str, recipient: RecipientRow) -> bool:
+    key = address_key(address)
     mine, theirs = recipient.address_key.rpartition("@")[0], key.rpartition("@")[0]
     same_person = mine.partition("+")[0] == theirs.partition("+")[0]
     return not same_person and domain_of(key) != recipient.domain

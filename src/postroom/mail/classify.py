@@ -53,7 +53,8 @@ def _of_report(report: DeliveryReport) -> Verdict:
         first, found = judged[key]
         evidence = found.evidence.replace(first, one.address) or " ".join(one.texts)
         status, code = _codes(one, evidence)
-        reported.append(Reported(one.address, found.reason, found.is_hard, status, code, evidence[:500], found.rule))
+        judged_as = (found.reason, found.is_hard, status, code, evidence[:500], found.rule)
+        reported.append(Reported(one.address, *judged_as, one.final))
     evidence = reported[0].evidence if reported else " ".join(report.texts)
     return Verdict(report.kind, report.rule, evidence[:500], tuple(reported))
 

@@ -38,6 +38,8 @@ class Reported:
     """The line that decided, at most 500 characters."""
     rule: str
     """Name of the rule that decided."""
+    final: str = ""
+    """The address that failed in the end, as a report's Final-Recipient tells it: of an alias, a mailbox behind it."""
 
 
 @dataclass(frozen=True, slots=True)

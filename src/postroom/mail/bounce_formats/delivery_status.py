@@ -94,6 +94,7 @@ def _recipient(block: Block) -> Named | None:
         int(code[1]) if code else None,
         block.get("remote-mta", "").partition(";")[2].strip(),
         family="rfc3464",
+        final=_address(block.get("final-recipient", "")),
     )
 
 

@@ -44,6 +44,8 @@ class Named:
     """The SMTP command that was answered, where that is told."""
     family: str = ""
     """Name of the rule that found it."""
+    final: str = ""
+    """Final-Recipient of RFC 3464 2.3.2 where `address` is the original one; empty where nothing tells it."""
 
 
 _COMMENT = re.compile(r"[ \t]+\([^()]*\)\Z")
