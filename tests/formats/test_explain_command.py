@@ -89,6 +89,35 @@ def test_a_file_that_cannot_be_read_does_not_keep_others_from_being_told(mails: 
     assert len(told.stdout.splitlines()) == 1
 
 
+def test_an_mbox_is_told_mail_by_mail(tmp_path: Path) -> None:
+    lines = [b"From ada@example.net Mon Nov 23 07:00:0%d 2026\n" % number for number in range(2)]
+    box = tmp_path / "box"
+    box.write_bytes(lines[0] + BOUNCE.replace(b"\r\n", b"\n") + b"\n" + lines[1] + LETTER.replace(b"\r\n", b"\n"))
+
+    as_json, shown = run("--json", box), run(box)
+
+    told = [json.loads(line) for line in as_json.stdout.splitlines()]
+    assert [(one["kind"], one["mail"]) for one in told] == [("bounce", 1), ("other", 2)]
+    assert f"{box} (mail 2): other." in shown.stdout
+    assert shown.stdout.endswith("2 mails: 1 bounce, 1 other\n")
+
+
+def test_what_is_no_mail_is_said_to_be_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "nothing").mkdir()
+    (tmp_path / "text").write_bytes(b"hello\n")
+    (tmp_path / "large").write_bytes(b"Subject: x\n\n" * 10)
+
+    told = run("--json", tmp_path / "text", tmp_path / "nothing")
+    monkeypatch.setattr(explaining, "_MOST_BYTES", 50)
+    endless = run(tmp_path / "large")
+
+    assert (told.exit_code, json.loads(told.stdout)["kind"]) == (0, "other")
+    assert "text: it has no header field: is this a mail?" in told.stderr
+    assert "nothing: there is no file in this folder" in told.stderr
+    assert (endless.exit_code, endless.stdout) == (1, "")
+    assert "it is larger than" in endless.stderr
+
+
 def test_what_a_mail_says_steers_no_terminal_and_breaks_no_line(monkeypatch: pytest.MonkeyPatch) -> None:
     def hostile(raw: bytes) -> Verdict:
         reported = Reported("a@b.example", Reason.SPAM, False, "5.7.1", 550, "\x1b[2J\x9b\r\nno \udc80", "rule")
