@@ -146,6 +146,22 @@ async def test_a_suspended_mailbox_suppresses_only_after_weeks(world: Inbound) -
     assert await world.differences() == []
 
 
+async def test_nobody_is_suppressed_by_weeks_of_reports_that_anybody_could_write_or_that_are_about_others(
+    alike: Inbound,
+) -> None:
+    for number in range(7):
+        _, recipient = await alike.sent(recipient=MAILBOX, message_id=f"<forged-{number}@example.com>")
+        forged = report("u@example.net", returned=f"Message-ID: <forged-{number}@example.com>\r\nSubject: Hello")
+        await alike.came(forged, None, Destination.ROLE, recipient="postmaster@example.com")
+        _, behind = await alike.sent(recipient=MAILBOX)
+        await alike.came(report("left@elsewhere.example"), behind)
+        await alike.work()
+        assert {(await alike.row(one.id)).state for one in (recipient, behind)} == {"failed"}
+        alike.clock.advance(days=4)
+
+    assert await alike.ask("SELECT reason FROM suppression") == []
+
+
 async def test_a_mail_that_was_taken_between_begins_the_weeks_anew(alike: Inbound) -> None:
     await fail_softly(alike, 4, then_take=True)
     await fail_softly(alike, 4)

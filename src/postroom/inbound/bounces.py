@@ -43,8 +43,16 @@ def judged_of(about: About) -> Judged:
     reported = about.reported
     if reported is None:
         return Judged(Reason.UNDETERMINED, False, "", "")
-    is_hard = reported.is_hard and about.is_proved and not _is_elsewhere(reported, about.recipient)
+    is_hard = reported.is_hard and speaks_of_address(about)
     return Judged(reported.reason, is_hard, reported.evidence, reported.rule)
+
+
+def speaks_of_address(about: About) -> bool:
+    """Tell whether a bounce may have consequences for the address, now or after weeks of its like.
+
+    Not what anybody could have written, and not what is about a mailbox behind an alias.
+    """
+    return about.is_proved and about.reported is not None and not _is_elsewhere(about.reported, about.recipient)
 
 
 def may_fail(about: About) -> bool:
@@ -70,7 +78,7 @@ def bounced(tx: Tx, step: Step) -> bool:
         why, code = f"{BOUNCED}{reply.text}"[:_WHY_CHARACTERS], _told_code(step.about)
         cause = judged.reason.value
         answers.fail(tx, now.id, why=why, code=code, status=reply.enhanced, cause=cause, at_ms=at_ms)
-    if has_failed or (judged.is_hard and _is_news(tx, now)):
+    if speaks_of_address(step.about) and (has_failed or (judged.is_hard and _is_news(tx, now))):
         suppressed = judge_address(tx, facts, judged, "bounce", at_ms, next(step.ids), str(detail["inbound_id"]))
         if suppressed:
             detail["suppressed"] = suppressed
