@@ -161,6 +161,9 @@ class Settings:
     tls_cert: str = _setting(_text, "", "PEM certificate chain of the SMTP doors; read again on change.")
     tls_key: str = _setting(_text, "", "PEM key of POSTROOM_TLS_CERT; without both a self-signed one is made.")
     trusted_proxies: tuple[Network, ...] = _setting(_networks, "", "Networks whose X-Forwarded-For is believed.")
+    trusted_relays: tuple[Network, ...] = _setting(
+        _networks, "", "Networks of MTAs in front of the inbound door, whose Received names the client for SPF."
+    )
     secret: str = _setting(
         _text,
         "",

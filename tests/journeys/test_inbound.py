@@ -11,16 +11,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 import pytest
+from peers.dns_server import DnsServer
 from peers.postfix import Postfix
 from peers.process import wait_until
 from peers.require import ROOT, require_peer
 from running_server import RunningServer
 
 from postroom.base.packing import unpack
+from postroom.mail.authentication import Verdicts
 
 AUTHOR = "ann@peer.test"
 MAIL = b"From: Ann <ann@peer.test>\r\nTo: somebody\r\nSubject: gr\xc3\xbc\xc3\x9fe\r\n\r\n.one\r\nFrom two\r\n"
 PIPE_USER = "nobody"
+CLIENT = "192.0.2.7"
 
 
 def interpreter() -> str:
@@ -49,6 +52,8 @@ def postfix_before(server: RunningServer) -> Iterator[Postfix]:
         "transport_maps": "inline:{{abuse@shop.test = postroom:}, {gone@shop.test = postroom:}}",
         "postroom_destination_recipient_limit": "1",
         "bounce_queue_lifetime": "0",
+        "smtpd_authorized_xclient_hosts": "127.0.0.1",
+        "mynetworks": f"127.0.0.0/8, {CLIENT}",
     }
     pipe = f"postroom unix - n n - - pipe flags=q user={PIPE_USER} argv={command} {arguments}"
     with Postfix(relayhost=f"127.0.0.1:{server.inbound_port}", settings=settings, services=[pipe]) as postfix:
@@ -60,13 +65,22 @@ def postfix_before(server: RunningServer) -> Iterator[Postfix]:
 
 
 def send(postfix: Postfix, recipient: str, author: str = AUTHOR) -> None:
+    """Hand a mail to Postfix, as if from CLIENT."""
     with smtplib.SMTP("127.0.0.1", postfix.port, timeout=60) as client:
+        client.ehlo()
+        client.docmd("XCLIENT", f"ADDR={CLIENT} NAME=[UNAVAILABLE]")
+        client.ehlo("mail.peer.test")
         client.sendmail(author, [recipient], MAIL)
 
 
 def test_a_real_postfix_hands_mail_over_by_smtp_and_by_a_pipe() -> None:
     require_peer("postfix")
-    with RunningServer(vouched=["shop.test"]) as server, postfix_before(server) as postfix:
+    spf = {name: {"TXT": [f'"v=spf1 ip4:{CLIENT} -all"']} for name in ("peer.test", "mail.peer.test")}
+    with (
+        DnsServer(spf) as dns,
+        RunningServer(vouched=["shop.test"], resolver=dns.address, trusted_relays="127.0.0.1/32") as server,
+        postfix_before(server) as postfix,
+    ):
         for recipient in ("postmaster@shop.test", "abuse@shop.test", "unknown@shop.test", "gone@shop.test"):
             send(postfix, recipient)
         send(postfix, "abuse@shop.test", author="")
@@ -77,6 +91,10 @@ def test_a_real_postfix_hands_mail_over_by_smtp_and_by_a_pipe() -> None:
         found = server.rows(
             "SELECT source, recipient, reverse_path, subject FROM inbound ORDER BY source DESC, reverse_path DESC"
         )
+        # Of whom Postfix had it from, not of Postfix.
+        assert {Verdicts.from_json(one).spf.result for (one,) in server.rows("SELECT verdicts FROM inbound")} == {
+            "pass"
+        }
         assert found == [
             ("smtp", "postmaster@shop.test", AUTHOR, "grüße"),
             ("pipe", "abuse@shop.test", AUTHOR, "grüße"),

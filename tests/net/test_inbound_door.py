@@ -371,6 +371,18 @@ async def test_whoever_goes_on_guessing_is_not_listened_to(world: InboundWorld) 
     assert world.visit().mail(envelope).code == 250
 
 
+async def test_an_mta_in_front_guesses_for_others(world: InboundWorld) -> None:
+    relay, envelope = Peer("192.0.2.1", 25, local=False), Envelope("ann@peer.test", ())
+    world.door.is_relay = lambda address: address == relay.address
+    for _ in range(20):
+        visit = world.visit(relay)
+        for address in codes_at_random(MOST_IN_SESSION, 2, world):
+            at_once(visit.rcpt(envelope, EnvelopeRecipient(address)))
+
+    assert world.visit(relay).mail(envelope).code == 250
+    assert len(world.guessers) == 0
+
+
 async def test_a_mail_that_is_good_for_somebody_is_slowed_and_not_cut(world: InboundWorld) -> None:
     visit, envelope = world.visit(), Envelope("ann@peer.test", ())
     visit.mail(envelope)

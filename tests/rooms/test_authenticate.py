@@ -288,3 +288,27 @@ async def test_any_bytes_have_verdicts(raw: bytes) -> None:
     threads.close()
 
     assert "failed" not in f"{verdicts}"
+
+
+# Behind an MTA
+
+
+@pytest.mark.parametrize(
+    ("received", "result"),
+    [
+        (b"from mail.example.com (x [192.0.2.1]) by mx.test (Postfix) with ESMTP id 1; d", Result.PASS),
+        (b"from mail.example.com (x [192.0.2.2]) by mx.test (Postfix) with ESMTP id 1; d", Result.FAIL),
+        (b"by mx.test (Postfix, from userid 0) id 1; d", Result.NONE),
+    ],
+)
+@pytest.mark.parametrize("reverse_path", ["ada@example.com", ""])
+async def test_behind_an_mta_spf_asks_for_whom_that_had_it_from(
+    threads: Threads, received: bytes, result: Result, reverse_path: str
+) -> None:
+    raw = b"Received: %s\r\nReceived: from x (x [192.0.2.1]) by y with SMTP; d\r\n" % received + MAIL
+    zone = {**ZONE, "mail.example.com": ZONE["example.com"]}
+    for peer in ("", "127.0.0.1"):
+        verdicts = await authenticate(
+            MemoryDns(zone), threads, peer, "mx.test", reverse_path, raw, is_handed_over=True, clock=ManualClock()
+        )
+        assert verdicts.spf.result is result

@@ -17,7 +17,7 @@ from postroom.app.connecting import make_connect_door
 from postroom.app.dashboard import beside, client_address_of, make_dashboard
 from postroom.app.disk import LEAST_FREE_BYTES, free_bytes
 from postroom.app.erasing import Erasure
-from postroom.app.inbound import make_receiver, make_recipients
+from postroom.app.inbound import make_is_relay, make_receiver, make_recipients
 from postroom.app.metrics import MetricsPage
 from postroom.app.names import public_url
 from postroom.app.outbound import Outbound
@@ -185,6 +185,7 @@ class Doors:
                 services.clock,
                 guessers,
                 has_room=lambda: free_bytes(settings.data) >= _ROOM_BYTES,
+                is_relay=make_is_relay(services),
             ),
             options,
             clock=services.clock,

@@ -1,5 +1,8 @@
 """Wiring of mail that comes in: who may receive it, what takes it in, and what arrived while no server ran."""
 
+from collections.abc import Callable
+from ipaddress import ip_address
+
 from postroom.app.services import Services
 from postroom.inbound.arrived import FOLDER
 from postroom.inbound.authenticate import authenticate
@@ -25,9 +28,21 @@ def make_recipients(services: Services) -> Recipients:
     )
 
 
+def make_is_relay(services: Services) -> Callable[[str], bool]:
+    """Return what tells whether an IP address is that of an MTA in front of us, which speaks for others."""
+    relays = services.settings.trusted_relays
+
+    def is_relay(peer: str) -> bool:
+        address = ip_address(peer.partition("%")[0])
+        return any(address in network for network in relays)
+
+    return is_relay
+
+
 def make_receiver(services: Services) -> Receiver:
     """Return what takes mail in."""
     hostname = services.names.hostname
+    is_relay = make_is_relay(services)
 
     async def ask(mail: Incoming, raw: bytes) -> Authenticated:
         verdicts = await authenticate(
@@ -38,6 +53,8 @@ def make_receiver(services: Services) -> Receiver:
             mail.reverse_path,
             raw,
             receiver=hostname,
+            # A pipe has no peer; it is the MTA's that started it.
+            is_handed_over=not mail.peer or is_relay(mail.peer),
             clock=services.clock,
         )
         return Authenticated(verdicts.to_json(), field(verdicts, hostname))

@@ -14,7 +14,7 @@ import structlog
 from postroom.base.clock import Clock
 from postroom.base.errors import TryLater, WrongInput
 from postroom.base.ids import show_id
-from postroom.doors.smtp.guessers import MOST_IN_SESSION, Guessers, guesser_of
+from postroom.doors.smtp.guessers import HERE, MOST_IN_SESSION, Guessers, guesser_of
 from postroom.doors.smtp.uploads import Uploads
 from postroom.inbound.receive import Incoming, Refused, StagedRest
 from postroom.inbound.recipients import NO_SUCH_ADDRESS, Addressed
@@ -66,14 +66,19 @@ class InboundDoor:
         clock: Clock,
         guessers: Guessers,
         has_room: Callable[[], bool] = lambda: True,
+        is_relay: Callable[[str], bool] = lambda address: False,
     ) -> None:
-        """`has_room` False: strangers must not take the last of the disk, which the other doors need."""
+        """`has_room` False: strangers must not take the last of the disk, which the other doors need.
+
+        `is_relay` tells of an IP address whether an MTA in front of us has it: that one guesses for others.
+        """
         self.recipients = recipients
         self.receiver = receiver
         self.uploads = uploads
         self.clock = clock
         self.guessers = guessers
         self.has_room = has_room
+        self.is_relay = is_relay
 
     def open(self, peer: Peer) -> "InboundVisit":
         """Return the visit of a new session."""
@@ -86,7 +91,7 @@ class InboundVisit:
     def __init__(self, door: InboundDoor, peer: Peer) -> None:
         self._door = door
         self._peer = peer
-        self._network = guesser_of(peer)
+        self._network = HERE if peer.address and door.is_relay(peer.address) else guesser_of(peer)
         self._wrong = 0
         self._taken: dict[str, Addressed] = {}
         """The recipients of this transaction, by their keys: one that is named twice gets one mail."""
