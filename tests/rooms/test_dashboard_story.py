@@ -96,8 +96,17 @@ async def test_what_came_back_is_told_in_words_with_the_line_quoted_and_its_mail
     came = [
         (EventKind.DELAY_REPORTED, {"inbound_id": mail, "evidence": "still trying"}),
         (EventKind.AUTO_REPLIED, {"inbound_id": mail, "evidence": "Auto-Submitted: auto-replied"}),
-        (EventKind.REPLIED, {"inbound_id": mail}),
-        (EventKind.COMPLAINED, {"inbound_id": mail, "evidence": "Feedback-Type: abuse"}),
+        (
+            EventKind.REPLIED,
+            {
+                "inbound_id": mail,
+                "evidence": "In-Reply-To: <x>",
+                "author": "ada@example.net",
+                "author_name": "Ada",
+                "written": "Yes,\nplease." + "!" * 2_000,
+            },
+        ),
+        (EventKind.COMPLAINED, {"inbound_id": mail, "evidence": "Feedback-Type: abuse", "suppressed": ["bulk"]}),
         (EventKind.BOUNCED, {**reported, "evidence": f"550 user unknown {HOSTILE}"}),
     ]
     facts = record.facts_of(message, row)
@@ -115,8 +124,13 @@ async def test_what_came_back_is_told_in_words_with_the_line_quoted_and_its_mail
     titles = [node.text(strip=True) for node in tree.css(".timeline .entry strong")]
     assert titles[-5:] == ["Late", "Answered by a machine", "Answered", "Complained", "Bounced"]
     said = [node.text(strip=True) for node in tree.css(".timeline .said")]
-    assert said[:3] == ["still trying", "Auto-Submitted: auto-replied", "Feedback-Type: abuse"]
-    assert said[3].startswith("550 user unknown")
+    assert said[:2] == ["still trying", "Auto-Submitted: auto-replied"]
+    assert said[2].startswith("Yes,\nplease.!")
+    assert len(said[2]) < 1_100
+    assert said[3] == "Feedback-Type: abuse"
+    assert said[4].startswith("550 user unknown")
+    assert "Ada answered it" in page
+    assert "called it spam, and gets no bulk mail any more" in page
     assert "There is no such mailbox; the address is dead, and gets no mail any more" in page
     assert page.count(f'href="/w/one/inbound/{mail}"') == 5
     assert "<script>alert" not in page

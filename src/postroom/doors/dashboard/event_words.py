@@ -15,6 +15,8 @@ from postroom.mail.reasons import Reason
 from postroom.net.imap.names import shown_name
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
+_MOST_SAID = 1_000
+"""Characters of what somebody wrote that a timeline shows; a link leads to the rest."""
 _BY = {"api": "the API", "operator": "an operator", "policy": "a policy"}
 UNSUBSCRIBED_BY = {
     "one_click": "with one click in the mail program",
@@ -114,7 +116,7 @@ def words_of(event: EventRow, provider: str = "other", domain: str = "") -> Even
             | EventKind.RECEIVED
         ):
             title, tone, sentence = _CAME_BACK[event.kind]
-            return _came_back(detail, title, tone, sentence)
+            return _came_back(detail, title, tone, _who_wrote(event.kind, detail) or sentence)
         case EventKind.SUPPRESSION_ADDED | EventKind.SUPPRESSION_REMOVED:
             return _suppression(event.kind, detail)
         case _ if event.kind in _OF_ACCOUNTS:
@@ -170,8 +172,23 @@ def _reported(kind: str, detail: Mapping[str, Any]) -> EventWords:
     return _came_back(detail, "Bounced", "bad", sentence)
 
 
+def _who_wrote(kind: str, detail: Mapping[str, Any]) -> str:
+    """Return who answered or complained, and what followed; empty where nobody is named."""
+    who = _text(detail, "author_name") or _text(detail, "author")
+    scopes = detail.get("suppressed")
+    if kind == EventKind.COMPLAINED.value and isinstance(scopes, list):
+        return f"{_CAME_BACK[kind][2]}, and gets no {' and no '.join(map(str, scopes))} mail any more"
+    if kind == EventKind.REPLIED.value and who:
+        return f"{who} answered it"
+    if kind == EventKind.AUTO_REPLIED.value and (subject := _text(detail, "subject")):
+        return f"{_CAME_BACK[kind][2]}: {subject}"
+    return ""
+
+
 def _came_back(detail: Mapping[str, Any], title: str, tone: str, sentence: str) -> EventWords:
-    said, inbound_id = _text(detail, "evidence"), _text(detail, "inbound_id")
+    # Of what somebody wrote, that says more than the line by which it was known.
+    said, inbound_id = _text(detail, "written") or _text(detail, "evidence"), _text(detail, "inbound_id")
+    said = said if len(said) <= _MOST_SAID else f"{said[:_MOST_SAID]}…"
     return EventWords(title, tone, sentence, said=said, inbound_id=inbound_id, detail=detail)
 
 
