@@ -86,6 +86,7 @@ SUBJECTS = [
     "رد تلقائي: Order 4711",
     "Trả lời tự động: Order 4711",
     "Balasan Otomatis: Order 4711",
+    "Ich bin derzeit abwesend",
 ]
 ITSELF = [
     "This is an automated response. We have your request.",
@@ -160,6 +161,12 @@ def test_a_field_of_a_machine_says_so(field: str) -> None:
 def test_a_subject_begins_as_machines_write_it(subject: str) -> None:
     assert kind_of(mail(subject, answers=False)) is MailKind.AUTO_REPLY
     assert classify(mail(subject)).kind is MailKind.AUTO_REPLY
+
+
+def test_a_subject_may_name_who_is_away() -> None:
+    assert classify(mail("Bob Example is out of the office (returning 05/05/2026)")).kind is MailKind.AUTO_REPLY
+    assert kind_of(mail("Bob Example is out of the office", answers=False)) is None
+    assert kind_of(mail("Re: Bob Example is out of the office")) is None
 
 
 @pytest.mark.parametrize("sentence", ITSELF)

@@ -215,6 +215,12 @@ def test_a_person_who_copies_a_bounce_into_a_letter_sends_no_bounce(subject: str
     assert not found.recipients
 
 
+def test_who_has_a_persons_name_reports_nothing_without_a_sign_of_a_machine() -> None:
+    found = classify(f"From: Ada Lovelace <ada@example.org>\nSubject: Mail undeliverable\n\n{COPIED}".encode())
+    assert found.kind is MailKind.OTHER
+    assert not found.recipients
+
+
 def test_a_host_that_shows_no_sign_of_itself_is_believed_where_nobody_writes_a_letter() -> None:
     found = classify(f"From: <scanner@example.com>\nSubject: Mail could not be delivered\n\n{COPIED}".encode())
     assert [(one.address, one.is_hard) for one in found.recipients] == [("a@example.org", True)]

@@ -20,9 +20,16 @@ _LONGEST_TEXT = 4_000
 _LONGEST_CLEAR_TEXT = 700
 """Letters of a reply that is about nothing else."""
 _MOST_CLEAR_SENTENCES = 8
+_LONGER = 3
+"""Spaces in a sentence that says more than a name and thanks."""
 
+_BEGIN_A_SENTENCE = (
+    r"i (?:never|did)|please\b|bitte\b|stop\b"
+    + r"|(?:this is|it is|das ist|c'est|esto es|questo è|isto é|dit is|to jest|это)\b"
+)
+"""Behind a comma."""
 _ENDS = re.compile(
-    r"[\n\u3002\uff01\uff1f;]+|(?<=[.!?])[.!?]*(?:\s+|$)|,\s(?=i (?:never|did)|please\b|bitte\b|stop\b)", re.IGNORECASE
+    r"[\n\u3002\uff01\uff1f;]+|(?<=[.!?])[.!?]*(?:\s+|$)|,\s(?=" + _BEGIN_A_SENTENCE + ")", re.IGNORECASE
 )
 _SPACES = re.compile(r"\s+")
 _AROUND = " \t*_#\"'`\u201c\u201d\u00ab\u00bb()[]{}<>.,:;!?\u3002\uff01\uff1f\u2026-\u2013\u2014~|/"
@@ -75,6 +82,7 @@ def asks_to_stop(written: str) -> Stop | None:
                 or means is _Means.MAYBE
                 or _QUESTION.search(sentence) is not None
                 or _OTHERS.search(plain) is not None
+                or (_is_bare(plain) and any(other.count(" ") >= _LONGER for _, other in sentences if other != plain))
             )
             found.append(Stop(sentence[:500], means is _Means.COMPLAINT, is_doubtful))
     # What is clear goes before what is doubtful, a complaint before a wish to leave.
@@ -122,6 +130,10 @@ def _is_command(plain: str) -> bool:
             return False
         plain = shorter
     return plain in _COMMANDS
+
+
+def _is_bare(plain: str) -> bool:
+    return plain in words.BARE or _without_politeness(plain) in words.BARE
 
 
 def _without_politeness(plain: str) -> str:

@@ -108,6 +108,8 @@ def _by_subject(mail: Received, lines: list[str]) -> Verdict | None:
         return _found(lines, "subject of an automatic answer", subject)
     if begin.startswith(words.ABSENT):
         return _found(lines, "subject of an absence", subject)
+    if not is_answer_subject(subject) and "in-reply-to" in mail.header and any(p in begin for p in words.NAMED_ABSENT):
+        return _found(lines, "subject of an absence", subject)
     if begin.startswith(words.MOVED) and (is_by_machine(mail) or _says_of_itself(lines)):
         return _found(lines, "address changed", _new_address(lines) or subject)
     return None

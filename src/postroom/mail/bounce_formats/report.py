@@ -149,7 +149,7 @@ def _is_report(mail: Received, subject: str, told: list[str], rank: Rank | None)
         return rank is Rank.LIST and says_so and (is_system or is_null)
     if not _is_by_machine(mail):
         # Persons write about bounces, too, and copy them into their letters.
-        is_letter = bool(_ANSWERING & set(mail.header)) or reads_like_a_letter(subject, told)
+        is_letter = bool(_ANSWERING & set(mail.header)) or reads_like_a_letter(mail, told)
         return rank is Rank.LIST and says_so and not is_letter
     named = rank is not None and rank > Rank.MENTION
     weight = 2 * is_system + is_null + 2 * fails + says_so + bool(mail.returned)

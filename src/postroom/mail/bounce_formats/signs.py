@@ -28,10 +28,14 @@ def is_by_program(mail: Received) -> bool:
     return submitted.startswith("auto") or "x-mlserver" in mail.header or "x-failed-recipients" in mail.header
 
 
-def reads_like_a_letter(subject: str, told: Sequence[str]) -> bool:
-    """Tell whether a person seems to write: greets, asks, says what he did, or closes a letter."""
-    lines = (*told[:12], *told[12:][-6:])
-    return letters.ASKS.search(subject) is not None or any(letters.LETTER.search(line.strip()) for line in lines)
+def reads_like_a_letter(mail: Received, told: Sequence[str]) -> bool:
+    """Tell whether a person seems to write: has a name, greets, asks, says what he did, or closes a letter."""
+    author = mail.header.value("from")
+    name = author.rpartition("<")[0].strip(" \"'")
+    if name and "@" not in name and words.PROGRAM_NAMES.search(name) is None:
+        return True
+    lines = (mail.header.value("subject")[-2:], *told[:12], *told[12:][-6:])
+    return any(letters.LETTER.search(line.strip()) for line in lines)
 
 
 def has_null_path(mail: Received) -> bool:

@@ -20,6 +20,13 @@ SYSTEM_NAMES = _any(
 )  # fmt: skip
 """In From."""
 
+PROGRAM_NAMES = _any(
+    r"mail", r"smtp", r"gateway", r"server", r"virus", r"admin", r"system", r"service", r"spam", r"daemon", r"notif",
+    r"no-?reply", r"security", r"filter", r"scan", r"robot", r"\bbot\b", r"report", r"deliver", r"support", r"exchange",
+    r"domino", r"notes", r"master", r"[_\d]",
+)  # fmt: skip
+"""In the name in From, if a program wrote it."""
+
 FAILING = _any(
     # English
     r"undeliver", r"non-?deliver",

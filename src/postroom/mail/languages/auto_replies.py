@@ -4,7 +4,7 @@ AUTOMATIC = (
     # English
     "automatic reply", "automatic response", "automated reply", "automated response", "auto reply", "auto-reply",
     "autoreply", "auto response", "auto-response", "autoresponse", "autoresponder", "auto:", "auto-responder",
-    "auto-antwort", "autoresponse:", "automatisch", "automatic email reply",
+    "auto-antwort", "autoresponse:", "automatisch", "automatic email reply", "yahoo! auto response",
     # German, Dutch
     "automatische antwort", "automatische rückmeldung", "automatische rueckmeldung", "automatische abwesenheit",
     "automatische e-mail-antwort", "autom. antwort", "auto. antwort", "automatisch antwoord", "automatische reactie",
@@ -42,7 +42,7 @@ ABSENT = (
     "no longer works", "no longer employed", "has left the company", "has left the organization",
     # German, Dutch
     "abwesenheit", "abwesend", "außer haus", "ausser haus", "nicht im büro", "nicht im haus", "ich bin nicht im",
-    "ich bin im urlaub", "im urlaub", "urlaub:", "urlaubsbenachrichtigung", "urlaubsmeldung", "elternzeit",
+    "ich bin derzeit", "ich bin zurzeit", "ich bin zur zeit", "ich bin abwesend", "ich bin im urlaub", "im urlaub", "urlaub:", "urlaubsbenachrichtigung", "urlaubsmeldung", "elternzeit",
     "afwezig", "niet aanwezig", "niet op kantoor", "buiten kantoor", "ik ben afwezig", "met vakantie", "op vakantie",
     # Nordic
     "frånvaro", "frånvarande", "ej på kontoret", "inte på kontoret", "jag är på semester", "semester:", "fravær",
@@ -66,6 +66,14 @@ ABSENT = (
     "不在辦公室", "부재중", "부재 중", "외출 중", "휴가 중", "휴가중", "ไม่อยู่ที่สำนักงาน", "vắng mặt", "di luar kantor", "cuti",
 )  # fmt: skip
 """Beginnings of subjects that say that somebody is away."""
+
+NAMED_ABSENT = (
+    " is out of the office", " is out of office", " is away from", " is on vacation", " is on leave", " is on holiday", " ist abwesend",
+    " ist nicht im büro", " ist nicht im hause", " ist im urlaub", " est absent", " est en congé", " está fuera de la oficina",
+    " está ausente", " è fuori ufficio", " è assente", " está fora do escritório", " is afwezig", " is niet aanwezig", " är inte på kontoret",
+    " er ikke på kontoret", " ei ole paikalla", " jest nieobecn", " вне офиса", " в отпуске",
+)  # fmt: skip
+"""Behind the name of who is away, in subjects."""
 
 ACKNOWLEDGED = (
     "[request received]", "request received", "we have received your", "we've received your", "we received your",
@@ -153,7 +161,7 @@ CHALLENGES = (
     "bestätigen sie, dass sie kein", "damit ihre nachricht zugestellt", "damit ihre e-mail zugestellt", "bitte bestätigen sie ihre nachricht",
     "pour que votre message soit", "afin que votre message soit", "confirmer que vous êtes bien", "confirmez que vous n'êtes pas un robot",
     "confirmer votre message", "para liberar a mensagem", "para liberar sua mensagem", "para que su mensaje sea entregado", "para entregar su mensaje",
-    "confirme su mensaje", "per far recapitare il", "confermi il suo messaggio", "bevestig dat u geen robot", "чтобы ваше письмо было доставлено",
+    "confirme su mensaje", "per far recapitare il", "confermi il suo messaggio", "bevestig dat u geen robot", "чтобы ваше письмо было доставлено", "awaiting your confirmation", "reply to this message to release", "reply to this email to release",
     "подтвердите отправку", "aby doręczyć wiadomość",
 )  # fmt: skip
 """What filters say that ask an author to prove to be a person."""

@@ -2,9 +2,6 @@
 
 import re
 
-ASKS = re.compile(r"[?\uff1f]\s*$")
-"""In the subject of a letter."""
-
 _GREETINGS = (
     "hi", "hello", "hey", "dear", "good morning", "good day", "good afternoon", "good evening", "hallo", "guten tag", "guten morgen",
     "guten abend", "liebe", "lieber", "liebes", "sehr geehrte", "moin", "servus", "bonjour", "salut", "cher", "chère", "madame", "monsieur",

@@ -23,6 +23,11 @@ COMMANDS = (
     "הסר", "הסירו", "הסר אותי", "להסיר", "إلغاء الاشتراك", "الغاء الاشتراك", "berhenti berlangganan", "hủy đăng ký", "ยกเลิกการรับข่าวสาร",
 )  # fmt: skip
 
+BARE = frozenset(
+    {"stop", "remove", "no more", "stop it", "arrêtez", "baja", "eliminar", "remover", "解除", "停止", "退会", "td"}
+)
+"""Of these, the commands that people use of other things as well: beside a longer sentence they may mean what that is about."""
+
 POLITE = (
     "please", "pls", "plz", "kindly", "hi", "hello", "hey", "dear sir or madam", "dear sirs", "dear sir", "dear all", "good morning",
     "thanks", "thank you", "thx", "now", "immediately", "asap", "at once", "ok", "and", "just", "me", "this", "from list", "from this list",
@@ -60,6 +65,8 @@ STOP = (
     r"\b(?:want|wish|like|love|prefer) to (?:stop|quit) (?:receiving|getting|hearing)\b.{0,60}$",
     r"\btake (?:my|our) (?:e-?mail |email |mail )?(?:address|name|details) (?:out|off)\b(?! of (?:the|this|our|your) (?:cc|thread|order|cart|invoice|meeting))",
     r"\b(?:please |kindly )?(?:no longer|stop) (?:mail|e-?mail|contact|write(?: to)?|send(?: to)?) (?:me|us)\b.{0,40}$",
+    r"^(?:please )?unsubscribe [\w.+-]{1,64}@[\w.-]{3,255}(?: please| now)?$",
+    r"\b(?:cancel|stop|end) (?:this|the|your|my|these|all) (?:newsletters?|mailings?)\b(?: please| now| immediately)?$",
     # German
     r"\b(?:bitte|möchte|will|mich|uns)\b.{0,60}\b(?:vom|von|aus|für) (?:ihrem|ihren|ihrer|diesem|dieser|dem|den|der|eurem|eurer|deinem|deiner)?\s?(?:\w+ )?(?:newsletter|verteiler|mailingliste|liste|e-?mail-?liste|e-?mails?|mails|datenbank|adressliste|mailverteiler)\b.{0,20}\b(?:ab|aus|entfernen|löschen|streichen|nehmen|abmelden|austragen|abbestellen)",
     r"\b(?:streichen|nehmen|entfernen|löschen|tragen|melden|trag|nimm|lösch|streich|entfern|meld)(?:e|t)?\b.{0,12}\b(?:mich|uns|meine (?:e-?mail-?)?adresse|meine e-?mail|meine daten)\b.{0,60}\b(?:verteiler|liste|mailingliste|newsletter|datenbank|adressliste|mailverteiler|ab|aus)\b",
@@ -68,6 +75,9 @@ STOP = (
     r"\b(?:senden|schicken|schreiben|sende|schick|schicke|schickt|sendet) (?:sie )?(?:mir|uns)\b.{0,20}\bkeine\b.{0,12}\b(?:e-?mails?|mails?|newsletter|werbung|nachrichten|werbemails|spam)\b",
     r"\bkeine (?:e-?mails|mails|newsletter|werbung|weiteren e-?mails|weiteren mails)(?: mehr| bitte)+$",
     r"\b(?:hören|hör|hört) (?:sie )?auf\b.{0,12}\b(?:mir|uns)\b.{0,40}\b(?:schicken|senden|schreiben|zuzuschicken|zu mailen)",
+    r"\bkeine (?:e-?mails|mails|newsletter|werbung|werbemails|nachrichten|post)(?: mehr| bitte){1,2} (?:zu)?(?:schicken|senden|zukommen lassen)$",
+    r"\b(?:nehmt|streicht|löscht|entfernt|tragt|meldet) (?:mich|uns)\b.{0,30}\b(?:verteiler|liste|newsletter|datenbank|aus|ab)\b.{0,12}$",
+    r"\b(?:entfernen|löschen|streichen) sie (?:bitte )?(?:mich|uns|meine (?:e-?mail-?)?adresse|meine e-?mail|meine daten)(?: bitte| sofort| umgehend)*$",
     # French
     r"\b(?:désinscri\w*|desinscri\w*|désabonne\w*|desabonne\w*|retire\w*|supprime\w*|enleve\w*|enlève\w*|radie\w*)[- ](?:moi|nous|mon adresse|mon e-?mail|mon mail)\b(?:.{0,30}\b(?:liste|base|fichier|newsletter|mailing|envois|diffusion))?.{0,30}$",
     r"\b(?:me|mon adresse) (?:désinscrire|désabonner|retirer|supprimer|rayer|enlever)\b.{0,60}$",
@@ -76,6 +86,8 @@ STOP = (
     r"\bne m'(?:envoyez|écrivez|envoie|contactez) plus\b.{0,40}$",
     r"\b(?:merci de|prière de|veuillez|pouvez-vous|je vous prie de|je vous demande de) ne plus\b.{0,8}\b(?:m'|me |nous |mon )?(?:envoyer|écrire|contacter|solliciter|adresser|utiliser)\b.{0,40}$",
     r"\b(?:souhaite|souhaiterais|veux|voudrais|désire|demande à) (?:me |être )?(?:désinscri\w*|désabonn\w*|retir\w*|radi\w*)\b.{0,40}$",
+    r"\bne (?:souhaite|veux|désire|voulons|souhaitons) plus (?:de |d')(?:vos |ces |votre )?(?:e-?mails?|mails?|courriels?|messages?|newsletters?|pubs?|publicités?)\b.{0,20}$",
+    r"^stop (?:aux |à vos |vos )(?:e-?mails?|mails?|courriels?|newsletters?|pubs?)\b.{0,12}$",
     # Spanish
     r"\b(?:dar(?:me|nos)?|dame|denme|dadme|déme|deme|solicito(?: la)?|quiero(?: la)?|pido la|tramitar la|darse) (?:de )?baja\b.{0,60}$",
     r"\b(?:elim[ií]n\w*|b[oó]rr\w*|qu[ií]t\w*|ret[ií]r\w*|s[aá]quen?me|s[aá]c[ae]n?me|remueva\w*)(?:me|nos|\b mi (?:correo|email|e-?mail|dirección|nombre))?\b.{0,16}\b(?:de (?:su|la|esta|tu|sus|vuestra) (?:lista|base|boletín|newsletter|listas))\b.{0,30}$",
@@ -84,6 +96,7 @@ STOP = (
     r"\bno me (?:envíe|envíen|envien|mande|manden|escriba|escriban|envíes|mandes) más\b.{0,30}$",
     r"\bcancel\w* (?:mi |la )?suscripción\b.{0,30}$",
     r"\bno (?:me|nos) (?:envíe|envíen|envien|envie|mande|manden|escriba|escriban) (?:más|mas|nada)\b.{0,30}$",
+    r"\bno (?:quiero|deseo|queremos|deseamos) seguir recibiendo\b.{0,40}$",
     # Italian
     r"\b(?:cancell\w*|rimuov\w*|toglie\w*|elimin\w*|disiscriv\w*|depenn\w*)(?:mi|temi|re il mio|te il mio)?\b.{0,24}\b(?:dalla|dalle|dal|da questa|da questo|dai|dagli) (?:vostr\w+ |tua |tuo |sua |questa )?(?:mailing list|lista|liste|newsletter|database|elenco|mailing)\b.{0,30}$",
     r"\bnon (?:voglio|desidero|vogliamo|desideriamo|intendo) (?:più )?(?:ricevere|avere)\b.{0,60}$",
@@ -96,12 +109,15 @@ STOP = (
     r"\b(?:parem?|deixem?|pare) de (?:me )?(?:enviar|mandar|escrever|incomodar)\b.{0,40}$",
     r"\bnão me (?:envie|enviem|mande|mandem|escrevam) mais\b.{0,30}$",
     r"\bcancel\w* (?:a )?(?:minha |a minha )?(?:inscrição|assinatura|subscrição)\b.{0,30}$",
+    r"\bcancel\w* o recebimento\b.{0,30}$",
+    r"\bnão (?:envie|enviem|mande|mandem|escrevam) mais\b.{0,30}$",
     # Dutch
     r"\b(?:haal|verwijder|schrijf|meld|schrap|gelieve) (?:mij|me|ons|mijn (?:e-?mail|mail|adres|e-?mailadres|gegevens))?\b.{0,40}\b(?:uit|af|van|te verwijderen)\b.{0,40}\b(?:lijst|mailinglijst|mailinglist|nieuwsbrief|bestand|maillijst|verzendlijst|database)\b.{0,16}$",
     r"\b(?:wil|wens|willen|wensen) (?:graag )?(?:geen|niet meer)\b.{0,20}\b(?:e-?mails?|mails?|nieuwsbrief|nieuwsbrieven|berichten|reclame|ontvangen)\b.{0,24}$",
     r"\b(?:stop|hou op) met\b.{0,16}\b(?:mailen|sturen|spammen|e-?mailen|toesturen|nieuwsbrieven|mails)\b.{0,20}$",
     r"\b(?:schrijf|meld) (?:mij|me|ons) (?:uit|af)\b.{0,40}$",
     r"\b(?:stuur|zend|mail) (?:mij|me|ons)\b.{0,16}\b(?:geen|niet)\b.{0,40}\b(?:meer|nieuwsbrief|nieuwsbrieven|e-?mails?|mails?|berichten)$",
+    r"\b(?:graag|liever|alstublieft|aub)?\s?geen (?:e-?mails?|mails?|nieuwsbrie\w+|berichten|reclame) meer\b.{0,16}$",
     # Polish
     r"\b(?:wypisa\w*|wypisz\w*|wykreśl\w*|usu[nńwąć]\w*|wyrejestr\w*)\b.{0,40}\b(?:list\w*|newsletter\w*|baz\w*|subskrypcj\w*|mailing\w*)\b.{0,24}$",
     r"\b(?:nie chcę|nie życzę sobie|nie chce|nie chcemy) (?:już |więcej |juz )?(?:otrzymywać|dostawać|otrzymywac|dostawac|takich)\b.{0,60}$",
@@ -116,6 +132,7 @@ STOP = (
     r"не (?:пишите|присылайте|шлите|отправляйте) мне (?:больше|более|письма|рассылку|спам)\b.{0,40}$",
     r"(?:удалить|исключить|убрать|вычеркнуть|видалити|вилучити|виключити|премахнете)\b.{0,40}(?:рассыл\w*|розсил\w*|списк\w*|баз\w*|бюлетин\w*)\b.{0,24}$",
     r"(?:отменить|отмените|аннулировать|скасувати|скасуйте) (?:мою )?(?:подписку|підписку)\b.{0,40}$|(?:хочу|хотел бы|хотела бы|желаю|бажаю) (?:отписаться|відписатися)\b.{0,30}$",
+    r"(?:удалите|уберите|исключите|вычеркните|видаліть) (?:мой|наш|мій) (?:адрес|e-?mail|имейл|электронный адрес)\b(?:,? (?:пожалуйста|сейчас))?$",
     # Czech, Slovak
     r"\b(?:odhlas\w*|odhlás\w*|vyřa\w*|vyra\w*|odstra\w*|smaž\w*|vymaž\w*)\b.{0,30}\b(?:odběr\w*|odber\w*|seznam\w*|zoznam\w*|databáz\w*|newsletter\w*|novin\w*|rozesíl\w*)\b.{0,24}$",
     r"\b(?:nechci|nepřeji si|neprajem si|nechcem|nepřeju si)\b.{0,12}\b(?:dostávat|dostávať|zasílat|zasielať|žádné|žiadne|další|ďalšie)\b.{0,40}$",
@@ -135,6 +152,7 @@ STOP = (
     r"\b(?:en halua|emme halua|älkää|älä)\b.{0,16}\b(?:vastaanottaa|saada|lähettä\w*|enää|viestejä|postia)\b.{0,40}$",
     r"\b(?:afmelde|avmelde|avbeställa|avregistrera|säga upp|opsige|si opp|afbestille|avslutte|avsluta)\b.{0,24}\b(?:nyhetsbrev\w*|nyhedsbrev\w*|abonnement\w*|prenumeration\w*|utskick\w*|liste\w*|mig|meg)\b.{0,24}$",
     r"\b(?:peruuttaa|lopettaa|perua|irtisanoa|keskeyttää)\b.{0,30}\b(?:tila\w*|uutiskir\w*|postit\w*)\b.{0,24}$|\b(?:uutiskir\w*|postituslist\w*)\b.{0,24}\b(?:peruuttaa|lopettaa|perua|pois)\b.{0,24}$|\b(?:poista\w*|poistetaan) (?:minut|osoitteeni|sähköpostini)\b.{0,40}$",
+    r"\b(?:ønsker|vil|vill|önskar) (?:ikke|inte) (?:flere|fler|mere|mer)\b.{0,30}$",
     # Greek, Turkish
     r"(?:διαγράψτε|διαγραφή|αφαιρέστε|βγάλτε)\b.{0,24}(?:λίστα\w*|newsletter|ενημερ\w*)\b.{0,24}$",
     r"(?:δεν|να μην) (?:θέλω|επιθυμώ|μου στέλνετε|λαμβάνω)\b.{0,50}$",
@@ -154,9 +172,9 @@ STOP = (
 
 COMPLAIN = (
     # English
-    r"^(?:this|that|it|your (?:e-?mail|email|mail|message|newsletter)|these (?:e-?mails|emails|mails)|what you (?:do|send))(?: is| are|'s)(?: \w+){0,2} (?:spam|spamming|junk ?mail|unsolicited|harassment|illegal|unwanted spam)$",
+    r"^(?:this|that|it|your (?:e-?mail|email|mail|message|newsletter)|these (?:e-?mails|emails|mails)|what you (?:do|send))(?: is| are|'s)(?: \w+){0,2} (?:spam|spamming|junk ?mail|unsolicited(?: \w+)?|harassment|illegal|unwanted spam)(?:$|,)",
     r"^(?:spam|spammer|spammers|fucking spam\w*|damn spam\w*|junk|pure spam|spam spam spam)$",
-    r"\bstop spamming\b", r"\byou(?: are|'re) (?:a |all )?(?:spamm\w+|spam)\b", r"\bspamming me\b",
+    r"\bstop spamming\b", r"\byou(?: are|'re) (?:a |all )?(?:spamm\w+|spam)\b", r"\bspamming (?:me|us)\b",
     r"\bi (?:have )?(?:never|did not|didn't|didnt|don't recall|do not recall|do not remember|don't remember|haven't|have not)(?: ever)? (?:sign(?:ed|ing)? up|sign|subscrib\w+|(?:ask(?:ed)?(?: you)? for|request(?:ed)?)(?: \w+)? ?(?:this|these|it|your|such|any|them|$)|ask(?:ed)? to (?:be|get|receive)|opt(?:ed)?[- ]in|register\w*|consent\w*|agree\w*|g[ai]ve?n? (?:you )?(?:my )?(?:permission|consent|e-?mail|address|email))\b(?!.{0,60}\b(?:refund|invoice|change|upgrade|meeting|order|parcel)\b)",
     r"\bi(?:'ll| will| am going to|'m going to| shall|'m| am| have|'ve)? (?:now )?(?:be )?report(?:ed|ing)? (?:you|this|it|your)\b",
     r"(?:^|\b(?:i|we|have|been|be|will) )(?:reported|marked|flagged) (?:you|this|it|your (?:e-?mails?|mails?|domain|company))? ?(?:as spam|to (?:the )?(?:ftc|ico|spamcop|authorities|police|abuse|your provider|isp))",
@@ -210,7 +228,7 @@ HINTS = (
     "рассыл", "розсил", "спис", "баз", "не ", "прекрат", "перест", "хватит", "больше", "более", "спам", "никогда", "ніколи", "жал", "скарг", "бюлетин", "досить", "припин", "отпис",
     "odhl", "vyřa", "vyra", "odstra", "smaž", "vymaž", "nech", "nepř", "nepr", "nepos", "nezas", "přesta", "presta", "nikdy", "nevy",
     "leirat", "irat", "töröl", "vegyen", "távol", "küldj", "nem ", "soha", "sosem", "kéretlen", "dezabon", "șterge", "sterge", "scoate", "scoate", "nu ",
-    "bort", "fjern", "slet", "meld", "stryk", "radera", "registrera", "inte", "ikke", "slut", "aldri", "poist", "ota", "peruuta", "halua", "älkää", "älä", "roska", "en ole",
+    "bort", "fjern", "slet", "meld", "entfern", "streich", "lösch", "stryk", "radera", "registrera", "inte", "ikke", "slut", "aldri", "poist", "ota", "peruuta", "halua", "älkää", "älä", "roska", "en ole",
     "διαγρ", "αφαιρ", "βγάλ", "δεν", "μην", "ποτέ", "list", "abone", "bülten", "posta", "mesaj", "hiç", "asla", "şikayet", "bu ",
     "配信", "メール", "購読", "リスト", "迷惑", "スパム", "登録", "申し込", "通報", "退", "取消", "不要", "别", "別", "勿", "停止", "不想", "不愿", "移除", "删除", "刪除", "剔除", "垃圾", "没", "沒",
     "举报", "舉報", "投诉", "投訴", "수신", "구독", "메일", "뉴스", "명단", "목록", "리스트", "스팸", "가입", "신청", "신고",
@@ -228,6 +246,7 @@ NOT_MEANT = (
     r"\b(?:how|where) (?:do|can|would|could|does|should) (?:our|my|the|their|people|customers?|users?|a|one|someone|they)\b",
     r"\b(?:um sich abzumelden|zum abbestellen|wenn sie (?:keine|diesen|sich)|falls sie|hier abmelden|pour vous désabonner|pour vous désinscrire|si vous ne souhaitez|si no desea|para darse de baja|se non (?:desidera|vuoi)|per cancellarti|se não deseja|als u geen|om u af te melden|jeśli nie chcesz|чтобы отписаться|если вы не)\b",
     r"\b(?:are|is|was|were) (?:\w+ ){0,2}(?:unsubscrib\w+|removed) (?:automatically|by mistake|in error|by accident)",
+    r"\bne pas (?:me |nous |m')?(?:retir|désinscri|désabonn|supprim|enlev|radi)\w*|\b(?:vill|vil|ønsker|önskar) (?:inte|ikke) (?:avregistrera|avmelde|afmelde|ta bort|fjerne|slette|avbeställa)\b",
     # What is to stay as it is. "I cannot unsubscribe" is no such sentence.
     r"\b(?:meld|trag|nehm|nimm|streich|lösch|entfern)\w* (?:sie |bitte ){0,2}(?:mich|uns) (?:\w+ ){0,2}nicht\b|\b(?:möchte|will|wollte|wollen) (?:\w+ ){0,3}nicht (?:\w+ ){0,3}(?:abmelden|abbestellen|austragen|kündigen)\b",
     r"\bne (?:me |nous |te |se )?(?:(?:désinscri|désabonn|desinscri|desabonn|retir|supprim|enlev|enlèv|radi)\w*|(?:veux|souhaite|voulons|désire)(?: surtout)? pas (?:me |nous |être )?(?:désinscri|désabonn|retir|supprim)\w*)\b",
