@@ -136,8 +136,14 @@ async def test_other_tracking_makes_another_content_of_the_same_bytes(world: Wor
     assert await world.rows("SELECT count(*) FROM content") == [(2,)]
 
 
-async def test_a_suppressed_recipient_is_accepted_and_stands_in_the_ledger(world: World) -> None:
-    row = SuppressionRow(world.ids.next(), 1, "bob@example.net", "all", "manual", "api", "", None, 0)
+@pytest.mark.parametrize(
+    ("reason", "told_why"),
+    [("manual", "suppressed for all mail: manual"), ("", "suppressed for all mail")],
+)
+async def test_a_suppressed_recipient_is_accepted_and_stands_in_the_ledger(
+    world: World, reason: str, told_why: str
+) -> None:
+    row = SuppressionRow(world.ids.next(), 1, "bob@example.net", "all", reason, "api", "", None, 0)
     event_id = world.ids.next()
     await world.database.write(lambda tx: suppression.add(tx, row, event_id))
 
@@ -146,6 +152,7 @@ async def test_a_suppressed_recipient_is_accepted_and_stands_in_the_ledger(world
     assert [one.state.value for one in accepted.recipients] == ["suppressed", "queued"]
     told = await world.rows("SELECT kind FROM event WHERE recipient_id IS NOT NULL")
     assert told == [("suppressed",)]
+    assert await world.rows("SELECT reason FROM recipient WHERE state = 'suppressed'") == [(told_why,)]
 
 
 async def test_mail_that_leaves_needs_a_proved_author_domain_and_the_refusal_says_what_to_do(world: World) -> None:

@@ -9,6 +9,11 @@ BOUNCED = "bounced: "
 """How the reason of a recipient begins whose copy was accepted by the next hop and came back."""
 
 
+def suppressed_in_words(scope: str, reason: str) -> str:
+    """Return `RecipientRow.reason` of a recipient that is not tried. `reason` is that of the suppression, or empty."""
+    return f"suppressed for {scope} mail{f': {reason}' if reason else ''}"
+
+
 class OutcomeKind(StrEnum):
     """The three ends of an attempt, and the one that tells that there was none."""
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from postroom.events import record
 from postroom.ledger.claimed import Claimed
+from postroom.ledger.outcomes import suppressed_in_words
 from postroom.ledger.rows import MessageRow
 from postroom.ledger.states import RecipientState
 from postroom.outbound.lanes import Turn
@@ -98,7 +99,7 @@ def _suppressed(one: Claimed, why: tuple[str, str], now_ms: int) -> Settlement:
         due_ms=now_ms,
         tries=one.tries,
         first_tried_ms=one.first_tried_ms,
-        reason=f"suppressed for {scope} mail: {reason}",
+        reason=suppressed_in_words(scope, reason),
         reply_code=None,
         reply_status="",
         next_hop="",

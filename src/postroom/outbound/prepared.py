@@ -7,6 +7,7 @@ settlement that it tells of.
 from dataclasses import dataclass
 
 from postroom.events import record
+from postroom.ledger.outcomes import suppressed_in_words
 from postroom.ledger.rows import ContentRow, LaneRow, MessageRow, RecipientRow
 from postroom.ledger.states import RecipientState
 from postroom.outbound.compilation import Compilation, columns_of, packed_links
@@ -80,6 +81,6 @@ def _suppressed(row: RecipientRow, why: tuple[str, str], now_ms: int) -> Recipie
     scope, reason = why
     return row._replace(
         state=RecipientState.SUPPRESSED.value,
-        reason=f"suppressed for {scope} mail: {reason}",
+        reason=suppressed_in_words(scope, reason),
         settled_ms=now_ms,
     )
