@@ -16,6 +16,7 @@ from selectolax.lexbor import LexborHTMLParser
 from postroom.base.clock import DAY_MS
 from postroom.base.ids import show_id
 from postroom.doors.dashboard import suppression_csv
+from postroom.doors.dashboard import suppressions as pages
 from postroom.doors.dashboard.session import form_token
 from postroom.doors.dashboard.suppression_csv import ListReader, bare, guarded
 from postroom.events.evidence import evidence_of
@@ -75,6 +76,31 @@ async def test_an_empty_list_says_how_to_fill_it(world: World) -> None:
     told = words(await world.get(LIST))
     assert "Nobody is suppressed" in told
     assert "curl" in told
+
+
+async def test_the_list_is_asked_for_a_cause(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for source in ("bounce", "delivery", "complaint", "unsubscribe", "import", "operator", "api"):
+        await suppress(world, f"{source}@a.test", source=source)
+
+    def addresses(page: httpx.Response) -> set[str]:
+        return {one.text(strip=True) for one in LexborHTMLParser(page.text).css(".who")}
+
+    found = {
+        cause: addresses(await world.get(LIST, cause=cause))
+        for cause in ("dead", "complaints", "unsubscribes", "given", "nonsense")
+    }
+    monkeypatch.setattr(pages, "_WINDOW", 3)
+    monkeypatch.setattr(pages, "SECONDS", 0)
+    cut = await world.get(LIST, cause="dead")
+    onward = LexborHTMLParser(cut.text).css_first(".searched a")
+
+    assert found["dead"] == {"bounce@a.test", "delivery@a.test"}
+    assert (found["complaints"], found["unsubscribes"]) == ({"complaint@a.test"}, {"unsubscribe@a.test"})
+    assert found["given"] == {"import@a.test", "operator@a.test", "api@a.test"}
+    assert len(found["nonsense"]) == 7
+    assert "Nobody is suppressed for this so far" in words(cut)
+    assert onward is not None
+    assert "cause=dead" in str(onward.attributes["href"])
 
 
 async def test_the_line_that_condemned_an_address_is_quoted_and_can_be_undone(world: World) -> None:

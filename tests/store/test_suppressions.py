@@ -82,3 +82,18 @@ async def test_many_are_put_at_once_and_those_that_stand_are_renewed(database: D
     told = await database.read(lambda conn: conn.all(statement("SELECT id, kind, detail FROM event ORDER BY id")))
     assert [one[:2] for one in told] == [(number, "suppression_added") for number in (101, 102, 103)]
     assert '"address":"c@example.com","scope":"all","reason":"because 2"' in told[0][2]
+
+
+async def test_a_window_holds_rows_of_the_sources_that_are_asked_for_and_says_where_it_ends(database: Database) -> None:
+    sources = ("api", "bounce", "api", "delivery", "api")
+    for number, source in enumerate(sources, 1):
+        one = row(number, f"{number}@example.com", "all")._replace(source=source)
+        await database.write(lambda tx, one=one: suppressions.put(tx, one))
+    await database.write(lambda tx: suppressions.put(tx, row(9, "x@example.com", "all", workspace_id=2)))
+    dead = ("bounce", "delivery")
+
+    first = await database.read(lambda conn: suppressions.window(conn, 1, 1 << 62, dead, 3, 10))
+    second = await database.read(lambda conn: suppressions.window(conn, 1, 3, dead, 3, 10))
+
+    assert ([one.id for one in first.rows], first.reached) == ([4], 3)
+    assert ([one.id for one in second.rows], second.reached) == ([2], None)

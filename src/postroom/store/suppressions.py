@@ -1,6 +1,7 @@
 """Table `suppression`: one row for each address and scope of a workspace."""
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from postroom.ledger.rows import SuppressionRow
 from postroom.ledger.states import SuppressionScope
@@ -62,6 +63,23 @@ _STANDING_ONE = statement(
 _OF_ADDRESS = statement(f"SELECT {_COLUMNS} FROM suppression WHERE workspace_id = ? AND address_key = ? ORDER BY scope")
 
 _PAGE = statement(f"SELECT {_COLUMNS} FROM suppression WHERE workspace_id = ? AND id < ? ORDER BY id DESC LIMIT ?")
+
+# By the index of the list alone: where so many of its rows end.
+_END = statement("SELECT id FROM suppression WHERE workspace_id = ? AND id < ? ORDER BY id DESC LIMIT 1 OFFSET ?")
+_OF_SOURCES = statement(
+    sqlite=f"SELECT {_COLUMNS} FROM suppression WHERE workspace_id = ? AND id < ? AND id >= ? "
+    "AND source IN (SELECT value FROM json_each(?)) ORDER BY id DESC LIMIT ?",
+    postgresql=f"SELECT {_COLUMNS} FROM suppression WHERE workspace_id = ? AND id < ? AND id >= ? "
+    "AND source = ANY(?) ORDER BY id DESC LIMIT ?",
+)
+
+
+class Window(NamedTuple):
+    """What of a piece of the list was looked for."""
+
+    rows: list[SuppressionRow]
+    reached: int | None
+    """The lowest id that was looked at; None: nothing is behind it."""
 
 
 def put(tx: Tx, row: SuppressionRow) -> SuppressionRow:
@@ -161,3 +179,11 @@ def of_address(conn: Conn, workspace_id: int, address_key: str) -> list[Suppress
 def page(conn: Conn, workspace_id: int, before_id: int, limit: int) -> list[SuppressionRow]:
     """Return up to `limit` rows with an id below `before_id`, newest first."""
     return [SuppressionRow._make(row) for row in conn.all(_PAGE, (workspace_id, before_id, limit))]
+
+
+def window(conn: Conn, workspace_id: int, before_id: int, sources: Sequence[str], size: int, limit: int) -> Window:
+    """Return up to `limit` rows with these sources among the next `size` of the list, newest first."""
+    end = conn.one(_END, (workspace_id, before_id, size - 1))
+    reached = end[0] if end is not None else None
+    parameters = (workspace_id, before_id, reached or 0, conn.many(list(sources)), limit)
+    return Window([SuppressionRow._make(row) for row in conn.all(_OF_SOURCES, parameters)], reached)

@@ -30,6 +30,13 @@ _SOURCES = {
 }
 Stopped = Mapping[tuple[str, str], tuple[str, str]]
 """Scope and reason of what stops mail, by key of the address and stream (`store.suppressions.suppressed`)."""
+CAUSES = {
+    "dead": ("Dead addresses", ("delivery", "bounce")),
+    "complaints": ("Complaints", ("complaint",)),
+    "unsubscribes": ("Unsubscribes", ("unsubscribe",)),
+    "given": ("By hand, list or API", ("operator", "import", "api")),
+}
+"""What the list is asked for: word of its address, words, and the sources of a suppression."""
 _STREAMS = {Stream.TRANSACTIONAL: "Transactional mail", Stream.BULK: "Bulk mail"}
 
 

@@ -4,7 +4,9 @@ Changes go through `events.suppression`, as those of the API do.
 """
 
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import IO, cast
 
 from litestar import Response, get, post
@@ -12,13 +14,14 @@ from litestar.datastructures import UploadFile
 from litestar.response import Stream
 
 from postroom.base.errors import WrongInput
-from postroom.base.ids import parse_id
+from postroom.base.ids import made_at_ms, parse_id, show_id
 from postroom.doors.dashboard import suppression_csv as lists
 from postroom.doors.dashboard.forms import Form, read_form, sentence
 from postroom.doors.dashboard.noted import noted
 from postroom.doors.dashboard.page import (
     PageError,
     address_of,
+    address_with,
     done,
     render,
     see_other,
@@ -27,6 +30,7 @@ from postroom.doors.dashboard.page import (
 from postroom.doors.dashboard.services import PageRequest, Services, services_of
 from postroom.doors.dashboard.suppression_import import SLICE, Imported, Importer
 from postroom.doors.dashboard.suppression_views import (
+    CAUSES,
     SCOPE_CHOICES,
     addresses_of,
     answers,
@@ -34,11 +38,12 @@ from postroom.doors.dashboard.suppression_views import (
     scope_words,
     wrong_lines,
 )
+from postroom.doors.dashboard.walk import SECONDS
 from postroom.events import suppression
 from postroom.ledger.rows import SuppressionRow, WorkspaceRow
 from postroom.mail.address import address_key, check_address
 from postroom.store import suppressions
-from postroom.store.database import Tx
+from postroom.store.database import Conn, Tx
 
 _PAGE = 50
 _EXPORT_PAGE = 1000
@@ -49,14 +54,31 @@ _NEWEST = (1 << 63) - 1
 _SCOPES = dict(SCOPE_CHOICES)
 
 
+_TABS = (("", "All"), *((key, words) for key, (words, _) in CAUSES.items()))
+_WINDOW = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """A page of the list."""
+
+    rows: Sequence[SuppressionRow]
+    onward: int | None = None
+    """The id from which the next page goes on; None: there is none."""
+    is_cut: bool = False
+    """The time was over before the page was full."""
+
+
 @get("/w/{workspace:str}/suppressions")
 async def show_list(request: PageRequest) -> Response[bytes]:
-    """Show suppressions, newest first; `address` asks for one and whether it would be mailed."""
+    """Show suppressions, newest first, of a `cause`; `address` asks for one and whether it would be mailed."""
     workspace = await workspace_of(request)
     services = services_of(request)
     now = services.clock.now_ms()
     asked = request.query_params.get("address", "").strip()[:1000].replace("\x00", "")
     before = parse_id("sup", request.query_params.get("before", ""))
+    cause = request.query_params.get("cause", "")
+    cause = cause if cause in CAUSES else ""
     form = Form({"address": asked})
     told = None
     if asked:
@@ -67,11 +89,12 @@ async def show_list(request: PageRequest) -> Response[bytes]:
         except WrongInput as error:
             if not rows:
                 form.wrong(error)
+        page = _Page(rows)
     else:
-        before_id = _NEWEST if before is None else before
-        rows = await services.database.read(lambda conn: suppressions.page(conn, workspace.id, before_id, _PAGE + 1))
-    shown = [line(row, now) for row in rows[:_PAGE]]
+        page = await _page(services, workspace.id, cause, _NEWEST if before is None else before)
+    shown = [line(row, now) for row in page.rows]
     base = address_of(workspace, "suppressions")
+    older_id = show_id("sup", page.onward) if page.onward is not None else ""
     return render(
         request,
         "suppressions.html",
@@ -82,8 +105,11 @@ async def show_list(request: PageRequest) -> Response[bytes]:
         lines=shown,
         asked=asked,
         answers=told,
-        older=f"{base}?before={shown[-1].id}" if len(rows) > _PAGE and not asked else None,
-        first=base if before is not None and not asked else None,
+        cause=cause,
+        tabs=[(address_with(base, cause=key), words, key == cause) for key, words in _TABS],
+        older=address_with(base, cause=cause, before=older_id) if older_id else None,
+        first=address_with(base, cause=cause) if before is not None and not asked else None,
+        searched_back_ms=made_at_ms(page.onward) if page.is_cut and page.onward is not None else None,
         curl=_curl(services),
     )
 
@@ -262,6 +288,31 @@ def _addresses(form: Form) -> list[str]:
             return list(keys)
         form.errors["addresses"] = f"Nothing was added. {wrong_lines(wrong)}"
     return []
+
+
+async def _page(services: Services, workspace_id: int, cause: str, before_id: int) -> _Page:
+    """Return a page of the list; of one cause it is looked for as long as a page may take (decision 0025)."""
+    database, clock = services.database, services.clock
+    rows: list[SuppressionRow] = []
+    if not cause:
+        rows = await database.read(lambda conn: suppressions.page(conn, workspace_id, before_id, _PAGE + 1))
+        return _Page(rows[:_PAGE], rows[_PAGE - 1].id if len(rows) > _PAGE else None)
+    sources, at, began = CAUSES[cause][1], before_id, clock.monotonic()
+    while True:
+        room = _PAGE + 1 - len(rows)
+        found = await database.read(partial(_window, workspace_id, at, sources, room))
+        rows += found.rows
+        if len(rows) > _PAGE:
+            return _Page(rows[:_PAGE], rows[_PAGE - 1].id)
+        if found.reached is None:
+            return _Page(rows)
+        if clock.monotonic() - began >= SECONDS:
+            return _Page(rows, found.reached, is_cut=True)
+        at = found.reached
+
+
+def _window(workspace_id: int, before_id: int, sources: Sequence[str], limit: int, conn: Conn) -> suppressions.Window:
+    return suppressions.window(conn, workspace_id, before_id, sources, _WINDOW, limit)
 
 
 def _expiry(form: Form, now_ms: int) -> int | None:
