@@ -15,6 +15,7 @@ from postroom.inbound import worker
 from postroom.ledger.inbound_rows import Destination
 from postroom.ledger.route_rows import RouteRow
 from postroom.ledger.rows import RecipientRow
+from postroom.mail.authentication import DmarcVerdict, Result, Verdicts
 from postroom.mail.message_id import make_message_id
 from postroom.mail.reasons import Reason
 from postroom.mail.return_path import machine_address
@@ -224,6 +225,21 @@ async def test_nobody_else_unsubscribes_an_address_by_naming_a_message_id(either
     assert await scopes(either) == [(recipient.address_key, "bulk", "unsubscribe")]
 
 
+async def test_who_is_only_named_in_from_unsubscribes_nobody_where_dmarc_fails(world: Inbound, says: Any) -> None:
+    _, recipient = await world.sent(message_id="<a@example.com>")
+    says(MailKind.UNSUBSCRIBE, answers=("<a@example.com>",))
+    for result in (Result.FAIL, Result.PERMERROR, Result.NONE):
+        assert await scopes(world) == []
+        mail_id = await world.came(
+            REPLY, destination=Destination.ROLE, recipient="abuse@example.com", author=recipient.address,
+            verdicts=Verdicts(dmarc=DmarcVerdict(result)).to_json(),
+        )  # fmt: skip
+        await world.work()
+        assert ('"doubtful":true' in (await world.mail(mail_id)).detail) == (result is not Result.NONE)
+
+    assert await scopes(world) == [(recipient.address_key, "bulk", "unsubscribe")]
+
+
 async def test_a_reply_is_told_as_what_was_written_counts_and_goes_to_the_author(either: Inbound, says: Any) -> None:
     unsubscribe = '{"reply-to": "Help <help@example.com>"}'
     _, recipient = await either.sent(track=Track.REPLIES.value, unsubscribe=unsubscribe)
@@ -328,6 +344,18 @@ async def test_a_reply_that_was_forwarded_to_a_route_of_ours_counts_once(either:
     assert await either.counted("inbound") == 1
     assert await either.ask("SELECT count(*) FROM inbound WHERE answers_recipient_id = ?", recipient.id) == [(2,)]
     assert await either.differences() == []
+
+
+async def test_a_reply_that_its_authors_mailbox_sends_back_to_us_goes_no_further(world: Inbound) -> None:
+    _, recipient = await world.sent(track=Track.REPLIES.value)
+    _, forward = await world.sent(source=PASSED_ON)
+    back = machine_address(KEYS, TokenKind.BOUNCE, 0, forward.id, "rp.example.com")
+    await world.came(REPLY, recipient, Destination.REPLY, author="ann@example.org", reverse_path=back)
+
+    await world.work()
+
+    assert (await world.told(), await world.ask("SELECT target FROM route_outbox")) == ([], [])
+    assert (await world.counted("inbound"), await world.differences()) == (0, [])
 
 
 async def test_a_personal_copy_is_found_by_its_message_id(world: Inbound, says: Any) -> None:

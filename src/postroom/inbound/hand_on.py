@@ -294,7 +294,8 @@ class HandOn:
 
         def write(tx: Tx) -> None:
             holds = route_outbox.retry_later(tx, job.key, now_ms + pause) if pause else route_outbox.settle(tx, job.key)
-            told = why if holds or tried.succeeded else f"{tried.error}; another node hands it on by now"
+            is_late = not holds and not tried.succeeded
+            told = f"{tried.error}; its route has changed, or another node hands it on" if is_late else why
             tx.add(_attempt(attempt_id, job, tried, told, None))
 
         await self._database.write(write)

@@ -69,7 +69,7 @@ def find_origin(conn: Conn, row: InboundRow, verdict: Verdict, keys: TokenKeys) 
 
 def _is_passed_on(conn: Conn, row: InboundRow, keys: TokenKeys) -> bool:
     """Tell whether the mail comes from the reverse-path of a forward that this workspace made itself."""
-    if row.destination not in (Destination.ROUTE.value, Destination.ROLE.value):
+    if row.destination not in (Destination.ROUTE.value, Destination.ROLE.value, Destination.REPLY.value):
         return False
     machine = read_machine_address(row.reverse_path.rpartition("@")[0], keys)
     if machine is None or machine.kind is not TokenKind.BOUNCE:

@@ -56,7 +56,7 @@ def received(tx: Tx, work: Work, event_id: int, *, counts: bool) -> None:
 
 def forwarded(tx: Tx, work: Work) -> None:
     """Have a person's reply sent on to who would have got it, where Reply-To was ours. The author has his own."""
-    message = work.origin.message
+    message = None if work.origin.is_passed_on else work.origin.message
     is_ours = message is not None and Track.REPLIES in Track(message.track)
     if message is None or not is_ours or work.row.destination != Destination.REPLY.value or work.is_by_author:
         return
