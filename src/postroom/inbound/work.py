@@ -10,6 +10,7 @@ from postroom.inbound.written import Written
 from postroom.ledger.inbound_rows import Destination, InboundRow
 from postroom.ledger.route_rows import RouteRow
 from postroom.mail.address import address_key
+from postroom.mail.authentication import Result, Verdicts
 from postroom.mail.verdict import MailKind, Verdict
 
 
@@ -29,7 +30,17 @@ class Work:
     @property
     def is_doubtful(self) -> bool:
         """It may ask for something that only a person should decide: nothing follows until somebody looked."""
-        return self.verdict.is_doubtful and self.verdict.kind in (MailKind.UNSUBSCRIBE, MailKind.COMPLAINT)
+        kind = self.verdict.kind
+        if self.verdict.is_doubtful and kind in (MailKind.UNSUBSCRIBE, MailKind.COMPLAINT):
+            return True
+        return kind is MailKind.UNSUBSCRIBE and self._is_disowned
+
+    @property
+    def _is_disowned(self) -> bool:
+        """From alone says who writes, and its domain does not stand behind the mail (DMARC)."""
+        if all(one.is_proved for one in self.origin.about):
+            return False
+        return Verdicts.from_json(self.row.verdicts).dmarc.result in (Result.FAIL, Result.PERMERROR)
 
     @property
     def is_by_author(self) -> bool:
