@@ -346,6 +346,22 @@ async def test_a_reply_that_was_forwarded_to_a_route_of_ours_counts_once(either:
     assert await either.differences() == []
 
 
+async def test_an_answer_to_all_that_comes_to_two_addresses_of_ours_counts_once(either: Inbound) -> None:
+    _, recipient = await either.sent(message_id="<a@example.com>", track=Track.REPLIES.value)
+    raw = REPLY.replace(b"Subject", b"In-Reply-To: <a@example.com>\r\nSubject", 1)
+    written: dict[str, Any] = {"author": recipient.address, "message_id": "<re@example.org>"}
+    await either.came(raw, recipient, Destination.REPLY, **written)
+    await either.came(raw, None, Destination.ROUTE, recipient="help@example.com", **written)
+    await either.came(raw, recipient, Destination.REPLY, **{**written, "message_id": "<other@example.org>"})
+
+    await either.work()
+
+    assert [kind for kind, _ in await either.told()] == ["replied", "received", "replied"]
+    assert await either.counted("inbound") == 2
+    assert len(await either.ask("SELECT target FROM route_outbox")) == 2
+    assert await either.differences() == []
+
+
 async def test_a_reply_that_its_authors_mailbox_sends_back_to_us_goes_no_further(world: Inbound) -> None:
     _, recipient = await world.sent(track=Track.REPLIES.value)
     _, forward = await world.sent(source=PASSED_ON)

@@ -65,6 +65,8 @@ def follow(
     work = _locked(tx, work)
     if waits_for_flights and work.verdict.kind is MailKind.BOUNCE and _is_in_flight(work):
         return Followed(in_flight=True)
+    if work.is_reply and inbound.has_counted(tx, work.row, work.origin.about[0].recipient.id):
+        work = replace(work, is_repeated=True)
     if not inbound.finish(tx, _finished(work)):
         return Followed(is_ours=False)
     given = iter(ids)
@@ -145,7 +147,7 @@ def _is_in_flight(work: Work) -> bool:
 
 def _counts(work: Work) -> bool:
     """Tell whether a mail counts as inbound: somebody wrote it, and for somebody. It counts where it came in first."""
-    if work.origin.is_passed_on:
+    if work.origin.is_passed_on or work.is_repeated:
         return False
     if work.is_reply:
         return True

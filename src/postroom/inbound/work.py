@@ -26,6 +26,8 @@ class Work:
     """The route that takes it."""
     written: Written | None = None
     """What somebody wrote in it, where it is for people."""
+    is_repeated: bool = False
+    """The same answer came in before, for another address of ours or once more: it is told and counted."""
 
     @property
     def is_doubtful(self) -> bool:
@@ -56,7 +58,7 @@ class Work:
     @property
     def is_reply(self) -> bool:
         """Somebody answers a copy of ours; a doubtful answer is a reply too."""
-        if self.is_by_author:
+        if self.is_by_author or self.is_repeated:
             return False
         is_doubtful_reply = self.is_doubtful and self.row.destination == Destination.REPLY.value
         return bool(self.origin.about) and (self.verdict.kind is MailKind.REPLY or is_doubtful_reply)

@@ -71,6 +71,13 @@ _NEXT_DUE = statement("SELECT min(due_ms) FROM inbound WHERE state = 'waiting'")
 _OF_RECIPIENT = statement(
     f"SELECT {_COLUMNS} FROM inbound WHERE answers_recipient_id = ? AND workspace_id + 0 = ? ORDER BY id LIMIT ?"
 )
+# Of those that answer a copy only the latest: nobody who sends thousands shall make each one dearer.
+_COUNTED_BEFORE = statement(
+    "SELECT 1 FROM (SELECT id, message_id, is_counted FROM inbound "
+    "WHERE answers_recipient_id = ? AND workspace_id + 0 = ? ORDER BY id DESC LIMIT ?) AS latest "
+    "WHERE message_id = ? AND is_counted = 1 AND id <> ? LIMIT 1"
+)
+_LOOKED_AT = 50
 
 
 class Finished(NamedTuple):
@@ -145,6 +152,14 @@ def finish(tx: Tx, done: Finished) -> bool:
     """Write what a claimed mail was; False, and nothing written, where another worker has it by now."""
     values = (done.state.value, done.kind, done.detail, done.answers_recipient_id, done.answers_message_id)
     return bool(tx.run(_FINISH, (*values, done.route_id, int(done.is_counted), done.id, done.epoch)))
+
+
+def has_counted(tx: Tx, row: InboundRow, recipient_id: int) -> bool:
+    """Tell whether the same mail, by its Message-ID, came in before as an answer to a recipient, and counted then."""
+    if not row.message_id:
+        return False
+    asked = (recipient_id, row.workspace_id, _LOOKED_AT, row.message_id, row.id)
+    return bool(tx.run(_COUNTED_BEFORE, asked))
 
 
 def put_back(tx: Tx, row_id: int, epoch: int, due_ms: int) -> bool:
