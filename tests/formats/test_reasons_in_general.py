@@ -8,7 +8,7 @@ import pytest
 
 from postroom.mail.bounce_rules import reason_of, reason_of_reply
 from postroom.mail.reasons import Reason
-from postroom.mail.smtp_reply import SmtpReply
+from postroom.mail.smtp_reply import SmtpReply, reply_from_lines
 
 TOLD = """
 RCPT starttls 421 4.7.0 TLS required for RCPT domain, closing connection.
@@ -99,6 +99,34 @@ RCPT no_such_user! 550 5.1.1 Mailbox <a@b.example> does not exist
 - mailbox_full Schránka je plná
 - too_large Il messaggio è troppo grande
 - too_large Сообщение слишком большое
+MAIL authentication 550 5.7.1 [BFD] Sender prohibited by SPF
+RCPT rate 550 5.7.1 Our system has detected an excessively high number of invalid recipients originating from your account.
+RCPT filtered 550 5.7.1 [UNS] Recipient has unsubscribed from your list.
+DATA rate 554 5.7.1 <END-OF-MESSAGE>: End-of-data rejected: Quota exceeded (number of mails in total)
+RCPT sender_rejected 554 5.7.1 <a@b.example>: Recipient address rejected: Only moderators are allowed
+RCPT sender_rejected 550 5.5.3 <a@b.example>: Recipient address rejected: Multi-recipient bounce
+RCPT blocked 550 Dictionary attack detected
+RCPT rate 550 Maximum hourly bounces exceeded
+RCPT system_error 451 Unable to verify destination address
+RCPT reputation 550 b.example won't accept mail from y.example, based on its current reputation.
+RCPT relaying_denied 550 Relay Disabled
+DATA content 554 5.5.7 e-mail Rejected Content Attachment
+DATA not_compliant 550 Headers contain illegal BOM
+RCPT no_such_user! 550 <a@b.example> is not a valid address.
+RCPT no_such_user! 550 Adressee Unknown
+- system_error System incorrectly configured
+- system_error Directory server failure
+- expired No answer from host
+- network Bad connection
+- rate Mail system congestion
+- protocol Wrong protocol version
+- security Cryptographic failure
+- starttls Encryption needed
+- authentication No passing DKIM signature found
+- rate Mail flood detected
+- moved! Mailbox owner has changed
+- policy Priority Level is too low
+- filtered Destination mailbox address ambiguous
 """
 """SMTP command, reason (`!`: hard) and the words."""
 
@@ -156,3 +184,55 @@ def test_what_does_not_exist_may_be_something_else(said: str, reason: Reason) ->
     """The words that condemn an address stand in the line, about a server, an error, the sender."""
     judged = reason_of([said], reply_code=None, status="", command="RCPT")
     assert (judged.reason, judged.is_hard) == (reason, False), judged.rule
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "550 Command is not recognized",
+        "550 Sender address unknown",
+        "550 5.1.0 Sender mailbox not found",
+        "550 5.1.1 The sender's mailbox does not exist",
+        "550 5.1.1 From address does not exist",
+        "550 5.1.1 Unknown sender",
+        "550 Return address unknown",
+        "550 Originator unknown",
+        "550 unknown domain in HELO",
+        "550 unknown domain in MAIL FROM",
+        "550 5.1.2 Domain in your From address does not exist",
+        "550 The domain of your address does not exist",
+        "550 HELO x.example isn't a valid hostname",
+        "550 Your account no longer exists, you may not relay",
+        "550 Your mailbox does not exist here, so you cannot send",
+        "550 Recipient policy does not exist",
+        "550 5.1.1 SPF record does not exist for y.example",
+        "550 Reverse DNS entry does not exist",
+        "550 mailbox database not found",
+        "550 5.1.1 temporary failure, user database not found",
+        "550 user configuration not found",
+        "550 5.2.1 address list does not exist",
+        "550 This service is no longer available",
+        "550 The key used to sign is no longer valid",
+        "550 Too many invalid users tried",
+        "550 mail from unknown users is refused",
+        "550 You sent mail to too many addresses that do not exist",
+    ],
+)
+def test_no_address_is_condemned_by_words_about_somebody_or_something_else(said: str) -> None:
+    reply = reply_from_lines([said.encode()])
+    assert not reason_of_reply(reply, command="RCPT").is_hard
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "550 5.1.1 <a@b.example>: Recipient address rejected: User unknown in virtual mailbox table",
+        "550 User ann@b.example not found in our database",
+        "550 5.1.1 ann: no such user in LDAP directory",
+        "550 <a@b.example> is not recognized",
+        "550 5.1.1 Message returned to sender: mailbox does not exist",
+    ],
+)
+def test_words_beside_a_dead_address_do_not_save_it(said: str) -> None:
+    judged = reason_of_reply(reply_from_lines([said.encode()]), command="RCPT")
+    assert (judged.reason, judged.is_hard) == (Reason.NO_SUCH_USER, True), judged.rule

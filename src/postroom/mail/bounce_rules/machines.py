@@ -12,8 +12,8 @@ RULES = (
             mail system full | insufficient system resources | insufficient system storage | insufficient disk space
             | insufficient storage | not enough disk space | no space left on device | no disk space
             | out of disk space | disk full | disk is full | disk space | filesystem full | file system full
-            | file system is full | queue full | requested mail action aborted: exceeded storage allocation
-            | low disk | out of memory | server is full | server full | low storage | system storage
+            | file system is full | queue full | requested mail action aborted: exceeded storage allocation | low disk
+            | out of memory | server is full | server full | low storage | system storage
             """
         ),
     ),
@@ -37,11 +37,10 @@ RULES = (
             host name lookup failure | hostname lookup failure | malformed name server reply
             | malformed or unexpected name server reply | host not found, try again
             | temporary failure in name resolution | dns temporary failure | dns lookup failed | dns lookup failure
-            | dns lookup timeout | dns query failed | dns timeout | dns server failure | servfail
-            | could not resolve | unable to resolve route | could not be found in domain name service | dnssec
+            | dns lookup timeout | dns query failed | dns timeout | dns server failure | servfail | could not resolve
+            | unable to resolve route | could not be found in domain name service | dnssec
             | dns records for the destination computer could not be found | dns error: * dns type
-            | name service error * try again | name server timeout | could not find a route
-            | could not find a gateway
+            | name service error * try again | name server timeout | could not find a route | could not find a gateway
             """
         ),
     ),
@@ -55,13 +54,13 @@ RULES = (
             | in queue too long | too long in queue | message timeout | time limit | retry time not reached
             | retry timeout exceeded | retry limit | max retries | maximum retry | retries exceeded | retry attempts
             | retry time | could not be delivered for | could not be sent for | could not deliver for
-            | not delivered within | given up after | not be delivered within | been undeliverable
-            | undeliverable for | enqueued and undeliverable | unable to deliver this message after
-            | have been failing for a long time | has been delayed | still undelivered | it has not been collected
-            | delivery attempts will continue | after multiple retries | too many retries
-            | too many delivery attempts | exceeded the maximum delivery | exceeded the maximum time
-            | delivery period | expired | lifetime exceeded | allowed queue period | queue time | queue lifetime
-            | message has not yet been delivered | server will continue trying | will be retried
+            | not delivered within | given up after | not be delivered within | been undeliverable | undeliverable for
+            | enqueued and undeliverable | unable to deliver this message after | have been failing for a long time
+            | has been delayed | still undelivered | it has not been collected | delivery attempts will continue
+            | after multiple retries | too many retries | too many delivery attempts | exceeded the maximum delivery
+            | exceeded the maximum time | delivery period | expired | lifetime exceeded | allowed queue period
+            | queue time | queue lifetime | message has not yet been delivered | server will continue trying
+            | will be retried
             """
         ),
     ),
@@ -76,7 +75,7 @@ RULES = (
             | cannot connect | can't connect | failed to connect | being unable to connect successfully
             | host not reachable | server not responding | timeout - closing | timeout while | timeout waiting
             | timeout after | connection attempts failed | could not contact | was unable to contact
-            | resources temporarily unavailable | session timeout | socket error | greylist
+            | resources temporarily unavailable | session timeout | socket error | greylist | no answer from host
             """
         ),
     ),
@@ -92,7 +91,7 @@ RULES = (
             | unable to establish an smtp connection | wasn't able to establish an smtp connection | broken pipe
             | remote host closed | closed connection | unexpectedly closed | connect error | communication failure
             | server busy | conversation with | could not connect and send | i/o error | routing error
-            | unable to route | no route | link down | host down | host lookup did not complete
+            | unable to route | no route | link down | host down | host lookup did not complete | bad connection
             """
         ),
     ),
@@ -116,14 +115,14 @@ RULES = (
         says(
             """
             internal error | temporary lookup failure | address verification in progress | resources exhausted
-            | internal server error | internal system error | internal software error | server error
-            | a system error | system error: | system error occurred | system config error | system configuration
-            | configuration error | misconfigured | mis-configured | server configuration | local configuration
-            | local error | local problem | temporary local problem | temporary system problem | temporary problem
-            | mailbox busy | system load | too busy | temporary server error | technical error | technical problem
-            | queue file write | cannot append | can't create | can't open | cannot open | unable to open
-            | could not open | database error | unable to contact ldap | ldap error | sql error | mysql
-            | transaction failed | service unavailable | service currently unavailable | service not available
+            | internal server error | internal system error | internal software error | server error | a system error
+            | system error: | system error occurred | system config error | system configuration | configuration error
+            | misconfigured | mis-configured | server configuration | local configuration | local error
+            | local problem | temporary local problem | temporary system problem | temporary problem | mailbox busy
+            | system load | too busy | temporary server error | technical error | technical problem | queue file write
+            | cannot append | can't create | can't open | cannot open | unable to open | could not open
+            | database error | unable to contact ldap | ldap error | sql error | mysql | transaction failed
+            | service unavailable | service currently unavailable | service not available
             | service temporarily unavailable | system not accepting | server not available | server unavailable
             | mail server temporarily | mail server not available | temporarily unavailable
             | temporarily not available | currently unavailable | aliasing/forwarding loop | loops back to myself
@@ -133,9 +132,11 @@ RULES = (
             | unexpected exception | java.lang | out of service | under maintenance | upstream error
             | recipient error. | permission denied | insufficient permission | interrupted system call
             | try again later | mailbox store | storedrv | resolver.fwd | resolver.grp | smtpsend | server refused
-            | insufficient resources | requested action aborted | lookup error | lookup failed
-            | points to local host | error writing | write error | file i/o | can not read | unable to chdir
-            | temporary domain failure | temporary system error | queue unavailable | database temporary
+            | insufficient resources | requested action aborted | lookup error | lookup failed | points to local host
+            | error writing | write error | file i/o | can not read | unable to chdir | temporary domain failure
+            | temporary system error | queue unavailable | database temporary | unable to verify
+            | not capable of selected features | system incorrectly configured | directory server failure
+            | routing server failure
             """
         ),
     ),

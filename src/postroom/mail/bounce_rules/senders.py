@@ -11,33 +11,34 @@ RULES = (
             """
             bad spf records | spf * check failed | dkim signature missing | spf check failed | spf check: fail
             | spf: fail | spf fail | spf failed | spf * did not pass | fails spf | failed spf | failing spf
-            | spf validation failed | spf validation error | spf violation | spf error | spf hard fail
-            | spf hardfail | spf rejected | rejected by spf | rejected due to spf | rejected for spf | spf reject
-            | spf unauthorized | spf forgery | spf record * not allow | spf record has hard fail | spf permerror
+            | spf validation failed | spf validation error | spf violation | spf error | spf hard fail | spf hardfail
+            | spf rejected | rejected by spf | rejected due to spf | rejected for spf | spf reject | spf unauthorized
+            | spf forgery | spf record * not allow | spf record has hard fail | spf permerror
             | spf (sender policy framework) domain authentication fail | sender policy framework
             | spf record * fails to pass | due to spf | per it's spf record | spf mismatch | spf lookup
             | does not designate | is not permitted to send mail from | is not allowed to send mail from
             | not allowed to send from * spf | not authorized to use | not authorized to send mail from
             | not authorised to send mail from | is not authorized to send on behalf | is not a permitted sender
             | not permitted by spf | domain's spf | openspf.org | openspf.net | spf.pobox.com | see http://spf
-            | dkim signature * invalid | dkim validation | dkim check failed | dkim failed
-            | dkim verification failed | dkim: fail | dkim unauthenticated | no dkim | dkim * did not pass
-            | missing dkim | bad dkim | does not pass dkim | dkim signature verification | dmarc policy
-            | dmarc check failed | dmarc fail | dmarc failure | dmarc rejection | dmarc reject | dmarc validation
-            | dmarc verification | dmarc evaluation | dmarc failed | fails dmarc | failed dmarc | failing dmarc
-            | per dmarc | due to dmarc | dmarc unauthenticated | dmarc violation | rejected by dmarc | against dmarc
-            | violates dmarc | domain owner discourages use of this host | rejected due to * dmarc
-            | blocked by dmarc | p=dmarcrejection | unauthenticated email from
-            | unauthenticated email is not accepted | unauthenticated mail | multiple authentication checks failed
-            | authentication checks failed | does not have authentication information
-            | fails to pass authentication checks | failed authentication checks | did not pass authentication
-            | because the sender is unauthenticated | sender is unauthenticated | sender is not authenticated
+            | dkim signature * invalid | dkim validation | dkim check failed | dkim failed | dkim verification failed
+            | dkim: fail | dkim unauthenticated | no dkim | dkim * did not pass | missing dkim | bad dkim
+            | does not pass dkim | dkim signature verification | dmarc policy | dmarc check failed | dmarc fail
+            | dmarc failure | dmarc rejection | dmarc reject | dmarc validation | dmarc verification
+            | dmarc evaluation | dmarc failed | fails dmarc | failed dmarc | failing dmarc | per dmarc | due to dmarc
+            | dmarc unauthenticated | dmarc violation | rejected by dmarc | against dmarc | violates dmarc
+            | domain owner discourages use of this host | rejected due to * dmarc | blocked by dmarc
+            | p=dmarcrejection | unauthenticated email from | unauthenticated email is not accepted
+            | unauthenticated mail | multiple authentication checks failed | authentication checks failed
+            | does not have authentication information | fails to pass authentication checks
+            | failed authentication checks | did not pass authentication | because the sender is unauthenticated
+            | sender is unauthenticated | sender is not authenticated
             | 5322.from address doesn't meet the authentication requirements | authentication results
             | sender id (pra) | sender id * fail | arc validation failure | required authentication level
             | email authentication | message failed authentication | failed email authentication
             | sender unauthenticated | unauthenticatedemail | authentication-results | spf sender invalid
             | dkim sender invalid | dmarc sender invalid | blocked by spf | spf does not pass | dkim does not pass
             | dmarc does not pass | isn't aligned | is not aligned | not aligned with | authentication checks did not
+            | prohibited by spf | no passing dkim | no acceptable dkim | not a valid dkim
             """
         ),
     ),
@@ -46,19 +47,18 @@ RULES = (
         Reason.NO_PTR,
         says(
             """
-            ptr record | no ptr | missing ptr | invalid ptr | ptr lookup | ptr resource record | ptr check
-            | valid ptr | reverse dns | reverse-dns | rdns | r-dns | reverse name | reverse lookup | reverse mapping
+            ptr record | no ptr | missing ptr | invalid ptr | ptr lookup | ptr resource record | ptr check | valid ptr
+            | reverse dns | reverse-dns | rdns | r-dns | reverse name | reverse lookup | reverse mapping
             | reverse hostname | no reverse | without reverse | missing reverse | lack reverse | reverse resolution
             | ip name lookup failed | cannot find your hostname | cannot find your reverse hostname
             | can not find your hostname | client host rejected: cannot find your | could not find your hostname
-            | cannot resolve your ip | cannot resolve your address | cannot resolve ptr
-            | unresolvable relay host name | unresolvable host name | hostname lookup failed
-            | your hostname does not match | helo name does not match | helo does not match
-            | ip address does not resolve | does not resolve to a host name | fcrdns | forward confirmed
-            | forward-confirmed | mismatches client ip | unverifyable sending ips | unverifiable sending ip
-            | address to name lookup | get host name by ip | no fqdn for your ip | no dns entry for your
-            | dns entry for your ip | remote host * no name | does not have a valid reverse
-            | ip address has no hostname
+            | cannot resolve your ip | cannot resolve your address | cannot resolve ptr | unresolvable relay host name
+            | unresolvable host name | hostname lookup failed | your hostname does not match
+            | helo name does not match | helo does not match | ip address does not resolve
+            | does not resolve to a host name | fcrdns | forward confirmed | forward-confirmed | mismatches client ip
+            | unverifyable sending ips | unverifiable sending ip | address to name lookup | get host name by ip
+            | no fqdn for your ip | no dns entry for your | dns entry for your ip | remote host * no name
+            | does not have a valid reverse | ip address has no hostname
             """
         ),
     ),
@@ -78,6 +78,7 @@ RULES = (
             | unusual rate of unsolicited mail | unusually high * complaints
             | suspicious due to the very low reputation | gtgt reputation | trust score
             | likely unsolicited mail * reputation | because of your reputation | reputation-based
+            | current reputation
             """
         ),
     ),
@@ -109,12 +110,14 @@ RULES = (
             | exceeded permitted | exceeds permitted | messages per connection | message per connection
             | threshold exceeded | exceeded the threshold | received too much | too much email | short period of time
             | too many same | we have limits for how many messages | max connections | maximum connections
-            | maximum number of connections | number of messages * exceeded | daily limit | hourly limit
-            | daily quota | maximum email limit | throttl | too frequent | gl01 | userid unknowns | too many bounces
-            | throttled | throttling | throttle | slow down | unusual sending | unusual rate | temporarily rate
-            | recipients this hour | recipients per | messages per | mail count over | over the limit
-            | traffic limit | excessive email | excessive messages | excessive connections | volume * exceed
-            | unexpected volume | please try again slowly | try again more slowly | smtp connection refused * too
+            | maximum number of connections | number of messages * exceeded | daily limit | hourly limit | daily quota
+            | maximum email limit | throttl | too frequent | gl01 | userid unknowns | too many bounces | throttled
+            | throttling | throttle | slow down | unusual sending | unusual rate | temporarily rate
+            | recipients this hour | recipients per | messages per | mail count over | over the limit | traffic limit
+            | excessive email | excessive messages | excessive connections | volume * exceed | unexpected volume
+            | please try again slowly | try again more slowly | smtp connection refused * too | number of invalid
+            | number of unknown | number of non-existent | hourly bounces | mail flood | congestion
+            | quota exceeded (size of | quota exceeded (number of | quota exceeded (accumulated
             """
         ),
     ),
@@ -150,26 +153,26 @@ RULES = (
             | ip blocked | ip * blocked | ip address * rejected | ip * denied | ip * banned | ip is blocked
             | ip address has been blocked | ip addresses * blocked | ip range | banned sending | banned ip
             | banned host | banned for | blocked for abuse | blocked by * policy list | blocked using | blocked ip
-            | blocked from | host has been blocked | ip has been blocked | server has been blocked
-            | have been blocked | have blocked | server is blocked | temporarily blocked | temporarily blacklisted
-            | permanently blocked | mail from * blocked | hosts with dynamic ip | dynamic ip | dynamic address
-            | dynamic host | dynamic/residential | dynamic pool | dial-up | dialup | dialups | dul | residential ip
-            | generic reverse | generic host | open relay | open proxy | no access from mail server
-            | not accepting connections from | refused connection | refuse connection | connection refused by
-            | connection refused | connection rejected | connections from this | connections not accepted
-            | connection not authorized | connection not allowed | connection denied | connection blocked
-            | connection dropped | connect from * rejected | dropping connection | we do not accept mail from
-            | do not accept mail from | refuses mail from | refusing mail from | not accept mail from hosts
-            | does not accept mail from | please use the smtp server of your isp | use your isp
-            | use your provider's | access denied. ip | access denied, banned | access denied by ip | access from ip
-            | administratively blocked | host rejected | host is blocked | host network not allowed
-            | network blocked | bad host | helo/ehlo | bad ip profile | not allowed to connect
-            | not allowed access from | bad helo | bad dns | invalid helo | helo command rejected | helo rejected
-            | ehlo rejected | intrusion prevention | active by policy | firewall | geoblock | domain is blocked
-            | blocked country | black hole | too many spams from your ip
+            | blocked from | host has been blocked | ip has been blocked | server has been blocked | have been blocked
+            | have blocked | server is blocked | temporarily blocked | temporarily blacklisted | permanently blocked
+            | mail from * blocked | hosts with dynamic ip | dynamic ip | dynamic address | dynamic host
+            | dynamic/residential | dynamic pool | dial-up | dialup | dialups | dul | residential ip | generic reverse
+            | generic host | open relay | open proxy | no access from mail server | not accepting connections from
+            | refused connection | refuse connection | connection refused by | connection refused
+            | connection rejected | connections from this | connections not accepted | connection not authorized
+            | connection not allowed | connection denied | connection blocked | connection dropped
+            | connect from * rejected | dropping connection | we do not accept mail from | do not accept mail from
+            | refuses mail from | refusing mail from | not accept mail from hosts | does not accept mail from
+            | please use the smtp server of your isp | use your isp | use your provider's | access denied. ip
+            | access denied, banned | access denied by ip | access from ip | administratively blocked | host rejected
+            | host is blocked | host network not allowed | network blocked | bad host | helo/ehlo | bad ip profile
+            | not allowed to connect | not allowed access from | bad helo | bad dns | invalid helo
+            | helo command rejected | helo rejected | ehlo rejected | intrusion prevention | active by policy
+            | firewall | geoblock | domain is blocked | blocked country | black hole | too many spams from your ip
             | remote ip | ip is forbidden | ip forbidden | ip is rejected | ip rejected | ip is not allowed
             | error - blocked | ip address is not | unauthorized ip | not on whitelist | whitelist | spam source
-            | spam sender | spammer | spamming | known spam | prohibited ip | rejecting connection
+            | spam sender | spammer | spamming | known spam | prohibited ip | rejecting connection | dictionary attack
+            | has been reported as sending
             """
         ),
     ),
@@ -180,29 +183,29 @@ RULES = (
             """
             sender rejected | sender verify callout | mailing list is closed | senderfilterconfig
             | access to submit messages to this | sender address has null mx | sender * null mx
-            | domain name required for sender | sender address rejected | sender address has been
-            | sender address was | sender address is | sender address * rejected | sender address verification
-            | sender verify failed | sender verification failed | sender verification error | sender domain
-            | sender * does not exist | sender does not exist | sender not exist | sender blocked | sender denied
-            | sender refused | sender not allowed | sender not permitted | sender not pre-approved | sender is in my
-            | sender is on | sender email address rejected | sender unknown | sender invalid | sender is not
-            | invalid sender | unknown sender | bad sender | unroutable sender | unrouteable sender | blocked sender
-            | denied sender | domain of sender address | domain of the sender | sender's domain | sender's address
-            | senders domain | from address rejected | from: domain is invalid | from domain | from address is
-            | invalid from | mail from domain | mailfrom domain | mail from not owned | mail from address
-            | return path | returned mail not accepted | null sender | empty sender | empty envelope sender
-            | empty return-path | bounce address tag validation | batv | no third-party dsns | unsigned dsn
-            | backscatter | address rejected by sender | administrative prohibition | envelope sender | badmailfrom
+            | domain name required for sender | sender address rejected | sender address has been | sender address was
+            | sender address is | sender address * rejected | sender address verification | sender verify failed
+            | sender verification failed | sender verification error | sender domain | sender + does not exist
+            | sender does not exist | sender not exist | sender blocked | sender denied | sender refused
+            | sender not allowed | sender not permitted | sender not pre-approved | sender is in my | sender is on
+            | sender email address rejected | sender unknown | sender invalid | sender is not | invalid sender
+            | unknown sender | bad sender | unroutable sender | unrouteable sender | blocked sender | denied sender
+            | domain of sender address | domain of the sender | sender's domain | sender's address | senders domain
+            | from address rejected | from: domain is invalid | from domain | from address is | invalid from
+            | mail from domain | mailfrom domain | mail from not owned | mail from address | return path
+            | returned mail not accepted | null sender | empty sender | empty envelope sender | empty return-path
+            | bounce address tag validation | batv | no third-party dsns | unsigned dsn | backscatter
+            | address rejected by sender | administrative prohibition | envelope sender | badmailfrom
             | bounces not accepted | bounce messages are not | rejecting bounce | does not accept bounces
-            | purported responsible address | this server does not accept mail from
-            | server does not accept mail from | you are sending to/from an address that has been blacklisted
-            | your email address has been blacklisted | your address has been | your domain | your email address is
-            | by non-member | non-member | not a member | only members | members only | members can post
-            | subscribers only | closed list | not allowed to post | not authorized to post | posting is restricted
-            | not authorized to submit | emetteur invalide | email address is on senderfilter | denied [bouncedeny]
-            | message sender | rule imposed mailbox access | is not a registered gateway user | verified sender
-            | domain not verified | from this sender | callback setup failed | mail from invalid | send as this sender
-            | permissions to send as | permission to send as
+            | purported responsible address | this server does not accept mail from | server does not accept mail from
+            | you are sending to/from an address that has been blacklisted | your email address has been blacklisted
+            | your address has been | your domain | your email address is | by non-member | non-member | not a member
+            | only members | members only | members can post | subscribers only | closed list | not allowed to post
+            | not authorized to post | posting is restricted | not authorized to submit | emetteur invalide
+            | email address is on senderfilter | denied [bouncedeny] | message sender | rule imposed mailbox access
+            | is not a registered gateway user | verified sender | domain not verified | from this sender
+            | callback setup failed | mail from invalid | send as this sender | permissions to send as
+            | permission to send as | only moderators | bounces are never sent | multi-recipient bounce
             """
         ),
     ),
@@ -215,14 +218,15 @@ RULES = (
             | no relaying | relaying not permitted | relaying prohibited | relaying is not allowed
             | relaying disallowed | relaying refused | relay not allowed | relay prohibited | relay rejected
             | relay * denied | relaying mail | not permitted to relay | not allowed to relay | unable to relay
-            | cannot relay | can't relay | do not relay | does not relay | don't relay | we do not relay
-            | won't relay | rejected relay | insecure mail relay | relay is not | relay attempt | not relayed
+            | cannot relay | can't relay | do not relay | does not relay | don't relay | we do not relay | won't relay
+            | rejected relay | insecure mail relay | relay is not | relay attempt | not relayed
             | isn't in my list of allowed rcpthosts | not in my list of allowed rcpthosts | rcpthosts
             | that domain isn't allowed | as a relay, but i have not been configured | not a gateway | not gateway
             | is not local | email address is not verified | is not a local domain | not one of our domains
-            | we don't handle mail for | this system is not configured to relay | domain not hosted
-            | domain not local | domain isn't hosted | recipient domain not | recipient domain is not
-            | no local mailbox | denies relay | deny relay | refuses relay | relay refused | i cannot deliver mail for
+            | we don't handle mail for | this system is not configured to relay | domain not hosted | domain not local
+            | domain isn't hosted | recipient domain not | recipient domain is not | no local mailbox | denies relay
+            | deny relay | refuses relay | relay refused | i cannot deliver mail for | relay disabled
+            | relaying disabled
             """
         ),
     ),
@@ -238,7 +242,7 @@ RULES = (
             | requires encryption | failed to start tls | required tls | tls connection | tls encryption
             | failed to deliver securely | use of tls | mta-sts | dane | certificate | cannot start tls | sts policy
             | tlsa | tls required | must issue starttls | starttls first | requiretls | must support tls
-            | starttls-not-supported | starttls not supported
+            | starttls-not-supported | starttls not supported | encryption needed
             """
         ),
     ),

@@ -3,15 +3,49 @@
 from postroom.mail.bounce_rules.rule import Rule, says
 from postroom.mail.reasons import Reason
 
-DOUBTS = (
+_WORDS = (
     Rule("spam-word", Reason.SPAM, says("spam | junk")),
     Rule("virus-word", Reason.VIRUS, says("virus")),
     Rule("blocked-word", Reason.BLOCKED, says("blocked | banned | blocking | block")),
 )
-"""In a line that calls an address dead they make it doubtful."""
+
+_OTHERS = (
+    Rule(
+        "of-the-sender",
+        Reason.SENDER_REJECTED,
+        says(
+            """
+            sender address | sender mailbox | sender domain | sender account | sender user | sender name | sender's
+            | unknown sender | envelope sender | mail from | from address | from: address | return address
+            | reverse path | reverse-path | originator | your address | your mailbox | your account | your domain
+            | your from | your subscription
+            """
+        ),
+    ),
+    Rule("of-the-greeting", Reason.BLOCKED, says("helo | ehlo | a valid greeting | a valid hostname")),
+    Rule(
+        "of-many",
+        Reason.RATE,
+        says("invalid users | unknown users | invalid recipients | unknown recipients | unknown addresses"),
+    ),
+    Rule(
+        "of-a-thing",
+        Reason.SYSTEM_ERROR,
+        says(
+            """
+            database not | database does | configuration not | configuration does | record not | record does
+            | policy not | policy does | policy is | list does not exist | key does | key not | command is
+            | command was | your command | service is no longer | service no longer | key * no longer
+            """
+        ),
+    ),
+)
+
+DOUBTS = (*_WORDS, *_OTHERS)
+"""In a line that calls an address dead they make it doubtful: we may be refused, or something else be missing."""
 
 RULES = (
-    *DOUBTS,
+    *_WORDS,
     # Without the status it may be the sender's domain that does not exist.
     Rule(
         "does-not-exist",
