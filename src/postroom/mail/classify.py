@@ -47,7 +47,8 @@ def _of_report(report: DeliveryReport) -> Verdict:
     reported = []
     for one in report.named:
         # Of a thousand recipients most failed for one cause, in words that differ by the address only.
-        key = (*(text.replace(one.address, "@") for text in one.texts), one.reply_code, one.status, one.host)
+        texts = (text.replace(one.address, "@") for text in one.texts)
+        key = (*texts, one.reply_code, one.status, one.host, one.command)
         if key not in judged:
             judged[key] = one.address, _judge(one, report)
         first, found = judged[key]

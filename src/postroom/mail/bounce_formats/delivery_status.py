@@ -17,6 +17,7 @@ _TYPES = (b"message/delivery-status", b"message/global-delivery-status")
 _FIELD = re.compile(r"([A-Za-z][A-Za-z0-9-]{1,40})[ \t]*:[ \t]*(.*)")
 _STATUS = re.compile(r"\b([245]\.\d{1,3}\.\d{1,3})\b")
 _CODE = re.compile(r"(?<![\d.])([45]\d\d)(?![\d.])")
+_UNQUOTED = re.compile(r"<?([^\s@<>\"(),:;\\]+(?: [^\s@<>\"(),:;\\]+){1,8})@([^\s@<>]+)>?")
 
 Block = dict[str, str]
 """Fields of one group: names in lower case, the first of each name."""
@@ -110,6 +111,8 @@ def _address(value: str) -> str:
     if not semicolon:
         return clean_address(value)
     kind, rest = kind.strip().lower(), rest.strip()
-    if kind == "utf-8":
-        return clean_address(decode_orcpt(f"utf-8;{rest}")[1])
-    return clean_address(decode_xtext(rest))
+    text = decode_orcpt(f"utf-8;{rest}")[1] if kind == "utf-8" else decode_xtext(rest)
+    if kind == "rfc822" and (bare := _UNQUOTED.fullmatch(text)):
+        # Some servers take the quotes off and forget to put them back (RFC 5321 4.1.2).
+        text = f'"{bare[1]}"@{bare[2]}'
+    return clean_address(text)

@@ -125,9 +125,16 @@ def _from_fields(named: list[Named], mail: Received, common: tuple[str, ...]) ->
     chosen = [once[key] for key in dict.fromkeys(one.address.lower() for one in chosen)]
     kind = MailKind.BOUNCE if failed else _KINDS[named[0].action]
     if len(chosen) <= _MOST_WITH_WORDS:
-        words = {one.address.lower(): one.texts for one in read_shapes(mail.told, ())[0]}
-        chosen = [replace(one, texts=(*one.texts, *words.get(one.address.lower(), ()))) for one in chosen]
+        words = {one.address.lower(): one for one in read_shapes(mail.told, ())[0]}
+        chosen = [_with_words(one, words.get(one.address.lower())) for one in chosen]
     return DeliveryReport(kind, tuple(chosen), chosen[0].family, common if len(chosen) == 1 else common[:1])
+
+
+def _with_words(one: Named, words: Named | None) -> Named:
+    """Return a recipient of the fields with what the words for people say about it."""
+    if words is None:
+        return one
+    return replace(one, texts=(*one.texts, *words.texts), command=one.command or words.command)
 
 
 def _action(one: Named, common: tuple[str, ...]) -> str:
@@ -165,7 +172,7 @@ def _innocent(mail: Received) -> set[str]:
     """Return the addresses, in lower case, that no weak shape accuses: authors of both messages, postmasters."""
     found: set[str] = set()
     for header, names in (
-        (mail.header, ("from", "to", "reply-to", "sender", "return-path", "delivered-to", "x-original-to")),
+        (mail.header, ("from", "to", "reply-to", "sender", "return-path", "delivered-to")),
         (mail.returned, ("from", "return-path", "reply-to", "sender", "message-id", "errors-to", "x-sender")),
     ):
         for name in names:

@@ -25,7 +25,7 @@ _LEAD = r"[ \t]*(?:[-*•·+|o#]{1,3}[ \t]+|\d{1,3}[.)][ \t]+|\[\d+\][ \t]*)?"
 _BARE = rf"[<\"'\[(]{{0,2}}({ADDRESS})[>\"'\])]{{0,2}}"
 _MAILTO = rf"(?:[ \t]*<(?:mailto:)?{ADDRESS}>|[ \t]*\((?:mailto:)?{ADDRESS}\))?"
 
-_PERSON = r"([^\s@<>()\":][^@<>()\":]{0,60}[ \t]+(?=[<(]))?"
+_PERSON = r"((?![245]\d\d[ -])[^\s@<>()\":][^@<>()\":]{0,60}[ \t]+(?=[<(]))?"
 _ALONE = re.compile(rf"({_LEAD}){_PERSON}{_BARE}{_MAILTO}[ \t]*([:;.,]?)[ \t]*$")
 _WITH_TEXT = re.compile(
     rf"({_LEAD})(<?)\"?{_BARE}{_MAILTO}\"?(>?)(?:[ \t]*(:|;|,|\.\.\.+|\[|\(|-+|=>|->)[ \t]*|[ \t]+)(\S.*)"
@@ -115,7 +115,8 @@ def _find(lines: Sequence[str], domain: str) -> list[_Found]:
             one = _one(f"{local[1]}@{domain}", index, Rank.LINE, "local name", local[2] or "")
         if one:
             found += one
-            if one[0].rank is Rank.LIST:
+            if one[0].rank is Rank.LIST and one[0].indent >= 0:
+                # A dialogue below a recipient ends no list.
                 listing = one[0].indent
         if not _RULE.match(text):
             before = text
@@ -221,6 +222,7 @@ def _taken_below(lines: Sequence[str], index: int) -> bool:
 def _with_texts(lines: Sequence[str], found: Sequence[_Found]) -> list[Named]:
     """Give every recipient the lines that speak of it: behind the address and below it, then above it."""
     texts: dict[str, list[str]] = {}
+    above: dict[str, list[str]] = {}
     first: dict[str, _Found] = {}
     in_dialogue: set[str] = set()
     said = _said(lines, found)
@@ -230,12 +232,15 @@ def _with_texts(lines: Sequence[str], found: Sequence[_Found]) -> list[Named]:
         if one.shape == "dialogue":
             in_dialogue.add(key)
         start = max(found[position - 1].line + 1 if position else 0, one.line - 6)
-        above = "\n".join(line.strip() for line in lines[start : one.line] if line.strip())
-        texts.setdefault(key, []).extend(text[:_LONGEST_TEXT] for text in (said[position], above) if text)
+        before = "\n".join(line.strip() for line in lines[start : one.line] if line.strip())
+        texts.setdefault(key, []).append(said[position][:_LONGEST_TEXT])
+        above.setdefault(key, []).append(before[:_LONGEST_TEXT])
+    # What stands above may be the last word on another one.
+    texts = {key: [text for text in (*own, *above[key]) if text] for key, own in texts.items()}
     return [
         Named(
             one.address,
-            tuple(dict.fromkeys(texts[key])) if key in texts else (),
+            tuple(dict.fromkeys(texts[key])),
             command="RCPT" if key in in_dialogue else "",
             family=one.shape,
         )

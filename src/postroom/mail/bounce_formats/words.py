@@ -126,8 +126,11 @@ CONTACT = _any(
 )  # fmt: skip
 """Where somebody who could help is named."""
 
-WHO_ACTED = _any(r"\b(?:from|by|sender|you|von|contact)[ \t]*:?[ \t]*[(<\"']?$")
-"""In front of the address of somebody who did something."""
+WHO_ACTED = _any(
+    r"\b(?:from|by|sender|you|von|contact)[ \t]*:?[ \t]*[(<\"']?$",
+    r"\b(?:please (?:try|use)|moved to|changed to|new (?:e-?mail )?address(?: is)?)[ \t]*:?[ \t]*[(<\"']?$",
+)
+"""In front of the address of somebody who did something, or whom to write to from now on (RFC 5321 3.4)."""
 
 DELIVERS = _any(
     r"deliver", r"recipient", r"address", r"reach", r"zustell", r"destinat", r"empf[äa]ng", r"宛先", r"送信"

@@ -1,0 +1,142 @@
+"""Reports in the forms in which mail servers wrote them on a line of ours, where each was misread once.
+
+The servers were those that Debian packages, and two of npm; a next hop of ours
+gave the replies. Shortened to what is read.
+"""
+
+from postroom.mail.classify import classify
+from postroom.mail.reasons import Reason
+from postroom.mail.verdict import MailKind, Reported, Verdict
+
+RETURNED = "From: Author <author@author.example>\nTo: {to}\nSubject: News\nMessage-ID: <1@author.example>\n"
+
+
+def report(
+    words: str, fields: str, *, to: str = "reader@hop.example", kind: str = "delivery-status", subject: str = "failed"
+) -> Verdict:
+    """Return what is thought of a report with words, fields and the header that it returns."""
+    parts = (
+        f"Content-Type: text/plain\n\n{words}\n",
+        f"Content-Type: message/{kind}\n\nReporting-MTA: dns; mta.example.org\n\n{fields}\n",
+        f"Content-Type: text/rfc822-headers\n\n{RETURNED.format(to=to)}",
+    )
+    return classify(
+        (
+            "Return-Path: <>\nFrom: Postmaster <postmaster@mta.example.org>\nTo: author@author.example\n"
+            f"Subject: {subject}\nAuto-Submitted: auto-replied\nMIME-Version: 1.0\n"
+            f"Content-Type: multipart/report; report-type={kind}; boundary=b\n\n"
+            + "".join(f"--b\n{part}" for part in parts)
+            + "--b--\n"
+        ).encode()
+    )
+
+
+def words_only(text: str, *, to: str = "reader@hop.example", more: str = "") -> Verdict:
+    """Return what is thought of a report without fields, as the DragonFly agent writes it."""
+    return classify(
+        (
+            f"Return-Path: <>\nFrom: MAILER-DAEMON <>\n{more}To: author@author.example\n"
+            f"Subject: Mail delivery failed\n\n{text}\n\nOriginal message follows.\n\n"
+            f"Received: from root (uid 0)\n\tby mta.example.org\n{RETURNED.format(to=to)}\nHello\n"
+        ).encode()
+    )
+
+
+def failed(address: str, diagnostic: str = "", *, status: str = "5.0.0") -> str:
+    """Return the fields of one recipient."""
+    told = f"Diagnostic-Code: smtp; {diagnostic}\n" if diagnostic else ""
+    return f"Final-Recipient: rfc822; {address}\nAction: failed\nStatus: {status}\n{told}\n"
+
+
+def judged(found: Verdict) -> list[tuple[str, Reason, bool]]:
+    """Return address, reason and hard or soft of each recipient."""
+    assert found.kind is MailKind.BOUNCE
+    return [(one.address, one.reason, one.is_hard) for one in found.recipients]
+
+
+def only(found: Verdict) -> Reported:
+    """Return the one recipient."""
+    assert found.kind is MailKind.BOUNCE
+    (one,) = found.recipients
+    return one
+
+
+EXIM = """A message that you sent could not be delivered to one or more of its
+recipients. This is a permanent error. The following address(es) failed:
+
+  off@hop.example
+    host mx.hop.example [198.51.100.10]
+    SMTP error from remote mail server after RCPT TO:<off@hop.example>:
+    550 5.2.1 This mailbox is disabled
+  gone@hop.example
+    host mx.hop.example [198.51.100.10]
+    SMTP error from remote mail server after RCPT TO:<gone@hop.example>:
+    550 No such user here
+  reader@nowhere.example
+    Unrouteable address
+"""
+
+
+def test_of_several_recipients_each_has_the_command_and_the_words_that_stand_below_it() -> None:
+    found = report(
+        EXIM,
+        failed("reader@nowhere.example")
+        + failed("gone@hop.example", "550 No such user here")
+        + failed("off@hop.example", "550 5.2.1 This mailbox is disabled"),
+    )
+    assert judged(found) == [
+        ("reader@nowhere.example", Reason.NO_SUCH_DOMAIN, True),
+        ("gone@hop.example", Reason.NO_SUCH_USER, True),
+        ("off@hop.example", Reason.SUSPENDED, False),
+    ]
+
+
+def test_the_last_word_on_the_recipient_above_is_not_the_first_on_the_one_below() -> None:
+    found = report(
+        "The following recipients failed:\n\n<gone@hop.example>:\n >>> RCPT TO:<gone@hop.example>\n"
+        " <<< 550 5.1.1 User unknown\n\n<full@hop.example>:\n >>> RCPT TO:<full@hop.example>\n"
+        " <<< 552 5.2.2 Mailbox is full\n",
+        failed("gone@hop.example") + failed("full@hop.example"),
+    )
+    assert judged(found) == [
+        ("gone@hop.example", Reason.NO_SUCH_USER, True),
+        ("full@hop.example", Reason.MAILBOX_FULL, False),
+    ]
+
+
+def test_a_dialogue_tells_which_command_was_refused() -> None:
+    dialogue = " >>> RCPT TO:<reader@hop.example>\n <<< 550 No such user here\n"
+    found = report(
+        f"Your message cannot be delivered:\n\n<reader@hop.example>:\n{dialogue}",
+        failed("reader@hop.example", "550 No such user here"),
+    )
+    assert judged(found) == [("reader@hop.example", Reason.NO_SUCH_USER, True)]
+
+
+def test_a_recipient_whose_quotes_a_server_took_off_is_named_whole() -> None:
+    found = report(
+        "This is the nullmailer delivery system.  The message attached below\n"
+        "could not be delivered to one or more of the intended recipients:\n\n\t<john doe@hop.example>\n",
+        failed("john doe@hop.example", "550 5.1.1 User unknown", status="5.1.1"),
+        to='"john doe"@hop.example',
+    )
+    assert judged(found) == [('"john doe"@hop.example', Reason.NO_SUCH_USER, True)]
+
+
+def test_the_original_recipient_that_a_server_writes_into_the_header_of_its_report_is_not_us() -> None:
+    found = words_only(
+        "There was an error delivering your mail to <reader@hop.example>.\n\n"
+        "mx.hop.example [198.51.100.10] did not like our RCPT TO:\n550 5.1.1 <reader@hop.example>: User unknown",
+        to="list@elsewhere.example",
+        more="X-Original-To: <reader@hop.example>\n",
+    )
+    assert judged(found) == [("reader@hop.example", Reason.NO_SUCH_USER, True)]
+
+
+def test_the_address_that_a_reply_offers_instead_has_not_failed() -> None:
+    found = words_only(
+        "There was an error delivering your mail to <reader@hop.example>.\n\n"
+        "mx.hop.example [198.51.100.10] did not like our RCPT TO:\n"
+        "551 User not local; please try <new@elsewhere.example>"
+    )
+    assert judged(found) == [("reader@hop.example", Reason.MOVED, True)]
