@@ -16,6 +16,7 @@ from postroom.ledger.inbound_rows import Destination
 from postroom.ledger.route_rows import RouteAction
 from postroom.ledger.rows import MessageRow
 from postroom.mail.address_list import parse_address_list
+from postroom.mail.authentication import Verdicts
 from postroom.mail.verdict import MailKind
 from postroom.outbound.submission import Track
 from postroom.store.database import Tx
@@ -76,6 +77,9 @@ def _envelope(work: Work) -> dict[str, object]:
     told = {**work.detail(), "author": row.author, "subject": row.subject}
     if row.author_name:
         told["author_name"] = row.author_name
+    if row.verdicts:
+        # Who is named in From may not have written it.
+        told["dmarc"] = Verdicts.from_json(row.verdicts).dmarc.result.value
     return told
 
 
