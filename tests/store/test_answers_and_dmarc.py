@@ -12,7 +12,6 @@ from postroom.mail.authentication import DmarcVerdict, Result, Verdicts
 from postroom.mail.verdict import MailKind, Verdict
 from postroom.store.database import open_database
 
-
 REPLY = b"From: ann@example.org\r\nSubject: Re: Hello\r\n\r\nYes, please.\r\n"
 
 
