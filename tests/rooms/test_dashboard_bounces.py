@@ -46,6 +46,10 @@ async def test_failures_stand_by_reason_and_provider_and_lead_to_their_recipient
         "rate Too many mails or connections in too short a time. soft 1 1 \u2013",
     ]
     assert "q=state%3Afailed+reason%3Ano_such_user+provider%3Agoogle+since%3A" in page
+    # The figure counts those of the period: so does the list that it leads to.
+    figure = LexborHTMLParser(page).css_first("a.figure")
+    assert figure is not None
+    assert "q=state%3Afailed+since%3A" in str(figure.attributes["href"])
     assert [row.split()[-1] for row in rows_of(one)] == ["3", "1"]
     assert (await pages.get(PAGE, provider='"><script>', period="x")).status_code == 200
 

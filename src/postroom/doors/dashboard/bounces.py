@@ -65,6 +65,8 @@ class Bounces:
 
     failed: int
     hard: int
+    query: str
+    """The search that lists all who failed."""
     columns: tuple[str, ...]
     """Names of the providers."""
     lines: tuple[ReasonLine, ...]
@@ -98,6 +100,7 @@ def bounces_of(found: Sequence[Failures], period: Period, end_hour: int, provide
     of_provider = f"provider:{provider} " if provider else ""
     return Bounces(
         failed=sum(by_reason[reason] for reason in reasons),
+        query=f"state:failed {of_provider}{since}",
         hard=sum(by_reason[reason] for reason in reasons if _is_hard(reason)),
         columns=tuple(provider_name(name) for name in columns),
         lines=tuple(
