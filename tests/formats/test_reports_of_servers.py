@@ -4,6 +4,8 @@ The servers were those that Debian packages, and two of npm; a next hop of ours
 gave the replies. Shortened to what is read.
 """
 
+import pytest
+
 from postroom.mail.classify import classify
 from postroom.mail.reasons import Reason
 from postroom.mail.verdict import MailKind, Reported, Verdict
@@ -140,3 +142,34 @@ def test_the_address_that_a_reply_offers_instead_has_not_failed() -> None:
         "551 User not local; please try <new@elsewhere.example>"
     )
     assert judged(found) == [("reader@hop.example", Reason.MOVED, True)]
+
+
+REFUSED = (
+    "Final-Recipient: rfc822; reader@hop.example\nOriginal-Message-ID: <1@author.example>\n"
+    "Disposition: automatic-action/MDN-sent-automatically; deleted\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("I do not want your letters. Please stop.", Reason.FILTERED),
+        ("550 5.1.1 user unknown, ha ha", Reason.FILTERED),
+        ("Quota exceeded (mailbox for user is full)", Reason.MAILBOX_FULL),
+    ],
+)
+def test_a_sieve_script_that_refuses_is_a_soft_bounce_whatever_its_owner_writes(text: str, reason: Reason) -> None:
+    found = report(
+        f"Your message to <reader@hop.example> was automatically rejected:\n{text}\n",
+        REFUSED,
+        kind="disposition-notification",
+        subject="Rejected: News",
+    )
+    assert judged(found) == [("reader@hop.example", reason, False)]
+
+
+def test_a_reader_who_deletes_a_mail_unread_refuses_nothing() -> None:
+    found = report(
+        "It was deleted", REFUSED.replace("automatic-action", "manual-action"), kind="disposition-notification"
+    )
+    assert found.kind is MailKind.RECEIPT

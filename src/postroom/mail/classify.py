@@ -10,6 +10,7 @@ from dataclasses import replace
 from postroom.mail.address_list import parse_address_list
 from postroom.mail.arf import read_complaint
 from postroom.mail.bounce_formats.named import Named
+from postroom.mail.bounce_formats.refusal import REFUSAL
 from postroom.mail.bounce_formats.report import DeliveryReport, read_report
 from postroom.mail.bounce_rules import Judged, reason_of
 from postroom.mail.marks import answers_of, marks_of
@@ -74,6 +75,10 @@ def _judge(one: Named, report: DeliveryReport) -> Judged:
     # What is said of all says little of one of many.
     texts = (*one.texts, *report.texts) if len(report.named) <= _MOST_JUDGED_BY_ALL or not one.texts else one.texts
     found = reason_of(texts, reply_code=one.reply_code, status=one.status, host=one.host, command=one.command)
+    if one.family == REFUSAL:
+        # Dovecot tells so of full mailboxes, too; all else are the words of a person.
+        reason = found.reason if found.reason is Reason.MAILBOX_FULL else Reason.FILTERED
+        return Judged(reason, False, found.evidence, REFUSAL)
     if report.kind is MailKind.BOUNCE:
         return found
     if found.reason in (Reason.ON_HOLD, Reason.UNDETERMINED):

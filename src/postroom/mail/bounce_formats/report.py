@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from postroom.mail.address_list import parse_address_list
 from postroom.mail.bounce_formats.delivery_status import read_blocks, read_status
 from postroom.mail.bounce_formats.named import MAX_RECIPIENTS, Named, clean_address
+from postroom.mail.bounce_formats.refusal import REFUSAL, read_refusal
 from postroom.mail.bounce_formats.ses_json import read_ses
 from postroom.mail.bounce_formats.shapes import Rank, read_shapes
 from postroom.mail.bounce_formats.signs import (
@@ -81,6 +82,8 @@ def _read(mail: Received) -> DeliveryReport | None:
     fields = read_status(mail) or _fields_in_text(mail)
     if fields and (mail.report_type or (not is_answer(subject) and _is_by_machine(mail))):
         return _from_fields(fields, mail, common)
+    if refusing := read_refusal(mail):
+        return DeliveryReport(MailKind.BOUNCE, tuple(refusing), REFUSAL, common)
     if mail.report_type == "disposition-notification" and not (is_from_system(mail) and is_failing_subject(subject)):
         return None
     domain = mail.header.value("from").rpartition("@")[2].strip("> ") if is_from_system(mail) else ""
