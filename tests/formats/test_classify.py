@@ -174,6 +174,25 @@ def test_the_marks_of_the_returned_message_come_first() -> None:
     assert found.returned_to == ("a@example.org",)
 
 
+def test_a_report_that_returns_no_header_still_tells_our_reverse_path() -> None:
+    parts = "".join(
+        f"--x\nContent-Type: {media_type}\n\n{fields}\n"
+        for media_type, fields in (
+            ("text/plain", "Somebody complained."),
+            (
+                "message/feedback-report",
+                "Feedback-Type: abuse\nUser-Agent: x\nVersion: 1\n"
+                f"Original-Mail-From: <b-{TOKEN}@rp.example.com>\nOriginal-Rcpt-To: r-{TOKEN}@rp.example.com\n",
+            ),
+        )
+    )
+    head = 'From: fbl@example.net\nContent-Type: multipart/report; report-type=feedback-report; boundary="x"'
+    found = classify(f"{head}\n\n{parts}--x--\n".encode())
+
+    assert found.kind is MailKind.COMPLAINT
+    assert [(mark.kind, mark.where) for mark in found.marks] == [(TokenKind.BOUNCE, "report")]
+
+
 def test_a_person_who_quotes_a_bounce_sends_no_bounce() -> None:
     quoted = "> <a@example.org>:\n> 550 User unknown\n"
     person = "Ada <ada@example.org>"

@@ -30,6 +30,8 @@ _ADDRESS = re.compile(r"(?<![A-Za-z0-9._+-])([brfu])-([a-z2-7]{32})@", re.IGNORE
 _LINK = re.compile(rb"/([cou])/([A-Za-z0-9_-]{27,36})(?![A-Za-z0-9_-])")
 _SOFT_BREAK = re.compile(rb"=[ \t]*\r?\n")
 _RETURNED = ("Return-Path", "X-Postroom-Id", "CFBL-Feedback-ID", "Reply-To", "CFBL-Address", "List-Unsubscribe")
+_REPORTS = frozenset({b"message/feedback-report", b"message/delivery-status", b"message/global-delivery-status"})
+_MOST_OF_REPORT = 20_000
 _OWN = ("To", "Delivered-To", "X-Original-To", "Cc", "X-Postroom-Id", "CFBL-Feedback-ID")
 
 
@@ -54,6 +56,7 @@ def answers_of(mail: Received) -> tuple[str, ...]:
 def _all(mail: Received) -> Iterator[Mark]:
     yield from _of_header(mail.returned, _RETURNED)
     yield from _of_header(mail.header, _OWN)
+    yield from _reverse_paths(mail)
     for letter, token in _ADDRESS.findall(mail.body):
         yield Mark(_LETTERS[letter.lower()], token.lower(), "text")
     if mail.returned_raw:
@@ -68,6 +71,15 @@ def _of_header(header: Fields, names: tuple[str, ...]) -> Iterator[Mark]:
                 yield Mark(_LETTERS[letter.lower()], token.lower(), name)
             if name in ("X-Postroom-Id", "CFBL-Feedback-ID") and (told := _TOKEN.fullmatch(value)):
                 yield Mark(TokenKind.FEEDBACK, told[0].lower(), name)
+
+
+def _reverse_paths(mail: Received) -> Iterator[Mark]:
+    """Original-Mail-From of RFC 5965 3.2, X-Postfix-Sender: all that is left of a report that returns no header."""
+    for number, part in enumerate(mail.parts):
+        if part.is_leaf and part.media_type in _REPORTS:
+            for letter, token in _ADDRESS.findall(mail.text(number, _MOST_OF_REPORT)):
+                if letter in "bB":
+                    yield Mark(TokenKind.BOUNCE, token.lower(), "report")
 
 
 def _links(mail: Received) -> Iterator[Mark]:
