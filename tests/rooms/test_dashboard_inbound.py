@@ -19,7 +19,7 @@ from postroom.events import record
 from postroom.events.record import Facts
 from postroom.ledger.event_kinds import EventKind
 from postroom.ledger.inbound_rows import InboundRow
-from postroom.ledger.route_rows import RouteRow
+from postroom.ledger.route_rows import RouteAttemptRow, RouteRow
 from postroom.ledger.rows import RecipientRow, SuppressionRow
 from postroom.mail.authentication import (
     ArcVerdict,
@@ -32,6 +32,7 @@ from postroom.mail.authentication import (
 )
 from postroom.mail.verdict import MailKind
 from postroom.store import operators, route_outbox, suppressions
+from postroom.store.database import Tx
 
 LIST = "/w/one/inbound"
 EVIL = '"><script>alert(1)</script>'
@@ -356,6 +357,25 @@ async def test_a_mail_that_was_given_up_is_handed_on_again_at_a_click(house: Hou
     assert [(one.route_id, one.tries) for one in waiting] == [(9, 0)]
     noted = await house.world.services.database.read(lambda conn: operators.audit_page(conn, 1 << 62, 1))
     assert (noted[0].action, noted[0].subject) == ("inbound.retry", show_id("inb", row.id))
+
+
+async def test_what_a_receiver_answered_and_the_message_of_a_forward_are_at_hand(house: House) -> None:
+    row = await house.put(kind="other")
+    told = RouteAttemptRow(1, row.workspace_id, row.id, 9, "webhook", "https://a.test/", 1, 5, 0, 503, "HTTP 503", None,
+                           f"maintenance {EVIL}")  # fmt: skip
+    forwarded = RouteAttemptRow(2, row.workspace_id, row.id, 0, "forward", "b@a.test", 1, 5, 1, None, "", 77, "")
+
+    def write(tx: Tx) -> None:
+        tx.add(told)
+        tx.add(forwarded)
+
+    await house.world.services.database.write(write)
+
+    page = await house.page(row)
+
+    assert "What it answered maintenance" in words(page)
+    assert "<script>alert" not in page.text
+    assert f'href="/w/one/messages/{show_id("msg", 77)}"' in page.text
 
 
 async def test_a_complaint_leads_to_the_suppression_that_followed(house: House) -> None:

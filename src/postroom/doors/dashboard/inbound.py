@@ -109,6 +109,7 @@ async def show_mail(request: PageRequest) -> Response[bytes]:
         route_id=show_id("rte", whole.route.id) if whole.route is not None else "",
         route_does=views.ROUTE_DOES.get(whole.route.action, whole.route.action) if whole.route is not None else "",
         attempts=whole.attempts,
+        forward_id=lambda attempt: show_id("msg", attempt.message_id),
         onward=whole.onward,
         next_try_ms=whole.next_try_ms,
         needs_review=views.needs_review(row),
