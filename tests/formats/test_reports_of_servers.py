@@ -115,6 +115,57 @@ def test_a_dialogue_tells_which_command_was_refused() -> None:
     assert judged(found) == [("reader@hop.example", Reason.NO_SUCH_USER, True)]
 
 
+@pytest.mark.parametrize(
+    ("last", "reason"),
+    [
+        ("450 4.1.2 <reader@hop.example>: Recipient address rejected: Domain not found", Reason.NO_SUCH_DOMAIN),
+        ("452 4.2.2 Mailbox full", Reason.MAILBOX_FULL),
+        ("451 4.3.0 Temporary system problem", Reason.SYSTEM_ERROR),
+    ],
+)
+def test_that_retries_were_exceeded_is_no_word_about_the_mailbox(last: str, reason: Reason) -> None:
+    found = only(report("gave up", failed("reader@hop.example", f"{last}: retry timeout exceeded")))
+    assert (found.reason, found.is_hard) == (reason, False)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "status", "reason", "is_hard"),
+    [
+        ("511 5.1.1 unknown address or alias: reader@hop.example", "5.1.1", Reason.NO_SUCH_USER, True),
+        ("550 5.7.20 No passing DKIM signature found", "5.7.20", Reason.AUTHENTICATION, False),
+        ("554 5.0.0 <reader@hop.example>", "5.0.0", Reason.ON_HOLD, False),
+    ],
+)
+def test_what_sendmail_makes_of_a_refusal_hides_none(refusal: str, status: str, reason: Reason, is_hard: bool) -> None:
+    transcript = f">>> DATA\n<<< {refusal}\n554 5.0.0 Service unavailable\n<<< 554 5.5.1 Error: no valid recipients\n"
+    found = only(
+        report(
+            f"   ----- Transcript of session follows -----\n... while talking to mx.hop.example.:\n{transcript}",
+            failed("reader@hop.example", refusal, status=status),
+        )
+    )
+    assert (found.reason, found.is_hard) == (reason, is_hard)
+
+
+def test_what_a_program_behind_a_mailbox_said_counts_before_the_number_that_it_ended_with() -> None:
+    found = only(
+        report(
+            "   ----- Transcript of session follows -----\nuser over quota: mailbox is full\n"
+            "554 5.0.0 Service unavailable\n",
+            "Final-Recipient: RFC822; reader@hop.example\nAction: failed\nStatus: 5.5.0\nDiagnostic-Code: X-Unix; 69\n",
+        )
+    )
+    assert (found.reason, found.is_hard) == (Reason.MAILBOX_FULL, False)
+    found = only(
+        report(
+            "550 5.1.1 reader... User unknown\n",
+            "Final-Recipient: RFC822; reader@hop.example\nAction: failed\nStatus: 5.1.1\n"
+            "Diagnostic-Code: X-Unix; 550 5.1.1 User unknown\n",
+        )
+    )
+    assert (found.reason, found.is_hard) == (Reason.NO_SUCH_USER, True)
+
+
 def test_a_recipient_whose_quotes_a_server_took_off_is_named_whole() -> None:
     found = report(
         "This is the nullmailer delivery system.  The message attached below\n"
@@ -173,3 +224,32 @@ def test_a_reader_who_deletes_a_mail_unread_refuses_nothing() -> None:
         "It was deleted", REFUSED.replace("automatic-action", "manual-action"), kind="disposition-notification"
     )
     assert found.kind is MailKind.RECEIPT
+
+
+@pytest.mark.parametrize(
+    ("diagnostic", "status", "reason", "is_hard"),
+    [
+        ("550 User <nobody-here> unknown", "5.0.0", Reason.NO_SUCH_USER, True),
+        ("MAIL+RCPT 550 No such user here", "5.0.0", Reason.NO_SUCH_USER, True),
+        ("exited abnormally", "5.3.0", Reason.MAILER_ERROR, False),
+        ("DNS lookup failure: host nowhere.example not found", "5.0.0", Reason.NO_SUCH_DOMAIN, True),
+        ("all MXs returned transient failures (last: Could not dial: connect: connection refused)", "4.0.0",
+         Reason.NETWORK, False),
+        ("550 5.7.129 RESOLVER.RST.RestrictedToRecipientsPermission; not authorized to send to recipient because "
+         "the sender isn't on the recipient's allowed senders list", "5.0.0", Reason.FILTERED, False),
+    ],
+)  # fmt: skip
+def test_what_servers_say_themselves_is_known(diagnostic: str, status: str, reason: Reason, is_hard: bool) -> None:
+    found = only(report("failed", failed("reader@hop.example", diagnostic, status=status)))
+    assert (found.reason, found.is_hard) == (reason, is_hard)
+
+
+def test_a_server_that_gave_up_on_all_hosts_does_not_say_that_the_domain_is_gone() -> None:
+    """Haraka writes 5.1.2 for a refused connection, too."""
+    found = only(
+        report(
+            "Intended Recipients: <reader@hop.example>\nFailure Reason: Error: Too many failures (Tried all MXs)\n",
+            failed("reader@hop.example", status="5.1.2 (550 Tried all MXs hop.example)"),
+        )
+    )
+    assert (found.reason, found.is_hard) == (Reason.EXPIRED, False)

@@ -64,6 +64,7 @@ RULES = (
             | resolver.adr.recipnotfound | resolver.adr.recipientnotfound | resolver.adr.exrecipnotfound
             | resolver.adr.badprimary | recipient not found by smtp address lookup
             | remote server returned unknown recipient | invalid final delivery userid | no mailbox here by that name
+            | user < + unknown
             | no valid recipients for this mm | unknown user: @
             """
         ),
@@ -125,6 +126,7 @@ RULES = (
             | not in directory | not listed in | there is no such | there is no user | there is no one at this address
             | this address no longer | this user does not have | this user doesn't have
             | this email address does not exist | unable to find recipient | unknown to this system
+            | unknown address or | user + unknown
             | vdeliver: invalid or unknown virtual user | delivery error: dd | chkuser | chkusr
             | address is marked as invalid | recipient verify failed | recipient verification failed
             | adressee unknown | is not a valid address

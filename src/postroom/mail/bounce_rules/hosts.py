@@ -118,7 +118,12 @@ _AMERICA = (
     Rule(
         "exchange-restricted",
         Reason.FILTERED,
-        says("resolver.rst.notauthorized | resolver.rst.authenticationrequired | resolver.rst.moderation"),
+        says(
+            """
+            resolver.rst.notauthorized | resolver.rst.authenticationrequired | resolver.rst.moderation
+            | resolver.rst.restricted
+            """
+        ),
     ),
     Rule("exchange-unknown", Reason.NO_SUCH_USER, says("storedrv.submit; invalid recipient"), is_sure=True),
     Rule(
@@ -268,6 +273,8 @@ _FILTERS = (
     Rule("queue-expired", Reason.EXPIRED, says("message expired, connection | queue.expired")),
     Rule("sender-listed", Reason.SENDER_REJECTED, says("sending to/from an address that has been blacklisted")),
     Rule("cpanel-no-domain", Reason.NO_SUCH_DOMAIN, says("the account or domain may not exist, they may be")),
+    # DragonFly's agent so tells of a name that is not there; of one that could not be asked for it says nothing yet.
+    Rule("dragonfly-no-domain", Reason.NO_SUCH_DOMAIN, says("dns lookup failure: host + not found")),
     # Postfix so tells of a greeting that was no welcome.
     Rule("postfix-greeting", Reason.BLOCKED, says("refused to talk to me")),
     # PowerMTA so tells of a domain that has neither MX hosts nor an address.

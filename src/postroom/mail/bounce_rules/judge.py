@@ -52,6 +52,10 @@ _EVIDENCE = 500
 _LONGEST_TEXT = 20_000
 _REPLY_CODE = re.compile(r"(?<![\w.\[-])([45][0-5]\d)(?![\w.])")
 _GENERAL = re.compile(r"[45]\.0\.0")
+_ADDED = re.compile(r": (?=retry timeout exceeded)")
+"""Where Exim goes on behind the reply that it got last."""
+_GLOSS = re.compile(r"[45]54 [45]\.0\.0 Service unavailable")
+"""What sendmail makes of any refusal of the mail, below the refusal itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +114,10 @@ def reason_of_reply(reply: SmtpReply, *, host: str = "", command: str = "") -> J
 
 def _lines(texts: Sequence[str]) -> list[str]:
     """Return the lines of all texts, each once, as many as count."""
-    lines = (line.strip() for text in texts for line in text[:_LONGEST_TEXT].splitlines())
-    return list(dict.fromkeys(islice(lines, 4 * MOST_LINES)))[:MOST_LINES]
+    told = (_ADDED.sub("\n", text[:_LONGEST_TEXT]) for text in texts)
+    lines = (line.strip() for text in told for line in text.splitlines())
+    found = dict.fromkeys(islice(lines, 4 * MOST_LINES))
+    return [line for line in found if not _GLOSS.fullmatch(line)][:MOST_LINES] or list(found)
 
 
 def _find(rules: Rules, lines: Sequence[Line], where: str, status: str) -> tuple[Rule, Line] | None:
@@ -229,6 +235,9 @@ _COMMANDS = (
     ("(state 14)", "RCPT"),
     ("in reply to rcpt to", "RCPT"),
     ("after rcpt to", "RCPT"),
+    # In chasquid's words.
+    ("mail+rcpt", "RCPT"),
+    ("data closing", "DATA"),
     ("after rcpt command", "RCPT"),
     ("for rcpt to", "RCPT"),
     ("rcpt to response", "RCPT"),

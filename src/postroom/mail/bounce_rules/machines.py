@@ -75,7 +75,8 @@ RULES = (
             | cannot connect | can't connect | failed to connect | being unable to connect successfully
             | host not reachable | server not responding | timeout - closing | timeout while | timeout waiting
             | timeout after | connection attempts failed | could not contact | was unable to contact
-            | resources temporarily unavailable | session timeout | socket error | greylist | no answer from host
+            | tried all mx | resources temporarily unavailable | session timeout | socket error | greylist
+            | no answer from host
             """
         ),
     ),
@@ -102,10 +103,10 @@ RULES = (
             """
             procmail: | mailer error | command failed | command died | command time limit | command output | pipe to
             | pipe delivery | error writing message | child status | child process | program failed
-            | local delivery failed | return code | exit code | exit status | exited with | failed with exit
+            | exited abnormally | return code | exit code | exit status | exited with | failed with exit
             | failed to read response template | maildrop: | vacation: | temporary failure. command | lmtp
             | can't create output | couldn't create | lock failure | error while writing to | unknown mailer error
-            | mailer returned | operating system error | x-unix | not available for sendmail programs
+            | mailer returned | operating system error | not available for sendmail programs
             """
         ),
     ),

@@ -141,7 +141,7 @@ RULES = (
     Rule(
         "connect-refused",
         Reason.NETWORK,
-        says("connect to * connection refused | socket error code | due to socketerror"),
+        says("connect to * connection refused | connect: connection refused | socket error code | due to socketerror"),
     ),
     Rule(
         "host-blocked",

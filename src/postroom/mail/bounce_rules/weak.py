@@ -57,6 +57,8 @@ RULES = (
     Rule("policy-word", Reason.POLICY, says("policy | prohibited | forbidden | not allowed | not permitted")),
     Rule("access-denied", Reason.SECURITY, says("access denied | denied")),
     Rule("too-many-word", Reason.RATE, says("too many | too much")),
+    # What the program itself said stands in another line, if anywhere.
+    Rule("program-word", Reason.MAILER_ERROR, says("x-unix | local delivery failed")),
     Rule("time-word", Reason.EXPIRED, says("timeout | timed out")),
     Rule(
         "refused-by-a-remote-server",
