@@ -216,6 +216,23 @@ def test_what_does_not_exist_may_be_something_else(said: str, reason: Reason) ->
         "550 Too many invalid users tried",
         "550 mail from unknown users is refused",
         "550 You sent mail to too many addresses that do not exist",
+        "550 This domain does not accept email over IPv6",
+        "550 b.example does not accept email from outside",
+        "550 This server does not accept mail for external relay",
+        "550 Domain does not accept mail without DKIM",
+        "550 mail receiving disabled for maintenance",
+        "550 mailbox not available at this time",
+        "550 user unknown: temporary LDAP failure",
+        "550 account not found in cache, try again later",
+        "550 recipient verification failed: timeout",
+        "550 Mail server has moved to 192.0.2.9",
+        "550 The policy has been replaced by a newer one",
+        "550 no MX record found for domain of sender",
+        "550 no such host in our trusted relays",
+        "550 invalid address format in header From",
+        "550 not a valid user agent",
+        "550 Unknown mailbox error",
+        "550 bad recipient count, max 50",
     ],
 )
 def test_no_address_is_condemned_by_words_about_somebody_or_something_else(said: str) -> None:
@@ -231,8 +248,16 @@ def test_no_address_is_condemned_by_words_about_somebody_or_something_else(said:
         "550 5.1.1 ann: no such user in LDAP directory",
         "550 <a@b.example> is not recognized",
         "550 5.1.1 Message returned to sender: mailbox does not exist",
+        "550 5.1.1 No such user. Please check the address and try again.",
     ],
 )
 def test_words_beside_a_dead_address_do_not_save_it(said: str) -> None:
     judged = reason_of_reply(reply_from_lines([said.encode()]), command="RCPT")
     assert (judged.reason, judged.is_hard) == (Reason.NO_SUCH_USER, True), judged.rule
+
+
+def test_a_status_that_leaves_open_whose_address_it_means_condemns_none() -> None:
+    """RFC 3463 3.2: X.1.0 is about an address, the sender's or the recipient's."""
+    for said in ("550 5.1.0 Rejected 4711", "550 5.1.0 see https://b.example/4711"):
+        judged = reason_of_reply(reply_from_lines([said.encode()]), command="RCPT")
+        assert (judged.reason, judged.is_hard) == (Reason.FILTERED, False)

@@ -9,10 +9,11 @@ RULES = (
         Reason.MOVED,
         says(
             """
-            recipient no longer on server | has been replaced by | has moved to | user has moved | mailbox has moved
-            | address has changed to | address is no longer in use, please use | user not local; please try
-            | not our user | user has changed address | new address is | mailbox owner has changed
-            | domain owner has changed
+            recipient no longer on server | address has been replaced by | mailbox has been replaced by
+            | account has been replaced by | @ has been replaced by | address has moved | account has moved
+            | recipient has moved | @ has moved | user has moved | mailbox has moved | address has changed to
+            | address is no longer in use, please use | user not local; please try | not our user
+            | user has changed address | new address is | mailbox owner has changed | domain owner has changed
             """
         ),
     ),

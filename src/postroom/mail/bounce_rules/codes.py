@@ -36,7 +36,8 @@ BY_REPLY_CODE_TO_MAIL = {
 """What they say as answers to MAIL, which are about the sender else: RFC 5321 4.3.2, RFC 1870 6.1, RFC 4954 6."""
 
 BY_STATUS = {
-    ".1.0": Reason.NO_SUCH_USER,
+    # An address is at fault: whose, it does not say.
+    ".1.0": Reason.FILTERED,
     ".1.1": Reason.NO_SUCH_USER,
     ".1.2": Reason.NO_SUCH_DOMAIN,
     ".1.3": Reason.NO_SUCH_USER,

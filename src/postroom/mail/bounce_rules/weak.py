@@ -16,9 +16,31 @@ _OTHERS = (
         says(
             """
             sender address | sender mailbox | sender domain | sender account | sender user | sender name | sender's
-            | unknown sender | envelope sender | mail from | from address | from: address | return address
-            | reverse path | reverse-path | originator | your address | your mailbox | your account | your domain
-            | your from | your subscription
+            | unknown sender | for sender | of sender | envelope sender | mail from | from address | from: address
+            | return address | reverse path | reverse-path | originator | your address | your mailbox | your account
+            | your domain | your from | your subscription
+            """
+        ),
+    ),
+    Rule("of-the-form", Reason.NOT_COMPLIANT, says("in header | address format")),
+    Rule(
+        "of-some-mail",
+        Reason.POLICY,
+        says(
+            """
+            accept mail from | accept mail with | accept mail larger | accept mail over | accept mail for external
+            | accept email from | accept email with | accept email larger | accept email over | no mail from
+            | no mail with
+            """
+        ),
+    ),
+    Rule(
+        "of-now",
+        Reason.SYSTEM_ERROR,
+        says(
+            """
+            temporary | temporarily | try again later | try again in | try later | at this time | timeout
+            | maintenance
             """
         ),
     ),
@@ -35,7 +57,9 @@ _OTHERS = (
             """
             database not | database does | configuration not | configuration does | record not | record does
             | policy not | policy does | policy is | list does not exist | key does | key not | command is
-            | command was | your command | service is no longer | service no longer | key * no longer
+            | command was | your command | no such name server | user agent | mailbox error | account error
+            | recipient error | recipient count | rcpt order | address list | account settings | our trusted
+            | allow list | in cache | service is no longer | service no longer | key * no longer
             """
         ),
     ),
@@ -53,6 +77,8 @@ RULES = (
         says("does not exist | doesn't exist | not exist"),
         statuses=(".1.1", ".2.1"),
     ),
+    # Cisco's gateways so refuse whom their directory does not know. Which address it is the status leaves open else.
+    Rule("address-rejected", Reason.NO_SUCH_USER, says("address rejected"), statuses=(".1.0",)),
     Rule("return-address", Reason.SENDER_REJECTED, says("return address | return-path | from address | originator")),
     Rule("policy-word", Reason.POLICY, says("policy | prohibited | forbidden | not allowed | not permitted")),
     Rule("access-denied", Reason.SECURITY, says("access denied | denied")),
