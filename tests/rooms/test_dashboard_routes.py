@@ -8,7 +8,7 @@ from dashboard_browser import World
 from inbound_rows import Inbound
 from selectolax.lexbor import LexborHTMLParser
 
-from postroom.base.ids import show_id
+from postroom.base.ids import parse_id, show_id
 from postroom.ledger.route_rows import RouteAttemptRow
 from postroom.store.database import statement
 
@@ -48,6 +48,25 @@ async def test_without_routes_the_line_that_makes_one_is_shown(world: World) -> 
     told = words(await world.get(ROUTES))
     assert "No routes yet" in told
     assert "/api/v1/routes" in told
+
+
+async def test_the_list_says_which_route_fails(world: World) -> None:
+    failing, works = await made(world), await made(world, recipient="b@example.com")
+    workspace = await world.workspace("one")
+    ids = [parse_id("rte", path.rpartition("/")[2]) or 0 for path in (failing, works)]
+    tries = [(1, ids[0], 1, ""), (2, ids[0], 0, f"HTTP 503 {EVIL}"), (3, ids[1], 0, "HTTP 500"), (4, ids[1], 1, "")]
+    for number, route_id, succeeded, why in tries:
+        row = RouteAttemptRow(number, workspace.id, 5, route_id, "webhook", "x", 1, 5, succeeded, None, why, None, "")
+        await world.services.database.write(lambda tx, row=row: tx.add(row))
+
+    page = await world.get(ROUTES)
+    rows = [re.sub(r"\s+", " ", row.text(separator=" ")) for row in LexborHTMLParser(page.text).css("tbody tr")]
+
+    assert "failing" in rows[0]
+    assert "HTTP 503" in rows[0]
+    assert "last handed on" in rows[1]
+    assert "failing" not in rows[1]
+    assert "<script>alert" not in page.text
 
 
 async def test_a_route_is_made_shown_changed_and_deleted(world: World) -> None:

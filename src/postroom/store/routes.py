@@ -92,6 +92,15 @@ def attempts_of_route(
     return [RouteAttemptRow._make(row) for row in rows]
 
 
+def last_attempts(conn: Conn, workspace_id: int, route_ids: Sequence[int]) -> dict[int, RouteAttemptRow]:
+    """Return the last try of each of these routes that has one, by route. One read of an index each."""
+    return {
+        row.route_id: row
+        for route_id in route_ids
+        for row in attempts_of_route(conn, workspace_id, route_id, (1 << 63) - 1, 1)
+    }
+
+
 def purge_attempts(tx: Tx, before_id: int, limit: int) -> int:
     """Delete up to `limit` tries of all workspaces with an id below `before_id`, oldest first; return how many."""
     return len(tx.run(_PURGE_ATTEMPTS, (before_id, limit)))

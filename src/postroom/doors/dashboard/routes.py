@@ -75,6 +75,7 @@ async def list_routes(request: PageRequest) -> Response[bytes]:
     workspace = await workspace_of(request)
     services, query = services_of(request), request.query_params
     rows = await services.routes.list(workspace.id)
+    last = await services.database.read(lambda conn: routes.last_attempts(conn, workspace.id, [row.id for row in rows]))
     form = Form({name: query.get(name, "").strip()[:_MOST_TEXT].replace("\x00", "") for name in _TEST_FIELDS})
     tested = await _test(services, workspace, form)
     return render(
@@ -83,7 +84,7 @@ async def list_routes(request: PageRequest) -> Response[bytes]:
         status=200 if form.ok else 422,
         title="Routes",
         at="routes",
-        lines=[route_line(row) for row in rows],
+        lines=[(route_line(row), last.get(row.id)) for row in rows],
         form=form,
         kinds=[("", "Any kind"), *_KINDS],
         tested=_tested_lines(tested) if tested is not None else (),
