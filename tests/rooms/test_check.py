@@ -214,6 +214,12 @@ def test_without_an_inbound_door_nothing_comes_back() -> None:
         assert sum("POSTROOM_INBOUND" in one.found for one in found) == expected
 
 
+@pytest.mark.parametrize(("relays", "is_told"), [("", True), ("127.0.0.1/32", False)])
+def test_an_mta_in_front_of_the_inbound_door_should_be_named(relays: str, is_told: bool) -> None:
+    found = check_settings(settings_of(inbound="127.0.0.1:2526", trusted_relays=relays), TransportKind.DIRECT)
+    assert any("POSTROOM_TRUSTED_RELAYS" in one.remedy for one in found) == is_told
+
+
 def test_a_port_that_another_program_has_fails() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]

@@ -41,7 +41,8 @@ def _leaving(settings: Settings, kind: TransportKind) -> Iterator[Finding]:
         remedy = "open it, or have your MTA pipe what comes back into `postroom receive`"
         yield warn(_AREA, "POSTROOM_INBOUND is empty: bounces, complaints and replies do not come in", remedy)
     elif "inbound" in settings.roles and settings.inbound is not None and is_loopback(settings.inbound.host):
-        remedy = "an MTA on this machine has to hand over what comes back, else listen on port 25"
+        known = "" if settings.trusted_relays else " (by SMTP: name it in POSTROOM_TRUSTED_RELAYS, for SPF)"
+        remedy = f"an MTA on this machine has to hand over what comes back{known}, else listen on port 25"
         yield ok(_AREA, f"POSTROOM_INBOUND is {settings.inbound}, which other hosts do not reach", remedy)
     if kind is TransportKind.DIRECT and settings.direct_port != 25:
         yield warn(_AREA, f"POSTROOM_DIRECT_PORT is {settings.direct_port}", "MX hosts listen on 25: unset it")
