@@ -24,7 +24,7 @@ _LONGER = 3
 """Spaces in a sentence that says more than a name and thanks."""
 
 _BEGIN_A_SENTENCE = (
-    r"i (?:never|did)|please\b|bitte\b|stop\b"
+    r"i (?:never|did)|please\b|bitte\b|stop\b|(?:por )?favor\b|merci de\b|veuillez\b|proszę\b|прошу\b"
     + r"|(?:this is|it is|das ist|c'est|esto es|questo è|isto é|dit is|to jest|это)\b"
 )
 """Behind a comma."""
@@ -113,7 +113,9 @@ def _judge(plain: str, *, is_alone: bool) -> _Means:
         return _Means.NOTHING
     if any(pattern.search(plain) for pattern in _COMPLAIN):
         return _Means.COMPLAINT
-    if any(pattern.search(plain) for pattern in _STOP):
+    bare = _without_politeness(_without_politeness(plain))
+    said = (plain,) if bare == plain else (plain, bare)
+    if any(pattern.search(each) for pattern in _STOP for each in said):
         return _Means.STOP
     return _Means.MAYBE if _MAYBE.search(plain) else _Means.NOTHING
 

@@ -13,7 +13,7 @@ COMMANDS = (
     "désabonner", "desabonner", "désinscrire", "désinscription", "désabonnement", "me désabonner", "me désinscrire", "désabonnez-moi",
     "arrêtez", "stop pub", "baja", "darme de baja", "dar de baja", "dame de baja", "denme de baja", "cancelar suscripción", "eliminar",
     "cancellami", "disiscrizione", "disiscrivimi", "cancellazione", "rimuovetemi", "rimuovimi", "cancellatemi", "disdetta",
-    "descadastrar", "descadastre", "remover", "me remova", "cancelar inscrição", "cancelar assinatura", "sair da lista",
+    "descadastrar", "descadastre", "remover", "favor remover", "me remova", "cancelar inscrição", "cancelar assinatura", "sair da lista",
     "afmelden", "uitschrijven", "schrijf me uit", "wypisz", "wypisz mnie", "wypisać", "rezygnuję", "proszę wypisać", "rezygnacja",
     "отписаться", "отпишите", "отпишите меня", "отписка", "отписать", "удалите меня", "відписатися", "відпишіть мене", "відписати",
     "odhlásit", "odhlaste mě", "odhlásiť", "odhláste ma", "leiratkozás", "leiratkozom", "leiratkozni", "dezabonare", "dezabonați-mă",
@@ -67,6 +67,7 @@ STOP = (
     r"\b(?:please |kindly )?(?:no longer|stop) (?:mail|e-?mail|contact|write(?: to)?|send(?: to)?) (?:me|us)\b.{0,40}$",
     r"^(?:please )?unsubscribe [\w.+-]{1,64}@[\w.-]{3,255}(?: please| now)?$",
     r"\b(?:cancel|stop|end) (?:this|the|your|my|these|all) (?:newsletters?|mailings?)\b(?: please| now| immediately)?$",
+    r"\b(?:discontinue|cease|quit) (?:sending|mailing|e-?mailing)\b.{0,40}$", r"\b(?:let|get|leave) (?:me|us) off (?:of )?(?:this|your|the) (?:mailing |e-?mail )?list\b",
     # German
     r"\b(?:bitte|möchte|will|mich|uns)\b.{0,60}\b(?:vom|von|aus|für) (?:ihrem|ihren|ihrer|diesem|dieser|dem|den|der|eurem|eurer|deinem|deiner)?\s?(?:\w+ )?(?:newsletter|verteiler|mailingliste|liste|e-?mail-?liste|e-?mails?|mails|datenbank|adressliste|mailverteiler)\b.{0,20}\b(?:ab|aus|entfernen|löschen|streichen|nehmen|abmelden|austragen|abbestellen)",
     r"\b(?:streichen|nehmen|entfernen|löschen|tragen|melden|trag|nimm|lösch|streich|entfern|meld)(?:e|t)?\b.{0,12}\b(?:mich|uns|meine (?:e-?mail-?)?adresse|meine e-?mail|meine daten)\b.{0,60}\b(?:verteiler|liste|mailingliste|newsletter|datenbank|adressliste|mailverteiler|ab|aus)\b",
@@ -78,6 +79,8 @@ STOP = (
     r"\bkeine (?:e-?mails|mails|newsletter|werbung|werbemails|nachrichten|post)(?: mehr| bitte){1,2} (?:zu)?(?:schicken|senden|zukommen lassen)$",
     r"\b(?:nehmt|streicht|löscht|entfernt|tragt|meldet) (?:mich|uns)\b.{0,30}\b(?:verteiler|liste|newsletter|datenbank|aus|ab)\b.{0,12}$",
     r"\b(?:entfernen|löschen|streichen) sie (?:bitte )?(?:mich|uns|meine (?:e-?mail-?)?adresse|meine e-?mail|meine daten)(?: bitte| sofort| umgehend)*$",
+    r"\b(?:von|aus) (?:der|dem|ihrer|ihrem|eurer|eurem|dieser|diesem) (?:\w+ )?(?:liste|verteiler|mailingliste|datenbank)\b.{0,12}\b(?:gestrichen|genommen|entfernt|gelöscht|ausgetragen|abgemeldet)\b",
+    r"^(?:bitte )?(?:mir |uns )?nichts? mehr (?:zu)?(?:senden|schicken)$",
     # French
     r"\b(?:désinscri\w*|desinscri\w*|désabonne\w*|desabonne\w*|retire\w*|supprime\w*|enleve\w*|enlève\w*|radie\w*)[- ](?:moi|nous|mon adresse|mon e-?mail|mon mail)\b(?:.{0,30}\b(?:liste|base|fichier|newsletter|mailing|envois|diffusion))?.{0,30}$",
     r"\b(?:me|mon adresse) (?:désinscrire|désabonner|retirer|supprimer|rayer|enlever)\b.{0,60}$",
@@ -88,6 +91,7 @@ STOP = (
     r"\b(?:souhaite|souhaiterais|veux|voudrais|désire|demande à) (?:me |être )?(?:désinscri\w*|désabonn\w*|retir\w*|radi\w*)\b.{0,40}$",
     r"\bne (?:souhaite|veux|désire|voulons|souhaitons) plus (?:de |d')(?:vos |ces |votre )?(?:e-?mails?|mails?|courriels?|messages?|newsletters?|pubs?|publicités?)\b.{0,20}$",
     r"^stop (?:aux |à vos |vos )(?:e-?mails?|mails?|courriels?|newsletters?|pubs?)\b.{0,12}$",
+    r"^plus (?:de |d')(?:vos )?(?:e-?mails?|mails?|courriels?|newsletters?|pubs?)$",
     # Spanish
     r"\b(?:dar(?:me|nos)?|dame|denme|dadme|déme|deme|solicito(?: la)?|quiero(?: la)?|pido la|tramitar la|darse) (?:de )?baja\b.{0,60}$",
     r"\b(?:elim[ií]n\w*|b[oó]rr\w*|qu[ií]t\w*|ret[ií]r\w*|s[aá]quen?me|s[aá]c[ae]n?me|remueva\w*)(?:me|nos|\b mi (?:correo|email|e-?mail|dirección|nombre))?\b.{0,16}\b(?:de (?:su|la|esta|tu|sus|vuestra) (?:lista|base|boletín|newsletter|listas))\b.{0,30}$",
@@ -103,6 +107,7 @@ STOP = (
     r"\b(?:smettete|smettetela|smetti|smettila|basta) (?:di|con) (?:mandarmi|inviarmi|scrivermi|mandare|inviare|queste? (?:e-?)?mail|lo spam)\b.{0,40}$",
     r"\bnon (?:mandatemi|inviatemi|scrivetemi|mandarmi|inviarmi) più\b.{0,40}$",
     r"\b(?:disiscrivermi|cancellarmi|disiscrivere)\b.{0,60}$",
+    r"\b(?:cancell|rimuov|elimin|togli)\w* (?:il mio|la mia) (?:indirizzo|e-?mail|mail|nominativo|casella)\b.{0,20}$", r"^basta (?:con (?:le |queste )?)?(?:e-?mail|mail|newsletter|spam)$",
     # Portuguese
     r"\b(?:remov\w*|retir\w*|exclu\w*|tir\w*|descadastr\w*|apag\w*)(?:-me)?(?: (?:me|meu (?:e-?mail|nome|endereço|cadastro|contato|contacto)|o meu (?:e-?mail|nome|endereço|contacto)))?\b.{0,16}\b(?:da|de|das|desta|dessa) (?:sua |vossa |tua |lista |suas )?(?:lista|mailing|newsletter|base|listas|mala direta|e-?mails)\b.{0,30}$",
     r"\bnão (?:quero|desejo|queremos|desejamos|pretendo) (?:mais )?(?:receber|que me enviem)\b.{0,60}$",
@@ -124,6 +129,7 @@ STOP = (
     r"\b(?:proszę|prosze) (?:nie|więcej nie|o nie) (?:wysyłać|przysyłać|przesyłać|wysylac|pisać|wysyłanie)\b.{0,60}$",
     r"\b(?:rezygnuję|rezygnuje) (?:z|ze) (?:subskrypcji|newslettera|otrzymywania)\b.{0,40}$",
     r"\brezygnuj\w* z (?:newslettera|subskrypcji|mailingu|otrzymywania)\b.{0,40}$",
+    r"\bnie (?:przysyłaj|wysyłaj|przesyłaj)\w*\b.{0,12}\b(?:mi|nam|więcej|już)\b.{0,30}$",
     # Russian, Ukrainian, Bulgarian
     r"(?:отпишите|отписать|уберите|исключите|удалите|вычеркните|відпишіть|видаліть|приберіть|отпишете|премахнете)\b.{0,30}(?:рассыл\w*|розсил\w*|списк\w*|базы|баз\w*|списъ\w*|бюлетин\w*)\b.{0,24}$",
     r"(?:не хочу|не желаю|не хотим|не бажаю|не искам) (?:больше |более |більше |повече )?(?:получать|отримувати|да получавам|видеть)\b.{0,60}$",
@@ -133,6 +139,7 @@ STOP = (
     r"(?:удалить|исключить|убрать|вычеркнуть|видалити|вилучити|виключити|премахнете)\b.{0,40}(?:рассыл\w*|розсил\w*|списк\w*|баз\w*|бюлетин\w*)\b.{0,24}$",
     r"(?:отменить|отмените|аннулировать|скасувати|скасуйте) (?:мою )?(?:подписку|підписку)\b.{0,40}$|(?:хочу|хотел бы|хотела бы|желаю|бажаю) (?:отписаться|відписатися)\b.{0,30}$",
     r"(?:удалите|уберите|исключите|вычеркните|видаліть) (?:мой|наш|мій) (?:адрес|e-?mail|имейл|электронный адрес)\b(?:,? (?:пожалуйста|сейчас))?$",
+    r"не (?:присылайте|шлите|отправляйте|надсилайте) (?:мне |нам )?(?:больше|ничего|більше)\b.{0,30}$",
     # Czech, Slovak
     r"\b(?:odhlas\w*|odhlás\w*|vyřa\w*|vyra\w*|odstra\w*|smaž\w*|vymaž\w*)\b.{0,30}\b(?:odběr\w*|odber\w*|seznam\w*|zoznam\w*|databáz\w*|newsletter\w*|novin\w*|rozesíl\w*)\b.{0,24}$",
     r"\b(?:nechci|nepřeji si|neprajem si|nechcem|nepřeju si)\b.{0,12}\b(?:dostávat|dostávať|zasílat|zasielať|žádné|žiadne|další|ďalšie)\b.{0,40}$",
@@ -158,6 +165,7 @@ STOP = (
     r"(?:δεν|να μην) (?:θέλω|επιθυμώ|μου στέλνετε|λαμβάνω)\b.{0,50}$",
     r"\b(?:beni|e-?posta adresimi|adresimi|mail adresimi)\b.{0,30}\b(?:list\w*|abonelik\w*|bülten\w*)\b.{0,20}\b(?:çıkar\w*|sil\w*|kaldır\w*)",
     r"\b(?:mail|e-?posta|mesaj|bülten)\w*\b.{0,30}\b(?:almak istemiyor\w*|göndermeyin\w*|atmayın\w*|istemiyorum)",
+    r"^διαγράψτε (?:με|μας)\b.{0,20}$", r"\babone\w* (?:iptal|sonlandır)\w*",
     # Japanese, Chinese, Korean
     r"配信(?:を)?(?:停止|解除|中止|拒否)|(?:メール|メルマガ|配信|送信).{0,10}(?:停止|止め|やめ|不要|解除|いりません|送らない|送信しない)|購読.{0,6}(?:解除|中止|停止|やめ)|リストから.{0,6}(?:削除|外し|除外)",
     r"退订|退訂|取消(?:订阅|訂閱)|(?:不要|别|別|请勿|請勿|停止|不想|不愿)(?:再)?.{0,8}(?:发|發|寄|收到|发送|發送|接收).{0,8}(?:邮件|郵件|信|垃圾|广告|廣告)|(?:移除|删除|刪除|剔除).{0,10}(?:邮件列表|名单|名單|列表|清單|邮箱|信箱)|(?:邮件列表|郵件列表|邮寄名单|名单|名單|列表|清單).{0,4}(?:中|里|裡|上)?(?:移除|删除|刪除|剔除|除名)|(?:不要|别|別|请勿|請勿|停止)再?(?:联系|聯繫|打扰|打擾)我",
@@ -247,6 +255,7 @@ NOT_MEANT = (
     r"\b(?:um sich abzumelden|zum abbestellen|wenn sie (?:keine|diesen|sich)|falls sie|hier abmelden|pour vous désabonner|pour vous désinscrire|si vous ne souhaitez|si no desea|para darse de baja|se non (?:desidera|vuoi)|per cancellarti|se não deseja|als u geen|om u af te melden|jeśli nie chcesz|чтобы отписаться|если вы не)\b",
     r"\b(?:are|is|was|were) (?:\w+ ){0,2}(?:unsubscrib\w+|removed) (?:automatically|by mistake|in error|by accident)",
     r"\bne pas (?:me |nous |m')?(?:retir|désinscri|désabonn|supprim|enlev|radi)\w*|\b(?:vill|vil|ønsker|önskar) (?:inte|ikke) (?:avregistrera|avmelde|afmelde|ta bort|fjerne|slette|avbeställa)\b",
+    r"\b(?:in|auf) (?:den|die|das|ihren|ihre|euren|eure|deinen|deine) (?:\w+ )?(?:verteiler|liste|mailingliste|newsletter|datenbank)\b.{0,20}\b(?:auf|ein|setzen|aufnehmen|eintragen)\b",
     # What is to stay as it is. "I cannot unsubscribe" is no such sentence.
     r"\b(?:meld|trag|nehm|nimm|streich|lösch|entfern)\w* (?:sie |bitte ){0,2}(?:mich|uns) (?:\w+ ){0,2}nicht\b|\b(?:möchte|will|wollte|wollen) (?:\w+ ){0,3}nicht (?:\w+ ){0,3}(?:abmelden|abbestellen|austragen|kündigen)\b",
     r"\bne (?:me |nous |te |se )?(?:(?:désinscri|désabonn|desinscri|desabonn|retir|supprim|enlev|enlèv|radi)\w*|(?:veux|souhaite|voulons|désire)(?: surtout)? pas (?:me |nous |être )?(?:désinscri|désabonn|retir|supprim)\w*)\b",
