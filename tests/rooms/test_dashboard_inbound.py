@@ -394,6 +394,8 @@ async def test_a_complaint_leads_to_the_suppression_that_followed(house: House) 
     assert "about no mail that is known" in words(page)
     assert "This address gets no bulk mail any more: see why, or undo it ." in words(one)
     assert where in one.text
+    await house.world.services.database.write(lambda tx: suppressions.put(tx, row._replace(id=2, scope="all")))
+    assert "This address gets no mail any more" in words(await house.page(mail))
 
 
 async def test_nobody_has_complained(house: House) -> None:

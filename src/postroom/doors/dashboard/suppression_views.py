@@ -99,9 +99,10 @@ def scope_words(scope: str) -> str:
 
 
 def stopped_words(key: str, stopped: Stopped) -> list[str]:
-    """Return in words which mail an address gets no more."""
+    """Return in words which mail an address gets no more, to stand behind "no"."""
     asked = [(key, stream.value) for stream in Stream]
-    return [scope_words(scope) for scope in dict.fromkeys(stopped[one][0] for one in asked if one in stopped)]
+    scopes = dict.fromkeys(stopped[one][0] for one in asked if one in stopped)
+    return ["mail" if scope == SuppressionScope.ALL.value else scope_words(scope) for scope in scopes]
 
 
 def answers(address: str, rows: Iterable[SuppressionRow], now_ms: int) -> tuple[Answer, ...]:
