@@ -127,6 +127,16 @@ RCPT no_such_user! 550 Adressee Unknown
 - moved! Mailbox owner has changed
 - policy Priority Level is too low
 - filtered Destination mailbox address ambiguous
+- no_such_domain! host is unknown
+RCPT no_such_user! 550 invalid adress
+RCPT no_such_user! 550 recipient e-mail adress unknown
+RCPT no_such_user! 550 mailbox is unavailable
+RCPT no_such_user! 550 Account ann@b.example does not exist
+RCPT no_such_domain! 550 5.1.10 Recipient domain not found
+RCPT suspended 550 mailbox has been deactivated
+RCPT filtered 550 only registered users may use this system
+RCPT relaying_denied 550 Relaying is prohibited
+- system_error message could not be stored
 """
 """SMTP command, reason (`!`: hard) and the words."""
 
@@ -232,6 +242,7 @@ def test_what_does_not_exist_may_be_something_else(said: str, reason: Reason) ->
         "550 invalid address format in header From",
         "550 not a valid user agent",
         "550 Unknown mailbox error",
+        "550 IP address 192.0.2.1 not found",
         "550 bad recipient count, max 50",
     ],
 )

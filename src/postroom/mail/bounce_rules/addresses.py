@@ -48,7 +48,7 @@ RULES = (
             | domain * has neither mx hosts nor an address | domain isn't in dns | domain is invalid or dns | nxdomain
             | dns error * domain not found | unable to resolve domain | no mx or a records | non-existent domain
             | nonexistent domain | recipient address rejected: domain not found
-            | recipient address rejected: unknown domain
+            | recipient address rejected: unknown domain | host is unknown
             """
         ),
     ),
@@ -65,8 +65,7 @@ RULES = (
             | resolver.adr.recipnotfound | resolver.adr.recipientnotfound | resolver.adr.exrecipnotfound
             | resolver.adr.badprimary | recipient not found by smtp address lookup
             | remote server returned unknown recipient | invalid final delivery userid | no mailbox here by that name
-            | user < + unknown
-            | no valid recipients for this mm | unknown user: @
+            | user < + unknown | no valid recipients for this mm | unknown user: @
             """
         ),
         is_sure=True,
@@ -127,10 +126,11 @@ RULES = (
             | not in directory | not listed in | there is no such | there is no user | there is no one at this address
             | this address no longer | this user does not have | this user doesn't have
             | this email address does not exist | unable to find recipient | unknown to this system
-            | unknown address or | user + unknown
-            | vdeliver: invalid or unknown virtual user | delivery error: dd | chkuser | chkusr
-            | address is marked as invalid | recipient verify failed | recipient verification failed
-            | adressee unknown | is not a valid address
+            | unknown address or | user + unknown | vdeliver: invalid or unknown virtual user | delivery error: dd
+            | chkuser | chkusr | address is marked as invalid | recipient verify failed
+            | recipient verification failed | adressee unknown | is not a valid address | mailbox is unavailable
+            | mailbox is not available | account + does not exist | account + not found | account + doesn't exist
+            | address @ does not exist | address @ not found | address @ doesn't exist | address @ is unknown
             """
         ),
     ),

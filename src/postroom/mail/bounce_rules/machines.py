@@ -74,9 +74,8 @@ RULES = (
             | is not responding | not responding | no response from | unable to connect | could not connect
             | cannot connect | can't connect | failed to connect | being unable to connect successfully
             | host not reachable | server not responding | timeout - closing | timeout while | timeout waiting
-            | timeout after | connection attempts failed | could not contact | was unable to contact
-            | tried all mx | resources temporarily unavailable | session timeout | socket error | greylist
-            | no answer from host
+            | timeout after | connection attempts failed | could not contact | was unable to contact | tried all mx
+            | resources temporarily unavailable | session timeout | socket error | greylist | no answer from host
             """
         ),
     ),
@@ -137,7 +136,7 @@ RULES = (
             | error writing | write error | file i/o | can not read | unable to chdir | temporary domain failure
             | temporary system error | queue unavailable | database temporary | unable to verify
             | not capable of selected features | system incorrectly configured | directory server failure
-            | routing server failure
+            | routing server failure | could not be stored
             """
         ),
     ),

@@ -80,7 +80,7 @@ RULES = (
             | temporary locked | temporarily locked | extended inactivity | due to inactivity | unpaid | payment
             | has been discontinued | we have temporarily suspended | currently disabled | e-mail account is disabled
             | email account is disabled | email disabled | mail disabled | mailbox access denied
-            | accountdisabledexception
+            | accountdisabledexception | mailbox has been deactivated
             """
         ),
     ),
@@ -114,7 +114,7 @@ RULES = (
             | this account is protected | denied by recipient | access denied by recipient
             | message rejected by recipient | message rejected by user | rejected by recipient
             | rejected by destination domain | rejected by the destination domain | has unsubscribed
-            | address ambiguous
+            | address ambiguous | only registered users
             """
         ),
     ),

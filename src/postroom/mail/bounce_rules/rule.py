@@ -20,6 +20,8 @@ LONGEST_LINE = 2000
 
 _GAP = 120
 _BEGINNING = 3
+_ADRESS = re.compile(r"\badress\b")
+"""Who writes English as a second language, also in a server, writes it with one d."""
 _GAPS = re.compile(r" ([*+]) ")
 _WORD = re.compile(r"[@\w]+")
 _ADDRESS = re.compile(r"<?[^\s<>()\[\]{}\"',;:@=]{1,64}@[a-z0-9._-]{1,255}>?", re.IGNORECASE)
@@ -89,7 +91,7 @@ def fold(text: str) -> str:
     if not text.isascii():
         marked = unicodedata.normalize("NFKD", text.translate(_LOOKS))
         text = "".join(letter for letter in marked if not unicodedata.combining(letter))
-    return " ".join(text.lower().translate(_LOOKS).split())
+    return _ADRESS.sub("address", " ".join(text.lower().translate(_LOOKS).split()))
 
 
 class _Phrase(NamedTuple):

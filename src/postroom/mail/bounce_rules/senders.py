@@ -224,9 +224,10 @@ RULES = (
             | that domain isn't allowed | as a relay, but i have not been configured | not a gateway | not gateway
             | is not local | email address is not verified | is not a local domain | not one of our domains
             | we don't handle mail for | this system is not configured to relay | domain not hosted | domain not local
-            | domain isn't hosted | recipient domain not | recipient domain is not | no local mailbox | denies relay
-            | deny relay | refuses relay | relay refused | i cannot deliver mail for | relay disabled
-            | relaying disabled
+            | domain isn't hosted | recipient domain not hosted | recipient domain not local
+            | recipient domain not allowed | recipient domain not accepted | recipient domain is not
+            | no local mailbox | denies relay | deny relay | refuses relay | relay refused | i cannot deliver mail for
+            | relay disabled | relaying disabled | relaying is prohibited | relay is prohibited
             """
         ),
     ),
