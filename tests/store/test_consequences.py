@@ -113,6 +113,26 @@ async def test_a_complaint_that_only_names_a_message_id_is_told_and_suppresses_n
     assert await world.differences() == []
 
 
+async def test_who_complains_in_words_without_our_mark_is_unsubscribed_as_who_asks(either: Inbound) -> None:
+    _, recipient = await either.sent(message_id="<a@example.com>", stream="transactional")
+    for author, dmarc, wanted in (
+        ("m@example.org", Result.PASS, []),
+        (recipient.address, Result.FAIL, []),
+        (recipient.address, Result.NONE, [(recipient.address_key, "bulk", "unsubscribe")]),
+    ):
+        verdicts = Verdicts(dmarc=DmarcVerdict(dmarc)).to_json()
+        head = f"From: {author}\r\nSubject: Re: Hello\r\nIn-Reply-To: <a@example.com>\r\n"
+        raw = f"{head}\r\nThis is spam.\r\n".encode()
+        await either.came(
+            raw, destination=Destination.ROUTE, recipient="ada@example.com", author=author, verdicts=verdicts
+        )
+        await either.work()
+        assert await scopes(either) == wanted
+
+    assert (await either.counted("complaints"), await either.counted("unsubscribes")) == (0, 1)
+    assert await either.differences() == []
+
+
 async def test_a_mark_that_we_did_not_make_names_nobody(world: Inbound, says: Any) -> None:
     _, recipient = await world.sent()
     true = KEYS.local_part_text(TokenKind.FEEDBACK, 0, recipient.id)

@@ -3,7 +3,7 @@
 | what came | about a copy of ours |
 |---|---|
 | bounce, delay report | `inbound.bounces` |
-| complaint | `inbound.complaints` |
+| complaint | `inbound.complaints`; without a mark of ours as a request |
 | mail to a `u-` address, a request for no more mail | `inbound.unsubscribe_mail` |
 | reply; auto-reply, challenge; receipt | `inbound.replies` |
 
@@ -122,6 +122,9 @@ def _copy(tx: Tx, step: Step) -> bool:
             bounces.delayed(tx, step)
         case MailKind.COMPLAINT:
             complaints.complained(tx, step)
+            if not step.about.is_proved and not step.work.is_disowned:
+                # It suppresses nothing then; but who complains himself wants no more, as who only asks.
+                unsubscribe_mail.unsubscribed(tx, step)
         case MailKind.UNSUBSCRIBE:
             unsubscribe_mail.unsubscribed(tx, step)
         case MailKind.AUTO_REPLY | MailKind.CHALLENGE:

@@ -35,10 +35,10 @@ class Work:
         kind = self.verdict.kind
         if self.verdict.is_doubtful and kind in (MailKind.UNSUBSCRIBE, MailKind.COMPLAINT):
             return True
-        return kind is MailKind.UNSUBSCRIBE and self._is_disowned
+        return kind is MailKind.UNSUBSCRIBE and self.is_disowned
 
     @property
-    def _is_disowned(self) -> bool:
+    def is_disowned(self) -> bool:
         """From alone says who writes, and its domain does not stand behind the mail (DMARC)."""
         if all(one.is_proved for one in self.origin.about):
             return False
