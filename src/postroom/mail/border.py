@@ -19,21 +19,28 @@ _BY = re.compile(r"(?:^|\s)by\s", re.IGNORECASE)
 _WITH_SMTP = re.compile(r"\swith (?:e?smtp|utf8smtp|lmtp|utf8lmtp)s?\b", re.IGNORECASE)
 """RFC 3848; not ESMTPA and its like, for who logs in sends by his own server, not by his domain's."""
 _IP = r"(?P<address>[0-9A-Fa-f:.]{2,45})"
-# What the client says of itself stands beside its address, and may be another one: so the place decides.
-_FORMS = (
-    # Postfix, Sendmail, OpenSMTPD: from HELO (reverse.name [192.0.2.7]); Exim: from name ([192.0.2.7] helo=HELO)
-    re.compile(
-        rf"from (?P<first>\S{{1,300}}) \([^()\[\]@=]{{0,300}}\[(?:IPv6:)?{_IP}\](?::\d+)?"
-        r"(?: helo=(?P<said>[^\s()]{1,300}))?",
-        re.IGNORECASE,
-    ),
-    # Exim where the client has no name: from [192.0.2.7] (helo=HELO)
-    re.compile(rf"from \[{_IP}\](?::\d+)? \((?:port=\d+ )?helo=(?P<said>[^\s()]{{1,300}})", re.IGNORECASE),
-    # qmail: from reverse.name (HELO HELO) (192.0.2.7)
-    re.compile(
-        rf"from \S{{1,300}}(?: \(HELO (?P<said>[^()]{{1,300}})\))? \((?:[^()]{{0,100}}@)?{_IP}\)", re.IGNORECASE
-    ),
+_LITERAL = rf"\[(?:IPv6:)?{_IP}\]"
+_WORD = r"[^\s()]{1,300}"
+# What a client says of itself stands beside its address, and may be another one: so the place decides, and that
+# is another one in each program.
+_POSTFIX = re.compile(
+    # Sendmail and OpenSMTPD too: from HELO (reverse.name [192.0.2.7])
+    rf"from (?P<said>{_WORD}) \((?:[A-Za-z0-9._-]{{1,255}} )?{_LITERAL}(?: \(may be forged\))?\)",
+    re.IGNORECASE,
 )
+_EXIM = re.compile(
+    # from HELO ([192.0.2.7]), from reverse.name ([192.0.2.7] helo=HELO), from [192.0.2.7] (helo=HELO)
+    rf"from (?:(?P<first>{_WORD}) \({_LITERAL}(?::\d+)?(?: helo=(?P<said>{_WORD}))?[ )]"
+    rf"|{_LITERAL.replace('address', 'alone')}(?::\d+)? \((?:port=\d+ )?helo=(?P<only>{_WORD})[ )])",
+    re.IGNORECASE,
+)
+_QMAIL = re.compile(
+    # from reverse.name (HELO HELO) (ident@192.0.2.7), or without the parts that it does not know
+    rf"from {_WORD}(?: \(HELO (?P<said>[^()]{{1,300}})\))? \((?:[^()@]{{0,100}}@)?{_IP}\)$",
+    re.IGNORECASE,
+)
+_IS_EXIM = re.compile(r"\(Exim ", re.IGNORECASE)
+_IS_QMAIL = re.compile(rf"from {_WORD} \(HELO ", re.IGNORECASE)
 _QMAIL_QUEUE = re.compile(r"\(qmail \d+ invoked (?:from network|by alias)\)")
 
 
@@ -59,20 +66,23 @@ def border_client(header: Sequence[bytes]) -> BorderClient | None:
         said = _BY.split(body, maxsplit=1)
         if len(said) < 2 or not _WITH_SMTP.search(f" {said[1]}"):
             return None  # of a program on that machine, or fetched from a mailbox
-        client = _client(said[0])
+        client = _client(said[0].rstrip(), said[1])
         if client is None or not ip_address(client.address).is_loopback:
             return client
     return None
 
 
-def _client(clause: str) -> BorderClient | None:
-    """Return whom the `from` clause of a field names."""
-    match = next((found for form in _FORMS if (found := form.match(clause))), None)
+def _client(clause: str, by: str) -> BorderClient | None:
+    """Return whom the `from` clause of a field names; `by` is what stands behind it."""
+    if _IS_EXIM.search(by):
+        match = _EXIM.match(clause)
+    else:
+        match = (None if _IS_QMAIL.match(clause) else _POSTFIX.match(clause)) or _QMAIL.match(clause)
     if match is None:
         return None
+    named = match.groupdict()
     try:
-        address = str(ip_address(match["address"]))
+        address = ip_address(named["address"] or named.get("alone") or "")
     except ValueError:
         return None
-    named = match.groupdict()
-    return BorderClient(address, named.get("said") or named.get("first") or "")
+    return BorderClient(str(address), named.get("said") or named.get("only") or named.get("first") or "")
