@@ -144,6 +144,9 @@ async def test_every_wrong_field_of_a_route_is_named(room: Routes) -> None:
     assert [one.field for one in room.problems(WORKSPACE, asked)] == ["recipient", "sender", "target"]
     assert [one.field for one in room.problems(WORKSPACE, Asked("*", RouteAction.FORWARD, "nobody"))] == ["target"]
     assert [one.field for one in room.problems(WORKSPACE, Asked("*", STORE, "https://a.example"))] == ["target"]
+    assert [str(one) for one in room.problems(WORKSPACE, Asked("*", RouteAction.FORWARD))] == [
+        "say the address that gets the mail"
+    ]
 
 
 async def test_a_route_that_becomes_a_webhook_gets_a_secret_and_keeps_it(room: Routes) -> None:

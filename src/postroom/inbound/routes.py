@@ -227,6 +227,8 @@ class Routes:
                 problem = url_problem(target, self._allow_private) if target else "say the URL that is told"
                 if problem is not None:
                     problems.append(WrongInput("target", problem, code="invalid_url"))
+            case RouteAction.FORWARD if not target:
+                problems.append(WrongInput("target", "say the address that gets the mail", code="missing"))
             case RouteAction.FORWARD:
                 try:
                     target = check_address(target, field="target")
