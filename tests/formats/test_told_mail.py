@@ -50,3 +50,10 @@ def test_a_long_text_is_cut_and_says_so() -> None:
 
     assert told.is_cut
     assert len(told.text) == MOST_TEXT
+
+
+def test_without_a_plain_text_the_html_is_told_as_the_text_that_it_shows() -> None:
+    told = parse_mail(b"Content-Type: text/html\r\n\r\n<style>p {}</style><p>Hi<br>there</p><ul><li>one</ul>\r\n")
+
+    assert told.text == "Hi\nthere\n\none"
+    assert told.html.startswith("<style>")

@@ -217,7 +217,7 @@ def parse_mail(raw: bytes) -> ParsedMail:
     mail = Received(raw)
     reading = read_mail(mail.raw)
     reply = read_reply(mail)
-    text = reading.plain.text if reading.plain is not None else mail.body
+    text = reading.plain.text if reading.plain is not None else mail.body.strip()
     html = reading.html.text if reading.html is not None else ""
     # Some charsets decode to half characters, which JSON cannot say.
     texts = [storable(one) for one in (text, html, reply.written, reply.quoted, reply.signature)]
