@@ -115,6 +115,15 @@ def test_a_dialogue_tells_which_command_was_refused() -> None:
     assert judged(found) == [("reader@hop.example", Reason.NO_SUCH_USER, True)]
 
 
+def test_addresses_were_rejected_at_rcpt() -> None:
+    found = report(
+        "Reason: Some addresses were rejected by the MDA fetchmail forwards to.\n\n"
+        "The following address(es) failed:\nreader@hop.example\n   SMTP error: 550 No such user here\n",
+        failed("reader@hop.example", "550 No such user here"),
+    )
+    assert judged(found) == [("reader@hop.example", Reason.NO_SUCH_USER, True)]
+
+
 @pytest.mark.parametrize(
     ("last", "reason"),
     [
@@ -231,6 +240,7 @@ def test_a_reader_who_deletes_a_mail_unread_refuses_nothing() -> None:
     [
         ("550 User <nobody-here> unknown", "5.0.0", Reason.NO_SUCH_USER, True),
         ("MAIL+RCPT 550 No such user here", "5.0.0", Reason.NO_SUCH_USER, True),
+        ("553 sorry, that recipient is not on this system (#5.1.1)", "5.0.0", Reason.NO_SUCH_USER, True),
         ("exited abnormally", "5.3.0", Reason.MAILER_ERROR, False),
         ("DNS lookup failure: host nowhere.example not found", "5.0.0", Reason.NO_SUCH_DOMAIN, True),
         ("all MXs returned transient failures (last: Could not dial: connect: connection refused)", "4.0.0",
@@ -242,6 +252,12 @@ def test_a_reader_who_deletes_a_mail_unread_refuses_nothing() -> None:
 def test_what_servers_say_themselves_is_known(diagnostic: str, status: str, reason: Reason, is_hard: bool) -> None:
     found = only(report("failed", failed("reader@hop.example", diagnostic, status=status)))
     assert (found.reason, found.is_hard) == (reason, is_hard)
+
+
+def test_a_general_status_beside_a_real_one_says_nothing() -> None:
+    """Relays put 5.0.0 in front of replies that begin with no status."""
+    found = only(report("failed", failed("reader@hop.example", "553 5.0.0 sorry, I will not take it (#5.1.1)")))
+    assert (found.reason, found.is_hard) == (Reason.NO_SUCH_USER, True)
 
 
 def test_a_server_that_gave_up_on_all_hosts_does_not_say_that_the_domain_is_gone() -> None:

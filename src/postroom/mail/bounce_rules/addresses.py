@@ -126,7 +126,8 @@ RULES = (
             | not in directory | not listed in | there is no such | there is no user | there is no one at this address
             | this address no longer | this user does not have | this user doesn't have
             | this email address does not exist | unable to find recipient | unknown to this system
-            | unknown address or | user + unknown | vdeliver: invalid or unknown virtual user | delivery error: dd
+            | unknown address or | user + unknown
+            | recipient is not on this system | vdeliver: invalid or unknown virtual user | delivery error: dd
             | chkuser | chkusr | address is marked as invalid | recipient verify failed
             | recipient verification failed | adressee unknown | is not a valid address | mailbox is unavailable
             | mailbox is not available | account + does not exist | account + not found | account + doesn't exist

@@ -23,7 +23,7 @@ from postroom.mail.bounce_rules import (
     weak,
 )
 from postroom.mail.bounce_rules.codes import BY_REPLY_CODE, BY_REPLY_CODE_TO_MAIL, BY_STATUS
-from postroom.mail.bounce_rules.rule import Line, Rule, Rules
+from postroom.mail.bounce_rules.rule import GENERAL, Line, Rule, Rules
 from postroom.mail.reasons import Reason
 from postroom.mail.smtp_reply import SmtpReply
 
@@ -51,7 +51,6 @@ LISTS = (_RULES, _WEAK)
 _EVIDENCE = 500
 _LONGEST_TEXT = 20_000
 _REPLY_CODE = re.compile(r"(?<![\w.\[-])([45][0-5]\d)(?![\w.])")
-_GENERAL = re.compile(r"[45]\.0\.0")
 _ADDED = re.compile(r": (?=retry timeout exceeded)")
 """Where Exim goes on behind the reply that it got last."""
 _GLOSS = re.compile(r"[45]54 [45]\.0\.0 Service unavailable")
@@ -160,7 +159,7 @@ def _is_believed(status: str, code: int | None, command: str) -> bool:
     """Tell whether `no such user` is about the address, not the answer of a filter."""
     if status[1:].startswith((".1.", ".2.1")):
         return True
-    if (not status or _GENERAL.fullmatch(status)) and code is None and not command:
+    if (not status or GENERAL.fullmatch(status)) and code is None and not command:
         # No reply is told: a mail system speaks of mailboxes of its own.
         return True
     is_permanent = not status.startswith("4") and (code is None or code >= 500)
@@ -200,9 +199,9 @@ def _before_recipient(evidence: str, status: str, code: int | None, command: str
 
 def _status(line: Line, lines: Sequence[Line], status: str) -> str:
     """Return the status that belongs to a line: its own, else the given one, else one of the other lines."""
-    if line.status and not _GENERAL.fullmatch(line.status):
+    if line.status and not GENERAL.fullmatch(line.status):
         return line.status
-    others = (each.status for each in lines if each.status and not _GENERAL.fullmatch(each.status))
+    others = (each.status for each in lines if each.status and not GENERAL.fullmatch(each.status))
     return status or line.status or next(others, "")
 
 
@@ -238,6 +237,8 @@ _COMMANDS = (
     # In chasquid's words.
     ("mail+rcpt", "RCPT"),
     ("data closing", "DATA"),
+    # In fetchmail's, of recipients.
+    ("addresses were rejected by the mda", "RCPT"),
     ("after rcpt command", "RCPT"),
     ("for rcpt to", "RCPT"),
     ("rcpt to response", "RCPT"),

@@ -18,6 +18,9 @@ from postroom.mail.reasons import Reason
 LONGEST_LINE = 2000
 """Characters of a line that are looked at. The longest replies of large providers have 700."""
 
+GENERAL = re.compile(r"[45]\.0\.0")
+"""An enhanced status code that says no more than its class (RFC 3463 3.1)."""
+
 _GAP = 120
 _BEGINNING = 3
 _ADRESS = re.compile(r"\badress\b")
@@ -73,9 +76,9 @@ class Line:
     def status(self) -> str:
         """The enhanced status code that stands in it, or nothing."""
         if self._status is None:
-            # A relay may write one of its own in front of the reply that it got.
-            found = _STATUS_AFTER_CODE.search(self.raw) or _STATUS.search(self.raw)
-            self._status = found[1] if found else ""
+            # A relay may write one of its own in front of the reply that it got, or a general one beside a real one.
+            found = [*_STATUS_AFTER_CODE.findall(self.raw), *_STATUS.findall(self.raw)]
+            self._status = next((one for one in found if not GENERAL.fullmatch(one)), found[0] if found else "")
         return self._status
 
     @property

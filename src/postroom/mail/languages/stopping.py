@@ -67,7 +67,8 @@ STOP = (
     r"\b(?:please |kindly )?(?:no longer|stop) (?:mail|e-?mail|contact|write(?: to)?|send(?: to)?) (?:me|us)\b.{0,40}$",
     r"^(?:please )?unsubscribe [\w.+-]{1,64}@[\w.-]{3,255}(?: please| now)?$",
     r"\b(?:cancel|stop|end) (?:this|the|your|my|these|all) (?:newsletters?|mailings?)\b(?: please| now| immediately)?$",
-    r"\b(?:discontinue|cease|quit) (?:sending|mailing|e-?mailing)\b.{0,40}$", r"\b(?:let|get|leave) (?:me|us) off (?:of )?(?:this|your|the) (?:mailing |e-?mail )?list\b",
+    r"\b(?:discontinue|cease|quit) (?:sending|mailing|e-?mailing)\b.{0,40}$",
+    r"\b(?:let|get|leave) (?:me|us) off (?:of )?(?:this|your|the) (?:mailing |e-?mail )?list\b",
     # German
     r"\b(?:bitte|möchte|will|mich|uns)\b.{0,60}\b(?:vom|von|aus|für) (?:ihrem|ihren|ihrer|diesem|dieser|dem|den|der|eurem|eurer|deinem|deiner)?\s?(?:\w+ )?(?:newsletter|verteiler|mailingliste|liste|e-?mail-?liste|e-?mails?|mails|datenbank|adressliste|mailverteiler)\b.{0,20}\b(?:ab|aus|entfernen|löschen|streichen|nehmen|abmelden|austragen|abbestellen)",
     r"\b(?:streichen|nehmen|entfernen|löschen|tragen|melden|trag|nimm|lösch|streich|entfern|meld)(?:e|t)?\b.{0,12}\b(?:mich|uns|meine (?:e-?mail-?)?adresse|meine e-?mail|meine daten)\b.{0,60}\b(?:verteiler|liste|mailingliste|newsletter|datenbank|adressliste|mailverteiler|ab|aus)\b",
@@ -107,7 +108,8 @@ STOP = (
     r"\b(?:smettete|smettetela|smetti|smettila|basta) (?:di|con) (?:mandarmi|inviarmi|scrivermi|mandare|inviare|queste? (?:e-?)?mail|lo spam)\b.{0,40}$",
     r"\bnon (?:mandatemi|inviatemi|scrivetemi|mandarmi|inviarmi) più\b.{0,40}$",
     r"\b(?:disiscrivermi|cancellarmi|disiscrivere)\b.{0,60}$",
-    r"\b(?:cancell|rimuov|elimin|togli)\w* (?:il mio|la mia) (?:indirizzo|e-?mail|mail|nominativo|casella)\b.{0,20}$", r"^basta (?:con (?:le |queste )?)?(?:e-?mail|mail|newsletter|spam)$",
+    r"\b(?:cancell|rimuov|elimin|togli)\w* (?:il mio|la mia) (?:indirizzo|e-?mail|mail|nominativo|casella)\b.{0,20}$",
+    r"^basta (?:con (?:le |queste )?)?(?:e-?mail|mail|newsletter|spam)$",
     # Portuguese
     r"\b(?:remov\w*|retir\w*|exclu\w*|tir\w*|descadastr\w*|apag\w*)(?:-me)?(?: (?:me|meu (?:e-?mail|nome|endereço|cadastro|contato|contacto)|o meu (?:e-?mail|nome|endereço|contacto)))?\b.{0,16}\b(?:da|de|das|desta|dessa) (?:sua |vossa |tua |lista |suas )?(?:lista|mailing|newsletter|base|listas|mala direta|e-?mails)\b.{0,30}$",
     r"\bnão (?:quero|desejo|queremos|desejamos|pretendo) (?:mais )?(?:receber|que me enviem)\b.{0,60}$",
@@ -165,7 +167,8 @@ STOP = (
     r"(?:δεν|να μην) (?:θέλω|επιθυμώ|μου στέλνετε|λαμβάνω)\b.{0,50}$",
     r"\b(?:beni|e-?posta adresimi|adresimi|mail adresimi)\b.{0,30}\b(?:list\w*|abonelik\w*|bülten\w*)\b.{0,20}\b(?:çıkar\w*|sil\w*|kaldır\w*)",
     r"\b(?:mail|e-?posta|mesaj|bülten)\w*\b.{0,30}\b(?:almak istemiyor\w*|göndermeyin\w*|atmayın\w*|istemiyorum)",
-    r"^διαγράψτε (?:με|μας)\b.{0,20}$", r"\babone\w* (?:iptal|sonlandır)\w*",
+    r"^διαγράψτε (?:με|μας)\b.{0,20}$",
+    r"\babone\w* (?:iptal|sonlandır)\w*",
     # Japanese, Chinese, Korean
     r"配信(?:を)?(?:停止|解除|中止|拒否)|(?:メール|メルマガ|配信|送信).{0,10}(?:停止|止め|やめ|不要|解除|いりません|送らない|送信しない)|購読.{0,6}(?:解除|中止|停止|やめ)|リストから.{0,6}(?:削除|外し|除外)",
     r"退订|退訂|取消(?:订阅|訂閱)|(?:不要|别|別|请勿|請勿|停止|不想|不愿)(?:再)?.{0,8}(?:发|發|寄|收到|发送|發送|接收).{0,8}(?:邮件|郵件|信|垃圾|广告|廣告)|(?:移除|删除|刪除|剔除).{0,10}(?:邮件列表|名单|名單|列表|清單|邮箱|信箱)|(?:邮件列表|郵件列表|邮寄名单|名单|名單|列表|清單).{0,4}(?:中|里|裡|上)?(?:移除|删除|刪除|剔除|除名)|(?:不要|别|別|请勿|請勿|停止)再?(?:联系|聯繫|打扰|打擾)我",
