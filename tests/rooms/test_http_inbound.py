@@ -290,7 +290,7 @@ async def test_a_change_that_does_not_fit_is_refused_and_changes_nothing(api: Ap
 
     answer = await api.client.patch(path, json={"action": "forward"})
 
-    assert wrong(answer) == {"target": "invalid"}
+    assert wrong(answer) == {"target": "missing"}
     assert (await api.client.get(path)).json() == route
     assert (await api.client.post(f"{path}/rotate")).status_code == 409
 
