@@ -137,6 +137,15 @@ RCPT suspended 550 mailbox has been deactivated
 RCPT filtered 550 only registered users may use this system
 RCPT relaying_denied 550 Relaying is prohibited
 - system_error message could not be stored
+RCPT suspended 550 5.1.1 Inactive mbox
+RCPT system_error 550 5.1.1 Servidor temporariamente fora
+CONN network 421 4.4.1 192.0.2.1: Network is busy.
+RCPT system_error 451 Relay Server Not Ready.
+RCPT relaying_denied 554 Relay operation rejected
+- expired The maximum number of delivery attempts has been reached
+- network End of socket stream data
+- protocol Bad server response
+- mailer_error maillock: lock busy!
 """
 """SMTP command, reason (`!`: hard) and the words."""
 

@@ -160,6 +160,7 @@ RULES = (
             | unknown command | command not allowed | bad syntax | parameters | unsupported parameter | syntax of
             | mail command | pipelining not | smtputf8 | non-ascii | synchronization error
             | too many unauthenticated commands | parse error | excessive amounts of data | wrong protocol version
+            | bad server response
             """
         ),
     ),

@@ -57,10 +57,10 @@ RULES = (
             | not delivered within | given up after | not be delivered within | been undeliverable | undeliverable for
             | enqueued and undeliverable | unable to deliver this message after | have been failing for a long time
             | has been delayed | still undelivered | it has not been collected | delivery attempts will continue
-            | after multiple retries | too many retries | too many delivery attempts | exceeded the maximum delivery
-            | exceeded the maximum time | delivery period | expired | lifetime exceeded | allowed queue period
-            | queue time | queue lifetime | message has not yet been delivered | server will continue trying
-            | will be retried
+            | after multiple retries | too many retries | too many delivery attempts | number of delivery attempts
+            | exceeded the maximum delivery | exceeded the maximum time | delivery period | expired
+            | lifetime exceeded | allowed queue period | queue time | queue lifetime
+            | message has not yet been delivered | server will continue trying | will be retried
             """
         ),
     ),
@@ -92,6 +92,7 @@ RULES = (
             | remote host closed | closed connection | unexpectedly closed | connect error | communication failure
             | server busy | conversation with | could not connect and send | i/o error | routing error
             | unable to route | no route | link down | host down | host lookup did not complete | bad connection
+            | network is busy | end of socket stream
             """
         ),
     ),
@@ -105,7 +106,7 @@ RULES = (
             | exited abnormally | return code | exit code | exit status | exited with | failed with exit
             | failed to read response template | maildrop: | vacation: | temporary failure. command | lmtp
             | can't create output | couldn't create | lock failure | error while writing to | unknown mailer error
-            | mailer returned | operating system error | not available for sendmail programs
+            | mailer returned | operating system error | not available for sendmail programs | maillock | lock busy
             """
         ),
     ),

@@ -227,7 +227,7 @@ RULES = (
             | domain isn't hosted | recipient domain not hosted | recipient domain not local
             | recipient domain not allowed | recipient domain not accepted | recipient domain is not
             | no local mailbox | denies relay | deny relay | refuses relay | relay refused | i cannot deliver mail for
-            | relay disabled | relaying disabled | relaying is prohibited | relay is prohibited
+            | relay disabled | relaying disabled | relaying is prohibited | relay is prohibited | relay operation
             """
         ),
     ),

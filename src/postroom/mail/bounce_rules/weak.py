@@ -65,6 +65,9 @@ _OTHERS = (
     ),
 )
 
+_CONDEMNING = (".1.0", ".1.1", ".1.2", ".1.3", ".1.6", ".1.10")
+"""Status codes that call an address dead where the text says nothing that we know."""
+
 DOUBTS = (*_WORDS, *_OTHERS)
 """In a line that calls an address dead they make it doubtful: we may be refused, or something else be missing."""
 
@@ -85,6 +88,22 @@ RULES = (
     Rule("too-many-word", Reason.RATE, says("too many | too much")),
     # What the program itself said stands in another line, if anywhere.
     Rule("program-word", Reason.MAILER_ERROR, says("x-unix | local delivery failed")),
+    # Hosts choose codes carelessly: words that contradict a status about the address go before it.
+    Rule(
+        "suspended-word", Reason.SUSPENDED, says("inactive | suspended | disabled | deactivated"), statuses=_CONDEMNING
+    ),
+    Rule(
+        "now-word",
+        Reason.SYSTEM_ERROR,
+        says(
+            """
+            temporary | temporarily | temporariamente | temporalmente | temporairement | vorubergehend
+            | voruebergehend | temporaneamente | tijdelijk | временно
+            """
+        ),
+        statuses=_CONDEMNING,
+    ),
+    Rule("busy-word", Reason.SYSTEM_ERROR, says("busy | not ready")),
     Rule("time-word", Reason.EXPIRED, says("timeout | timed out")),
     Rule(
         "refused-by-a-remote-server",
