@@ -36,6 +36,8 @@ _MOST_TEXTS = 20
 """Texts of a type that are shown one after the other; further ones are files."""
 _REFERENCE = re.compile(r"cid:([^\s\"'<>)]{1,300})", re.IGNORECASE)
 """RFC 2392 2."""
+_REFERENCES_WITHIN = 4 << 20
+"""Letters of the HTML in which they are looked for: 50 ms."""
 _READ_ONLY = {"utf-7": "utf-7", "hz-gb-2312": "hz", "hz": "hz"}
 
 
@@ -98,7 +100,8 @@ def read_mail(raw: bytes) -> Reading:
     html, plain = _text(raw, parts, html_parts), _text(raw, parts, plain_parts)
     raw_fields = tuple(_bytes_of(raw, field) for field in header.fields[:MOST_FIELDS])
     shown = {*html_parts, *plain_parts}
-    named = {content_id_of(reference) for reference in _REFERENCE.findall(html.text)} if html is not None else set()
+    references = _REFERENCE.findall(html.text, 0, _REFERENCES_WITHIN) if html is not None else ()
+    named = set(map(content_id_of, references))
     return Reading(
         tuple((text_of(raw_field.partition(b":")[0].strip()), decode_words(field_body(raw_field)))
               for raw_field in raw_fields),
