@@ -12,6 +12,7 @@ from inbound_rows import LETTER, Inbound
 from queue_rows import Queue
 from selectolax.lexbor import LexborHTMLParser
 
+from postroom.base.clock import HOUR_MS
 from postroom.base.ids import show_id
 from postroom.doors.dashboard import inbound_search
 from postroom.doors.dashboard.inbound_views import checks_of, look_of, needs_review
@@ -20,7 +21,7 @@ from postroom.events.record import Facts
 from postroom.ledger.event_kinds import EventKind
 from postroom.ledger.inbound_rows import InboundRow
 from postroom.ledger.route_rows import RouteAttemptRow, RouteRow
-from postroom.ledger.rows import RecipientRow, SuppressionRow
+from postroom.ledger.rows import CounterKey, RecipientRow, SuppressionRow
 from postroom.mail.authentication import (
     ArcVerdict,
     DkimVerdict,
@@ -396,6 +397,28 @@ async def test_a_complaint_leads_to_the_suppression_that_followed(house: House) 
     assert where in one.text
     await house.world.services.database.write(lambda tx: suppressions.put(tx, row._replace(id=2, scope="all")))
     assert "This address gets no mail any more" in words(await house.page(mail))
+
+
+async def test_complaints_are_set_against_what_was_sent(house: House) -> None:
+    workspace = await house.world.workspace("one")
+    hour = house.world.clock.now_ms() // HOUR_MS
+    amounts = [("total", "", 3, 2_000), ("provider", "google", 2, 500), ("provider", "yahoo", 0, 700)]
+
+    def count(tx: Tx) -> None:
+        for dimension, key, complaints, sent in amounts:
+            at = CounterKey(workspace.id, hour, dimension, key)
+            tx.count(at, "complaints", complaints)
+            tx.count(at, "sent", sent)
+
+    await house.world.services.database.write(count)
+    await house.put(kind="complaint", destination="feedback")
+
+    told = words(await house.world.get("/w/one/complaints"))
+
+    assert "Complaints, 30 days 3 Of what was sent 0.15 % of 2,000; providers want less than 0.1 %" in told
+    assert "Google 0.40 % 2 of 500" in told
+    assert "Yahoo" not in told
+    assert "30 days" not in words(await house.world.get("/w/one/complaints", show="review"))
 
 
 async def test_nobody_has_complained(house: House) -> None:
