@@ -328,12 +328,25 @@ async def test_a_reply_with_the_fields_of_a_list_is_one(world: Inbound) -> None:
     assert await world.ask("SELECT target FROM route_outbox") == [("ada@example.com",)]
 
 
-@pytest.mark.parametrize(("to", "replies"), [("ann@example.org", 0), ("ada@example.com", 1)])
-async def test_an_author_who_answers_all_answers_nobody_of_ours(world: Inbound, to: str, replies: int) -> None:
+@pytest.mark.parametrize(
+    ("author", "to", "replies"),
+    [
+        ("ada@example.com", "ann@example.org", 0),
+        ("help@example.com", "ann@example.org", 0),
+        ("ada@example.com", "ada@example.com", 1),
+    ],
+)
+async def test_an_author_who_answers_all_answers_nobody_of_ours(
+    world: Inbound, author: str, to: str, replies: int
+) -> None:
     """The reply that he got shows our address in To. Who wrote to himself may answer."""
-    _, recipient = await world.sent(track=Track.REPLIES.value, recipient={"address": to, "address_key": to})
-    raw = b"From: ada@example.com\r\nSubject: Re: Hello\r\nIn-Reply-To: <x@y>\r\n\r\nWe take you off our list.\r\n"
-    mail_id = await world.came(raw, recipient, Destination.REPLY, author="ada@example.com")
+    _, recipient = await world.sent(
+        track=Track.REPLIES.value,
+        unsubscribe='{"reply-to": "Help <help@example.com>"}',
+        recipient={"address": to, "address_key": to},
+    )
+    raw = b"From: x@example.com\r\nSubject: Re: Hello\r\nIn-Reply-To: <x@y>\r\n\r\nWe take you off our list.\r\n"
+    mail_id = await world.came(raw, recipient, Destination.REPLY, author=author)
 
     await world.work()
 

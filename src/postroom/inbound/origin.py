@@ -9,10 +9,13 @@ for outside the workspace that the mail came to.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+import msgspec
+
 from postroom.base.tokens import TokenKeys, TokenKind
 from postroom.ledger.inbound_rows import Destination, InboundRow
 from postroom.ledger.rows import MessageRow, RecipientRow
 from postroom.mail.address import address_key
+from postroom.mail.address_list import parse_address_list
 from postroom.mail.message_id import make_message_id, row_of_message_id
 from postroom.mail.return_path import read_machine_address
 from postroom.mail.verdict import Mark, Reported, Verdict
@@ -65,6 +68,13 @@ def find_origin(conn: Conn, row: InboundRow, verdict: Verdict, keys: TokenKeys) 
     """Return what of ours the mail is about."""
     origin = _origin(conn, row, verdict, keys)
     return replace(origin, is_passed_on=True) if _is_passed_on(conn, row, keys) else origin
+
+
+def answers_go_to(message: MessageRow) -> str:
+    """Return where the author wanted answers: the Reply-To that ours replaced, else From."""
+    kept = msgspec.json.decode(message.unsubscribe, type=dict[str, str]) if message.unsubscribe else {}
+    mailboxes = parse_address_list(kept.get("reply-to", "").encode())
+    return next((one.address for one in mailboxes if "@" in one.address), message.author_address)
 
 
 def _is_passed_on(conn: Conn, row: InboundRow, keys: TokenKeys) -> bool:

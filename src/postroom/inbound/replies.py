@@ -5,17 +5,14 @@ on to who would have got it. What a machine answers is told, counts nothing and
 stays here: the author sees it in the story, and no two machines talk.
 """
 
-import msgspec
-
 from postroom.events.record import tell
 from postroom.events.returned import record_received, record_replied
 from postroom.inbound.onward import forward_to, hand_on
+from postroom.inbound.origin import answers_go_to
 from postroom.inbound.work import Step, Work
 from postroom.ledger.event_kinds import EventKind
 from postroom.ledger.inbound_rows import Destination
 from postroom.ledger.route_rows import RouteAction
-from postroom.ledger.rows import MessageRow
-from postroom.mail.address_list import parse_address_list
 from postroom.mail.authentication import Verdicts
 from postroom.mail.verdict import MailKind
 from postroom.outbound.submission import Track
@@ -63,13 +60,6 @@ def forwarded(tx: Tx, work: Work) -> None:
         return
     if work.verdict.kind in BY_PEOPLE:
         forward_to(tx, work.row, answers_go_to(message), work.now_ms)
-
-
-def answers_go_to(message: MessageRow) -> str:
-    """Return where the author wanted answers: the Reply-To that ours replaced, else From."""
-    kept = msgspec.json.decode(message.unsubscribe, type=dict[str, str]) if message.unsubscribe else {}
-    mailboxes = parse_address_list(kept.get("reply-to", "").encode())
-    return next((one.address for one in mailboxes if "@" in one.address), message.author_address)
 
 
 def _envelope(work: Work) -> dict[str, object]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from postroom.base.ids import show_id
 from postroom.events.record import Facts, facts_of
-from postroom.inbound.origin import About, Origin
+from postroom.inbound.origin import About, Origin, answers_go_to
 from postroom.inbound.written import Written
 from postroom.ledger.inbound_rows import Destination, InboundRow
 from postroom.ledger.route_rows import RouteRow
@@ -53,7 +53,8 @@ class Work:
         if self.row.destination != Destination.REPLY.value or not self.origin.about:
             return False
         one, key = self.origin.about[0], self.row.author_key
-        return key == address_key(one.message.author_address) and key != one.recipient.address_key
+        own = {address_key(one.message.author_address), address_key(answers_go_to(one.message))}
+        return key in own and key != one.recipient.address_key
 
     @property
     def is_reply(self) -> bool:
