@@ -269,3 +269,45 @@ def test_a_server_that_gave_up_on_all_hosts_does_not_say_that_the_domain_is_gone
         )
     )
     assert (found.reason, found.is_hard) == (Reason.EXPIRED, False)
+
+
+def test_a_notice_of_a_session_accuses_nobody_who_was_taken() -> None:
+    """Postfix tells its postmaster so of a client that broke a rule, and of nobody's mail (notify_classes)."""
+    dialogue = (
+        " Out: 220 mta.example.org ESMTP Postfix",
+        " In:  MAIL FROM:<author@author.example>",
+        " Out: 250 2.1.0 Ok",
+        " In:  RCPT TO:<a b c>",
+        " Out: 501 5.1.3 Bad recipient address syntax",
+        " In:  RCPT TO:<reader@hop.example>",
+        " Out: 250 2.1.5 Ok",
+        " In:  quit",
+        " Out: 221 2.0.0 Bye",
+    )
+    found = classify(
+        (
+            "Return-Path: <double-bounce@mta.example.org>\nFrom: Mail Delivery System <MAILER-DAEMON@mta.example.org>\n"
+            "To: Postmaster <notice@author.example>\nSubject: Postfix SMTP server: errors from x[198.51.100.1]\n\n"
+            "Transcript of session follows.\n\n" + "\n".join(dialogue) + "\n"
+        ).encode()
+    )
+    assert not found.recipients
+
+
+def test_that_an_address_would_be_taken_is_no_bounce_of_it() -> None:
+    """Postfix answers so to `sendmail -bv`."""
+    fields = failed("reader@hop.example", "250 2.1.5 ok", status="2.1.5").replace("failed", "deliverable")
+    found = report("Enclosed is the mail delivery report that you requested.", fields)
+    assert found.kind is MailKind.RECEIPT
+
+
+def test_a_mail_that_exim_froze_has_not_failed_yet() -> None:
+    found = classify(
+        b"Return-Path: <>\nFrom: Mail Delivery System <Mailer-Daemon@mta.example.org>\nTo: postmaster@author.example\n"
+        b"Subject: Message frozen\nAuto-Submitted: auto-replied\n\nMessage 1xVP0F-00001z-0k has been frozen.\n"
+        b"The sender is <>.\n\nThe following address(es) have yet to be delivered:\n"
+        b"  reader@hop.example: SMTP error from remote mail server after RCPT TO:<reader@hop.example>: "
+        b"550 5.1.1 <reader@hop.example>: User unknown\n"
+    )
+    assert found.kind is MailKind.DELAY
+    assert not any(one.is_hard for one in found.recipients)

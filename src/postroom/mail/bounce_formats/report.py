@@ -34,6 +34,8 @@ _KINDS = {
     "delivered": MailKind.RECEIPT,
     "relayed": MailKind.RECEIPT,
     "expanded": MailKind.RECEIPT,
+    # Postfix' answer to `sendmail -bv`, which asks whether an address would be taken.
+    "deliverable": MailKind.RECEIPT,
 }
 _LABELS = (
     b"message/delivery-report",

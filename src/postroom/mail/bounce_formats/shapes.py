@@ -128,9 +128,10 @@ def _read_line(
 ) -> list[_Found] | None:
     """Return whom one line names; `before` is the line above, `listing` the indent of a list that it may belong to."""
     if rcpt := _RCPT.search(line):
-        return _one(
-            rcpt[1], index, Rank.LINE if _taken_below(lines, index) else Rank.LIST, "dialogue", line[rcpt.end() :]
-        )
+        is_taken = _taken_below(lines, index)
+        if is_taken and not _refused_below(lines, index):
+            return None
+        return _one(rcpt[1], index, Rank.LINE if is_taken else Rank.LIST, "dialogue", line[rcpt.end() :])
     if coded := _CODE_FIRST.match(line):
         return _one(coded[2], index, Rank.LIST, "reply", line)
     if words.EXPANDED.match(line.strip()):
@@ -219,6 +220,12 @@ def _taken_below(lines: Sequence[str], index: int) -> bool:
     return next((answer[1].startswith("2") for answer in answers if answer), False)
 
 
+def _refused_below(lines: Sequence[str], index: int) -> bool:
+    """Tell whether anything is refused in the dialogue below a recipient that was taken, or the lines tell no more."""
+    answers = [answer[1] for line in lines[index + 1 : index + _BLOCK_LINES] if (answer := _REPLY_TO_US.match(line))]
+    return len(answers) < 2 or any(answer[0] != "2" for answer in answers)
+
+
 def _with_texts(lines: Sequence[str], found: Sequence[_Found]) -> list[Named]:
     """Give every recipient the lines that speak of it: behind the address and below it, then above it."""
     texts: dict[str, list[str]] = {}
@@ -229,7 +236,7 @@ def _with_texts(lines: Sequence[str], found: Sequence[_Found]) -> list[Named]:
     for position, one in enumerate(found):
         key = one.address.lower()
         first.setdefault(key, one)
-        if one.shape == "dialogue":
+        if one.shape == "dialogue" and one.rank is Rank.LIST:
             in_dialogue.add(key)
         start = max(found[position - 1].line + 1 if position else 0, one.line - 6)
         before = "\n".join(line.strip() for line in lines[start : one.line] if line.strip())
