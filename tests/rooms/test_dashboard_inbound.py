@@ -32,7 +32,7 @@ from postroom.mail.authentication import (
     Verdicts,
 )
 from postroom.mail.verdict import MailKind
-from postroom.store import operators, route_outbox, suppressions
+from postroom.store import inbound, operators, route_outbox, suppressions
 from postroom.store.database import Tx
 
 LIST = "/w/one/inbound"
@@ -309,8 +309,16 @@ async def test_a_mail_that_could_not_be_worked_on_says_why(house: House) -> None
 
     told = words(await house.page(row))
 
-    assert "It could not be worked on in 15 tries, and is kept as it came. ValueError: odd" in told
+    assert "It could not be worked on in 15 tries, and is kept as it came. ValueError: odd Try again" in told
     assert look_of(row) == ("not understood", "bad")
+
+    await house.world.post(f"{LIST}/{show_id('inb', row.id)}/retry")
+
+    assert "It is stored, and understood as soon as its turn comes" in words(await house.page(row))
+    workspace = await house.world.workspace("one")
+    now = await house.world.services.database.read(lambda conn: inbound.by_id(conn, workspace.id, row.id))
+    assert now is not None
+    assert (now.state, now.tries, now.epoch) == ("waiting", 0, row.epoch + 1)
 
 
 async def test_complaints_are_logged_and_those_of_people_wait_for_a_review(house: House) -> None:

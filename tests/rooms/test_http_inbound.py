@@ -189,6 +189,15 @@ async def test_a_mail_is_handed_on_once_more_with_all_its_tries(api: Api, mails:
     assert (await api.other.post(f"/api/v1/inbound/{show_id('inb', waits.id)}/retry")).status_code == 404
 
 
+async def test_a_mail_that_was_given_up_is_worked_on_from_the_beginning(api: Api, mails: Inbound) -> None:
+    row = await mails.put(1, state="failed", tries=15)
+    path = f"/api/v1/inbound/{show_id('inb', row.id)}"
+
+    assert (await api.client.post(f"{path}/retry")).status_code == 200
+
+    assert (await api.client.get(path)).json()["state"] == "waiting"
+
+
 async def test_a_route_that_is_off_hands_nothing_on_once_more(api: Api, mails: Inbound) -> None:
     row = await mails.put(1, route_id=9)
     route = RouteRow(9, 1, 1, "*", "*", "[]", "webhook", "https://a.example/", None, 0, "", 0)

@@ -126,6 +126,35 @@ async def test_the_mail_that_is_due_longest_is_claimed_first(database: Database)
     assert [row.id for row in await claim(database, 1_000)] == [10]
 
 
+async def test_a_mail_that_was_given_up_is_taken_up_again_with_all_its_tries(database: Database) -> None:
+    await put(database, a_row(10), a_row(11, workspace_id=2))
+    [late, _] = await claim(database, 1_000)
+    await database.write(lambda tx: inbound.finish(tx, Finished(10, late.epoch, InboundState.FAILED, "", "{}")))
+
+    async def again(row_id: int) -> bool:
+        return await database.write(lambda tx: inbound.take_up_again(tx, 1, row_id, 2_000))
+
+    assert [await again(10), await again(10), await again(11)] == [True, False, False]
+    assert [(row.id, row.tries, row.detail) for row in await claim(database, 2_000)] == [(10, 1, "")]
+
+
+async def test_a_search_looks_at_what_a_page_would_show_and_fetches_what_it_chose(database: Database) -> None:
+    await put(
+        database, a_row(10, kind="bounce", subject="one"), a_row(11, kind="delay", author="ada@example.net"),
+        a_row(12, kind="reply"), a_row(13, kind="bounce", workspace_id=2),
+    )  # fmt: skip
+    bounces = InboundFilter(kinds=("bounce", "delay"))
+
+    seen = await database.read(lambda conn: inbound.glimpses(conn, 1, bounces, 10))
+    before = await database.read(lambda conn: inbound.glimpses(conn, 1, bounces, 1, 11))
+    chosen = await database.read(lambda conn: inbound.by_ids(conn, 1, [10, 12, 13, 99]))
+
+    assert [(one.id, one.author, one.subject) for one in seen] == [(11, "ada@example.net", "hello"), (10, "", "one")]
+    assert [one.id for one in before] == [10]
+    assert {row_id: row.kind for row_id, row in chosen.items()} == {10: "bounce", 12: "reply"}
+    assert await database.read(lambda conn: inbound.by_ids(conn, 1, [])) == {}
+
+
 async def test_pages_go_from_the_newest_to_the_oldest(database: Database) -> None:
     kinds = ["bounce", "reply", "bounce", "delay", "bounce"]
     await put(database, *(a_row(10 + at, kind=kind, state="done") for at, kind in enumerate(kinds)))

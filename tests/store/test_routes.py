@@ -112,6 +112,35 @@ async def test_a_mail_that_waits_already_is_not_handed_on_twice(database: Databa
     assert [row.epoch for row in await database.read(lambda conn: route_outbox.waiting_of(conn, 1))] == [1]
 
 
+async def test_a_mail_that_is_hastened_is_due_with_all_its_tries_and_its_late_claim_settles_nothing(
+    database: Database, room: Routes
+) -> None:
+    route = await made(room, "a@example.com")
+    await wait_for(database, route.id, 1, 2)
+    [late, _] = await claim(database, route.id, 1)
+
+    assert await database.write(lambda tx: route_outbox.hasten_mail(tx, 1, 2))
+    assert not await database.write(lambda tx: route_outbox.hasten_mail(tx, 99, 2))
+
+    assert not await database.write(lambda tx: route_outbox.retry_later(tx, Key(1, route.id, late.epoch), 900))
+    assert [(row.inbound_id, row.tries) for row in await claim(database, route.id, 2)] == [(1, 1)]
+
+
+async def test_the_last_try_of_each_route_is_found(database: Database, room: Routes) -> None:
+    tries = [(1, 7), (2, 8), (3, 7), (4, 9)]
+
+    def write(tx: Tx) -> None:
+        for number, route_id in tries:
+            workspace_id = OTHER if route_id == 9 else WORKSPACE
+            tx.add(RouteAttemptRow(number, workspace_id, 1, route_id, "webhook", "x", 1, 1, 1, 200, "", None, ""))
+
+    await database.write(write)
+
+    found = await database.read(lambda conn: routes.last_attempts(conn, WORKSPACE, [7, 8, 9, 10]))
+
+    assert {route_id: row.id for route_id, row in found.items()} == {7: 3, 8: 2}
+
+
 async def test_a_claim_that_is_given_back_is_due_at_once_and_counts_as_no_try(database: Database, room: Routes) -> None:
     route = await made(room, "a@example.com")
     await wait_for(database, route.id, 1)

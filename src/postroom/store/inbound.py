@@ -65,6 +65,10 @@ _PUT_BACK = statement(f"UPDATE inbound SET due_ms = ?, node = NULL, lease_ms = 0
 _REVIEW = statement(
     "UPDATE inbound SET reviewed_ms = ? WHERE workspace_id = ? AND id = ? AND reviewed_ms IS NULL RETURNING id"
 )
+_AGAIN = statement(
+    "UPDATE inbound SET state = 'waiting', detail = '', due_ms = ?, tries = 0, epoch = epoch + 1 "
+    "WHERE workspace_id = ? AND id = ? AND state = 'failed' RETURNING id"
+)
 _GIVE_BACK = statement("UPDATE inbound SET due_ms = ?, node = NULL, lease_ms = 0 WHERE state = 'waiting' AND node = ?")
 # What is waiting is found by its own index; a plain comparison of the workspace would make SQLite take that one.
 _NEXT_DUE = statement("SELECT min(due_ms) FROM inbound WHERE state = 'waiting'")
@@ -170,6 +174,14 @@ def put_back(tx: Tx, row_id: int, epoch: int, due_ms: int) -> bool:
 def mark_reviewed(tx: Tx, workspace_id: int, row_id: int, now_ms: int) -> bool:
     """Note that an operator looked at a mail; False where somebody did before."""
     return bool(tx.run(_REVIEW, (now_ms, workspace_id, row_id)))
+
+
+def take_up_again(tx: Tx, workspace_id: int, row_id: int, now_ms: int) -> bool:
+    """Have a mail that was given up worked on once more, with all its tries; False where it was not given up."""
+    found = bool(tx.run(_AGAIN, (now_ms, workspace_id, row_id)))
+    if found:
+        tx.wake(WAKE, workspace_id)
+    return found
 
 
 def give_back(tx: Tx, node: int, now_ms: int) -> None:

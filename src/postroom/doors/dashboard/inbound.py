@@ -19,7 +19,7 @@ from postroom.doors.dashboard.sandbox_views import pieces_of, source_of
 from postroom.doors.dashboard.services import PageRequest, Services, services_of
 from postroom.doors.dashboard.suppression_views import stopped_words
 from postroom.inbound.onward import Onward, hand_on_again, onward_of
-from postroom.ledger.inbound_rows import InboundRow
+from postroom.ledger.inbound_rows import InboundRow, InboundState
 from postroom.ledger.route_rows import RouteAttemptRow, RouteRow
 from postroom.ledger.rows import EventRow, RecipientRow, WorkspaceRow
 from postroom.ledger.states import Stream
@@ -190,17 +190,24 @@ async def review(request: PageRequest) -> Response[bytes]:
 
 @post("/w/{workspace:str}/inbound/{mail:str}/retry")
 async def retry(request: PageRequest) -> Response[bytes]:
-    """Hand a mail on once more, at once."""
+    """Hand a mail on once more, at once; one that was given up is worked on from the beginning."""
     workspace = await workspace_of(request)
     services = services_of(request)
     row = await _row(services, workspace, request)
     back = address_of(workspace, f"inbound/{show_id('inb', row.id)}")
+    now, note = services.clock.now_ms(), noted(request, workspace, "inbound.retry", show_id("inb", row.id))
+    if row.state == InboundState.FAILED:
+
+        def again(tx: Tx) -> bool:
+            return if_done(inbound.take_up_again(tx, workspace.id, row.id, now), tx, note)
+
+        await services.database.write(again)
+        return done(request, back, "It is worked on once more; load this page again to see what it is.")
     onward = await services.database.read(lambda conn: onward_of(conn, row))
     if onward.is_for_nobody:
         return done(request, back, "There is nobody to hand it to: no route hands it on.", problem=True)
     if onward.is_off:
         return done(request, back, "The route that took it is off: turn it on first.", problem=True)
-    now, note = services.clock.now_ms(), noted(request, workspace, "inbound.retry", show_id("inb", row.id))
 
     def write(tx: Tx) -> None:
         hand_on_again(tx, row, onward, now)
