@@ -102,6 +102,10 @@ def test_an_mbox_is_told_mail_by_mail(tmp_path: Path) -> None:
     assert shown.stdout.endswith("2 mails: 1 bounce, 1 other\n")
 
 
+def test_a_mail_that_an_editor_saved_with_a_byte_order_mark_is_read() -> None:
+    assert json.loads(run("--json", given=b"\xef\xbb\xbf" + BOUNCE).stdout)["kind"] == "bounce"
+
+
 def test_what_is_no_mail_is_said_to_be_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "nothing").mkdir()
     (tmp_path / "text").write_bytes(b"hello\n")

@@ -1,5 +1,6 @@
 """`postroom explain`: what the classifier thinks a mail is, whom it names, and why."""
 
+import codecs
 import json
 import sys
 from collections import Counter
@@ -103,7 +104,8 @@ def _read(name: str, trouble: _Trouble) -> bytes | None:
     if len(raw) > _MOST_BYTES:
         trouble.failed(name, f"it is larger than {_MOST_BYTES >> 20} MB, and so no mail")
         return None
-    return raw
+    # Some editors put it in front of what they save; no mail that came over a wire begins with it.
+    return raw.removeprefix(codecs.BOM_UTF8)
 
 
 def _title(name: str, number: int) -> str:
