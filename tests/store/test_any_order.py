@@ -27,6 +27,7 @@ async def something_comes(world: Inbound, chance: random.Random, number: int, on
     """Have a mail come in about a copy, a suppression taken off, or days pass."""
     message_id = f"<{chance.randrange(10)}@example.net>"
     said = f"From: {one.address}\r\nIn-Reply-To: <{number}@example.com>\r\n\r\n{chance.choice(WORDS)}\r\n".encode()
+    author = chance.choice([one.address, "ada@example.com"])
     match chance.randrange(9):
         case 0:
             await world.came(report(one.address), one)
@@ -35,7 +36,7 @@ async def something_comes(world: Inbound, chance: random.Random, number: int, on
         case 2:
             await world.came(report(one.address, status="4.4.1", text="timed out", action="delayed"), one)
         case 3:
-            await world.came(said, one, Destination.REPLY, author=one.address, message_id=message_id)
+            await world.came(said, one, Destination.REPLY, author=author, message_id=message_id)
         case 4:
             await world.came(b"Subject: unsubscribe\r\n\r\n", one, Destination.UNSUBSCRIBE)
         case 5:
@@ -45,7 +46,7 @@ async def something_comes(world: Inbound, chance: random.Random, number: int, on
             )
         case 6:
             to = "help@example.com"
-            await world.came(said, None, Destination.ROUTE, recipient=to, author=one.address, message_id=message_id)
+            await world.came(said, None, Destination.ROUTE, recipient=to, author=author, message_id=message_id)
         case 7:
             event_id, now_ms = world.ids.next(), world.clock.now_ms()
             await world.database.write(

@@ -317,14 +317,16 @@ async def test_a_reply_is_found_by_what_it_answers(either: Inbound, says: Any) -
 
 
 async def test_an_author_who_writes_on_in_his_thread_is_no_answer_of_his_reader(world: Inbound) -> None:
-    _, recipient = await world.sent(message_id="<a@example.com>")
+    message, _ = await world.sent(message_id="<a@example.com>")
     raw = b"From: ada@example.com\r\nIn-Reply-To: <a@example.com>\r\nSubject: Re: Hello\r\n\r\nOne more thing.\r\n"
-    await world.came(raw, None, Destination.ROUTE, recipient="help@example.com", author="ada@example.com")
+    mail_id = await world.came(raw, None, Destination.ROUTE, recipient="help@example.com", author="ada@example.com")
 
     await world.work()
 
     assert [kind for kind, _ in await world.told()] == ["received"]
     assert (await world.counted("inbound"), await world.differences()) == (1, [])
+    mail = await world.mail(mail_id)
+    assert (mail.answers_recipient_id, mail.answers_message_id) == (None, message.id)
 
 
 async def test_a_reply_with_the_fields_of_a_list_is_one(world: Inbound) -> None:

@@ -164,6 +164,8 @@ def _finished(work: Work) -> Finished:
     # A mail that only quotes a copy is not about it, unless it was sent to the copy's own address.
     is_about = row.own_recipient_id is not None or work.verdict.kind not in (MailKind.OTHER, MailKind.LIST)
     about, message = (origin.about, origin.message) if is_about else ((), None)
+    if work.verdict.kind is MailKind.REPLY and work.is_from_author and not work.is_by_author:
+        about = ()  # he goes on in his own thread: that is about the message, and no answer of its reader
     return Finished(
         row.id,
         row.epoch,

@@ -47,10 +47,10 @@ class Work:
     @property
     def is_by_author(self) -> bool:
         """The author of a copy writes to its reply address: he answered all who stand in a reply that he got."""
-        return self.row.destination == Destination.REPLY.value and self._is_from_author
+        return self.row.destination == Destination.REPLY.value and self.is_from_author
 
     @property
-    def _is_from_author(self) -> bool:
+    def is_from_author(self) -> bool:
         """It goes on from a mail of his own. Who sends mail to himself may answer it."""
         if not self.origin.about:
             return False
@@ -61,7 +61,7 @@ class Work:
     @property
     def is_reply(self) -> bool:
         """Somebody answers a copy of ours; a doubtful answer is a reply too."""
-        if self._is_from_author or self.is_repeated:
+        if self.is_from_author or self.is_repeated:
             return False
         is_doubtful_reply = self.is_doubtful and self.row.destination == Destination.REPLY.value
         return bool(self.origin.about) and (self.verdict.kind is MailKind.REPLY or is_doubtful_reply)
