@@ -9,7 +9,7 @@ import structlog
 from postroom.base.clock import Clock, SystemClock
 from postroom.base.errors import TryLater
 from postroom.base.threads import Threads
-from postroom.inbound.dmarc import Author, Published, find_policy, judge_dmarc, read_author
+from postroom.inbound.dmarc import Author, Published, find_policy, is_in_organisation, judge_dmarc, read_author
 from postroom.inbound.signatures import Keys, Signatures
 from postroom.inbound.spf import Dns, check_spf
 from postroom.mail.authentication import ArcVerdict, DkimVerdict, DmarcVerdict, Result, SpfVerdict, Verdicts
@@ -89,7 +89,8 @@ async def _find_keys(resolver: Dns, names: Sequence[str]) -> Keys:
 
 def _read(raw: bytes) -> tuple[Signatures | None, Author]:
     header, body_start = split_header(raw)
-    return Signatures(raw, header, body_start), read_author(header)
+    author = read_author(header)
+    return Signatures(raw, header, body_start, lambda domain: is_in_organisation(domain, author)), author
 
 
 async def _within(seconds: float, work: Awaitable[T], otherwise: T) -> T:

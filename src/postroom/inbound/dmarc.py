@@ -113,9 +113,14 @@ def organisational_domain(domain: str) -> str:
     return _suffixes().privatesuffix(domain) or domain
 
 
+def is_in_organisation(domain: str, author: Author) -> bool:
+    """Tell whether a domain may prove the author's, unless that is strict (RFC 7489 3.1)."""
+    return organisational_domain(domain) == author.organisation
+
+
 def _is_aligned(domain: str, author: Author, *, is_strict: bool) -> bool:
     """Tell whether a proved domain is the author's (RFC 7489 3.1)."""
-    return domain == author.domain or (not is_strict and organisational_domain(domain) == author.organisation)
+    return domain == author.domain or (not is_strict and is_in_organisation(domain, author))
 
 
 @cache

@@ -4,7 +4,7 @@ Two steps on a thread, and DNS between them. Nothing here raises for what a mail
 says, and nothing costs more than reading the mail once for each kind of body hash.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from postroom.mail.arc import ArcSet, highest_instance, read_chain, seal_input
@@ -25,6 +25,8 @@ from postroom.net.dns import Answer, Status
 
 _MOST_SIGNATURES = 5
 """Authors, their provider and a list or two sign; each may cost a question to DNS and a reading of the mail."""
+_MOST_READ = 20
+"""Of further ones the lowest, which were there first: the author's may be among them."""
 _LONGEST_HEADER = 262_144
 """Octets; mail with a longer header is not checked."""
 
@@ -42,16 +44,18 @@ class _Judged:
 class Signatures:
     """The signatures of one mail. `names` are the TXT records to ask for before `judge`."""
 
-    def __init__(self, raw: bytes, header: Sequence[bytes], body_start: int) -> None:
-        """`raw` is a mail in CRLF lines; `header` and `body_start` are as `split_header` gives them."""
+    def __init__(self, raw: bytes, header: Sequence[bytes], body_start: int, is_authors: Callable[[str], bool]) -> None:
+        """`raw` is a mail in CRLF lines; `header` and `body_start` are as `split_header` gives them.
+
+        `is_authors` tells whether a domain could prove the author's (DMARC): of many signatures, its are verified.
+        """
         self._raw = raw
         self._body_start = body_start
         self._is_long = body_start > _LONGEST_HEADER
         header = () if self._is_long else header
         self._header = HeaderFields(header)
         self._hashes: dict[tuple[bool, int | None], tuple[bytes, int]] = {}
-        fields = [field for field in header if field_name(field) == b"dkim-signature"][:_MOST_SIGNATURES]
-        self._dkim = [_read(field) for field in fields]
+        self._dkim = _chosen([field for field in header if field_name(field) == b"dkim-signature"], is_authors)
         self._highest = highest_instance(header)
         self._chain: tuple[ArcSet, ...] | str
         try:
@@ -139,6 +143,16 @@ class Signatures:
         # RFC 8617 4.4: a chain has no permanent error.
         result = Result.FAIL if judged.result is Result.PERMERROR else judged.result
         return ArcVerdict(result, len(chain), last.seal.domain, judged.reason)
+
+
+def _chosen(fields: Sequence[bytes], is_authors: Callable[[str], bool]) -> list[Signature | str]:
+    """Return the signatures to verify, in their order: the author's before others, the topmost first."""
+    read = [_read(field) for field in (*fields[:_MOST_SIGNATURES], *fields[_MOST_SIGNATURES:][-_MOST_READ:])]
+    if len(read) > _MOST_SIGNATURES:
+        authors = [isinstance(one, Signature) and is_authors(one.domain) for one in read]
+        first = sorted(range(len(read)), key=lambda number: not authors[number])[:_MOST_SIGNATURES]
+        read = [read[number] for number in sorted(first)]
+    return read
 
 
 def _read(field: bytes) -> Signature | str:
