@@ -185,6 +185,28 @@ def test_a_recipient_whose_quotes_a_server_took_off_is_named_whole() -> None:
     assert judged(found) == [('"john doe"@hop.example', Reason.NO_SUCH_USER, True)]
 
 
+def test_an_error_text_in_the_place_of_a_recipient_is_none() -> None:
+    """sendmail writes so of an address without form that was handed to it."""
+    found = report(
+        "   ----- The following addresses had permanent fatal errors -----\nreader@@hop.example\n"
+        "    (reason: 553 5.1.3 Invalid route address)\n",
+        "Final-Recipient: RFC822; reader@@hop.example\nAction: failed\nStatus: 5.1.3\n"
+        'X-Actual-Recipient: rfc822; "553 Invalid route address"@mta.example.org\n',
+        to="reader@@hop.example, other@hop.example",
+    )
+    assert not found.recipients
+
+
+def test_of_several_whom_the_returned_mail_was_for_none_is_accused_without_a_word_about_him() -> None:
+    assert not words_only("It could not be delivered.", to="one@hop.example, two@hop.example").recipients
+    assert only(words_only("It could not be delivered.", to="one@hop.example")).address == "one@hop.example"
+
+
+def test_a_local_part_in_single_quotes_is_named_whole() -> None:
+    found = report("failed", failed("'q'@hop.example", "550 5.1.1 User unknown", status="5.1.1"), to="'q'@hop.example")
+    assert judged(found) == [("'q'@hop.example", Reason.NO_SUCH_USER, True)]
+
+
 def test_the_original_recipient_that_a_server_writes_into_the_header_of_its_report_is_not_us() -> None:
     found = words_only(
         "There was an error delivering your mail to <reader@hop.example>.\n\n"

@@ -17,6 +17,8 @@ _TYPES = (b"message/delivery-status", b"message/global-delivery-status")
 _FIELD = re.compile(r"([A-Za-z][A-Za-z0-9-]{1,40})[ \t]*:[ \t]*(.*)")
 _STATUS = re.compile(r"\b([245]\.\d{1,3}\.\d{1,3})\b")
 _CODE = re.compile(r"(?<![\d.])([45]\d\d)(?![\d.])")
+_ERROR_TEXT = re.compile(r'"?[245]\d\d ')
+"""sendmail makes a recipient of what is wrong with an address that has no form: `"553 Invalid route address"@host`."""
 _UNQUOTED = re.compile(r"<?([^\s@<>\"(),:;\\]+(?: [^\s@<>\"(),:;\\]+){1,8})@([^\s@<>]+)>?")
 
 Block = dict[str, str]
@@ -79,6 +81,8 @@ def _recipient(block: Block) -> Named | None:
     if not any(name in block for name in names):
         return None
     address = next((found for name in names if (found := _address(block.get(name, "")))), "")
+    if _ERROR_TEXT.match(address):
+        return None
     if not address:
         return None
     diagnostic = decode_words(block.get("diagnostic-code", ""))

@@ -49,6 +49,7 @@ class Named:
 
 
 _COMMENT = re.compile(r"[ \t]+\([^()]*\)\Z")
+_IN_QUOTES = re.compile(r"'[^'@]+'@")
 _BRACKETS = re.compile(r"[^<>]*<([^<>]*)>[^<>]*")
 
 
@@ -57,7 +58,8 @@ def clean_address(text: str) -> str:
     text = _COMMENT.sub("", text.strip()[:1_000])
     if (bracketed := _BRACKETS.fullmatch(text)) and "@" in bracketed[1]:
         text = bracketed[1]
-    text = _KEY.sub("", text.strip("<> \t")).lstrip("'`/")
+    text = _KEY.sub("", text.strip("<> \t"))
+    text = text if _IN_QUOTES.match(text) else text.lstrip("'`/")
     text = text.removeprefix("=") if not text.startswith("=?") else text
     text = text.strip("\"'") if text.count('"') == 2 and text.startswith('"') and text.endswith('"') else text
     route = _ROUTED.fullmatch(text)

@@ -195,11 +195,13 @@ def _words(lines: Iterable[str]) -> Iterable[str]:
 
 
 def _returned_to(mail: Received, subject: str) -> list[Named]:
-    """Return whom the subject, else the returned message's To names, unless that is a mailing list."""
+    """Return whom the subject, else the returned message's To names, unless that is a mailing list or several people."""
     innocent = _innocent(mail)
     found = [address for address in addresses_in_failing_subject(subject) if address.lower() not in innocent]
     if not found:
         found = [mailbox.address for mailbox in parse_address_list(mail.returned.raw("to")[:10_000])]
         post = mail.returned.value("list-post").lower()
         found = [address for address in found if address.lower() not in post]
+        # Which one of several it was, nobody says.
+        found = found if len(found) == 1 else []
     return [Named(address, family=_RETURNED) for text in found if (address := clean_address(text))]
