@@ -195,7 +195,7 @@ def _words(lines: Iterable[str]) -> Iterable[str]:
 
 
 def _returned_to(mail: Received, subject: str) -> list[Named]:
-    """Return whom the subject, else the returned message's To names, unless that is a mailing list or several people."""
+    """Return whom the subject, else the returned message's To names, unless those are several or a mailing list."""
     innocent = _innocent(mail)
     found = [address for address in addresses_in_failing_subject(subject) if address.lower() not in innocent]
     if not found:
