@@ -263,6 +263,7 @@ def test_a_reader_who_deletes_a_mail_unread_refuses_nothing() -> None:
         ("550 User <nobody-here> unknown", "5.0.0", Reason.NO_SUCH_USER, True),
         ("MAIL+RCPT 550 No such user here", "5.0.0", Reason.NO_SUCH_USER, True),
         ("553 sorry, that recipient is not on this system (#5.1.1)", "5.0.0", Reason.NO_SUCH_USER, True),
+        ("unwanted content in header", "5.7.1", Reason.CONTENT, False),
         ("exited abnormally", "5.3.0", Reason.MAILER_ERROR, False),
         ("DNS lookup failure: host nowhere.example not found", "5.0.0", Reason.NO_SUCH_DOMAIN, True),
         ("all MXs returned transient failures (last: Could not dial: connect: connection refused)", "4.0.0",

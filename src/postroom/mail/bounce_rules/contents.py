@@ -93,7 +93,8 @@ RULES = (
             | attachment type | attachment not allowed | attachments are not allowed | attachment rejected
             | banned file | blocked file | file type | file extension | file name | executable | zip file
             | encrypted archive | password protected | dangerous extension | prohibited content
-            | prohibited attachment | illegal attachment | unacceptable content | bad content | forbidden content
+            | prohibited attachment | illegal attachment | unacceptable content | unwanted content | bad content
+            | forbidden content
             | inappropriate content | content rejected | content blocked | content filter | content policy
             | content restriction | content scanner | content violat | content not accepted | content denied
             | content * not accepted | message content | media error | header error | mime error
