@@ -121,6 +121,17 @@ async def test_mail_is_listed_with_kind_author_subject_and_the_mail_it_is_about(
     assert f'href="/w/one/recipients/{show_id("rcp", sent.id)}"' in page.text
 
 
+async def test_every_kind_of_mail_has_a_tab(house: House) -> None:
+    for kind in MailKind:
+        await house.put(kind=kind.value)
+    tabs = LexborHTMLParser((await house.world.get(LIST)).text).css(".tabs a")
+
+    listed = [len(rows_of(await house.world.get(str(tab.attributes["href"])))) for tab in tabs]
+
+    assert [tab.text(strip=True) for tab in tabs][:3] == ["All", "Replies", "Mail"]
+    assert listed[0] == sum(listed[1:]) == len(MailKind)
+
+
 async def test_the_list_is_asked_by_its_address_and_goes_on_behind_50(house: House) -> None:
     for number in range(51):
         await house.put(kind="reply" if number % 2 else "bounce", recipient=f"r{number % 3}@example.com")

@@ -30,6 +30,7 @@ _GROUPS = {
 _TABS = (
     ("", "All"),
     ("replies", "Replies"),
+    (MailKind.OTHER.value, "Mail"),
     ("bounces", "Bounces"),
     ("complaints", "Complaints"),
     ("machines", "Machines"),
