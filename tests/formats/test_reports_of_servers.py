@@ -115,6 +115,13 @@ def test_a_dialogue_tells_which_command_was_refused() -> None:
     assert judged(found) == [("reader@hop.example", Reason.NO_SUCH_USER, True)]
 
 
+@pytest.mark.parametrize("status", ["4.4.7", "5.0.0", "4.0.0"])
+def test_who_was_put_off_until_the_server_gave_up_is_not_dead(status: str) -> None:
+    later = "450 4.1.1 <reader@hop.example>: Recipient address rejected: User unknown in local recipient table"
+    found = only(report("gave up", failed("reader@hop.example", later, status=status)))
+    assert (found.reason, found.is_hard) == (Reason.NO_SUCH_USER, False)
+
+
 def test_addresses_were_rejected_at_rcpt() -> None:
     found = report(
         "Reason: Some addresses were rejected by the MDA fetchmail forwards to.\n\n"

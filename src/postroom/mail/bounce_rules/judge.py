@@ -93,8 +93,9 @@ def reason_of(
         found = _find(rules, lines, where, status)
         if found is not None:
             rule, line = found
-            told = _status(line, lines, status)
-            return _judged(rule, line, told, _code(line, lines, reply_code), command or _command(line, lines))
+            told, code = _status(line, lines, status), _code(line, lines, reply_code)
+            judged = _judged(rule, line, told, code, command or _command(line, lines))
+            return replace(judged, is_hard=judged.is_hard and not _was_put_off(code, status))
     first = lines[0] if lines else Line("")
     told, code = _status(first, lines, status), _code(first, lines, reply_code)
     return _by_codes(first, told, code, command or _command(first, lines))
@@ -164,6 +165,11 @@ def _is_believed(status: str, code: int | None, command: str) -> bool:
         return True
     is_permanent = not status.startswith("4") and (code is None or code >= 500)
     return command == "RCPT" and is_permanent and not status[1:].startswith(".7.")
+
+
+def _was_put_off(code: int | None, status: str) -> bool:
+    """Tell whether a peer said *later* until it was given up on; the `status` of the report may know more."""
+    return code is not None and code < 500 and status != "" and not status[1:].startswith(".1.")
 
 
 def _is_hard(reason: Reason, status: str, code: int | None) -> bool:
