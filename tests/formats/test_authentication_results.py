@@ -41,6 +41,25 @@ _VERDICTS = st.builds(
 )
 
 
+@pytest.mark.parametrize(
+    ("result", "policy", "is_disowned"),
+    [
+        (Result.FAIL, DmarcPolicy.REJECT, True),
+        (Result.FAIL, DmarcPolicy.QUARANTINE, True),
+        (Result.FAIL, DmarcPolicy.NONE, False),
+        (Result.PERMERROR, DmarcPolicy.NONE, True),
+        (Result.PASS, DmarcPolicy.REJECT, False),
+        (Result.NONE, DmarcPolicy.NONE, False),
+        (Result.TEMPERROR, DmarcPolicy.REJECT, False),
+    ],
+)
+def test_only_a_domain_that_asks_for_it_disowns_its_mail(
+    result: Result, policy: DmarcPolicy, *, is_disowned: bool
+) -> None:
+    """With p=none a domain only watches: mail that a list changed is still its author's."""
+    assert Verdicts(dmarc=DmarcVerdict(result, "example.com", policy)).disowns_author is is_disowned
+
+
 def test_the_field_says_all_verdicts_one_on_a_line() -> None:
     assert field(VERDICTS, HOST).decode() == (
         "Authentication-Results: mx.example.test;\r\n"

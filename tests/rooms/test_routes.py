@@ -36,6 +36,22 @@ async def test_a_route_asks_for_the_sender_and_the_kind(room: Routes) -> None:
     assert not room.view.match("a@example.com", "x@shop.example", MailKind.BOUNCE)
 
 
+async def test_a_forged_author_opens_no_route_and_escapes_none_that_refuses(room: Routes) -> None:
+    refusing, trusting, every = [
+        await made(room, "*@example.com", RouteAction.REFUSE, sender="*@bad.example"),
+        await made(room, "*@example.com", sender="boss@shop.example"),
+        await made(room, "*@example.com"),
+    ]
+
+    def taken(sender: str, *, is_disowned: bool) -> int | None:
+        found = room.view.match("a@example.com", sender, MailKind.OTHER, is_disowned=is_disowned)
+        return found.id if found else None
+
+    assert taken("boss@shop.example", is_disowned=False) == trusting.id
+    assert taken("boss@shop.example", is_disowned=True) == every.id
+    assert taken("x@bad.example", is_disowned=True) == refusing.id
+
+
 async def test_a_route_takes_mail_for_domains_of_its_own_workspace_only(room: Routes, owners: Owners) -> None:
     await made(room, "*")
 

@@ -34,6 +34,10 @@ class Rule:
         """It asks for neither sender nor kind: what it takes is known at RCPT."""
         return self.sender.is_any and not self.kinds
 
+    def goes_by_author(self) -> bool:
+        """Tell whether it takes mail because of who wrote it; refusing is right whoever only claims to."""
+        return not self.sender.is_any and self.row.action != RouteAction.REFUSE
+
     def why_not(self, recipient: str, sender: str | None, kind: str | None) -> str:
         """Return why it does not take a mail, in words; empty where it does.
 

@@ -49,10 +49,16 @@ class RouteView:
         """As `RouteRules.at_rcpt`."""
         return self._rules.at_rcpt(recipient)
 
-    def match(self, recipient: str, sender: str, kind: MailKind) -> RouteRow | None:
-        """Return the route that takes a mail, or None. `sender` is the author's address, empty where there is none."""
+    def match(self, recipient: str, sender: str, kind: MailKind, *, is_disowned: bool = False) -> RouteRow | None:
+        """Return the route that takes a mail, or None.
+
+        `sender` is the author's address, empty where there is none; `is_disowned` says that nobody may go by it.
+        """
         key, sender_key = address_key(recipient), address_key(sender)
-        return next((rule.row for rule in self._rules.asked(key) if not rule.why_not(key, sender_key, kind)), None)
+        for rule in self._rules.asked(key):
+            if not rule.why_not(key, sender_key, kind) and not (is_disowned and rule.goes_by_author()):
+                return rule.row
+        return None
 
     def test(self, workspace_id: int, recipient: str, sender: str, kind: MailKind | None) -> Tested:
         """Tell which route of a workspace takes a mail, and why the others do not. `kind` None: any.

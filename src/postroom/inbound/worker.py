@@ -31,6 +31,7 @@ from postroom.inbound.written import Written, read_written
 from postroom.ledger.inbound_rows import InboundRow
 from postroom.ledger.route_rows import RouteRow
 from postroom.ledger.rows import MessageRow, RecipientRow
+from postroom.mail.authentication import Verdicts
 from postroom.mail.classify import classify
 from postroom.mail.smtp_reply import SmtpReply
 from postroom.mail.verdict import MailKind, Verdict
@@ -60,8 +61,8 @@ _LOOK_SECONDS = 2.0
 class Routes(Protocol):
     """The routes of all workspaces, in memory (`inbound.route_view`)."""
 
-    def match(self, recipient: str, sender: str, kind: MailKind) -> RouteRow | None:
-        """Return the route that takes a mail, or None."""
+    def match(self, recipient: str, sender: str, kind: MailKind, *, is_disowned: bool) -> RouteRow | None:
+        """Return the route that takes a mail, or None. `is_disowned`: nobody may go by `sender`."""
         ...
 
 
@@ -178,8 +179,13 @@ class Worker:
         verdict, written = await self._slow.run(partial(_understood, row, raw))
         keys = self._token_keys()
         origin = await self._database.read(partial(find_origin, row=row, verdict=verdict, keys=keys))
-        route = self._routes.match(row.recipient, row.author, verdict.kind) if row.destination in FOR_ROUTES else None
-        await self._follow(Work(row, verdict, origin, self._clock.now_ms(), route, written))
+        await self._follow(Work(row, verdict, origin, self._clock.now_ms(), self._route_of(row, verdict), written))
+
+    def _route_of(self, row: InboundRow, verdict: Verdict) -> RouteRow | None:
+        if row.destination not in FOR_ROUTES:
+            return None
+        is_disowned = Verdicts.from_json(row.verdicts).disowns_author
+        return self._routes.match(row.recipient, row.author, verdict.kind, is_disowned=is_disowned)
 
     async def _follow(self, work: Work) -> None:
         reports = await self._prepared_reports(work)

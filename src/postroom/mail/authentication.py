@@ -104,6 +104,12 @@ class Verdicts:
     dmarc: DmarcVerdict = DmarcVerdict(Result.NONE)
     arc: ArcVerdict = ArcVerdict(Result.NONE)
 
+    @property
+    def disowns_author(self) -> bool:
+        """Whether nobody may go by From: its domain asks for that by its policy (DMARC), or it names nobody surely."""
+        failed = self.dmarc.result is Result.FAIL and self.dmarc.policy is not DmarcPolicy.NONE
+        return failed or self.dmarc.result is Result.PERMERROR
+
     def to_json(self) -> str:
         """Return the text that is stored beside the mail."""
         return msgspec.json.encode(self).decode()
