@@ -70,6 +70,9 @@ def report(address: str, *, status: str = "5.1.1", text: str = "", action: str =
     ).encode()
 
 
+OWN_HOSTS = frozenset({"mail.postroom.test"})
+
+
 class NoReports:
     """Authors who want no reports."""
 
@@ -89,7 +92,7 @@ class Inbound(Queue):
         super().__init__(database, clock)
         self.routes: list[RouteRow] = []
         self.threads = threads
-        given: dict[str, Any] = {"routes": self, "reports": NoReports(), "chance": lambda: 0.5}
+        given: dict[str, Any] = {"routes": self, "reports": NoReports(), "chance": lambda: 0.5, "own_hosts": OWN_HOSTS}
         self.worker = Worker(
             database=database, clock=clock, ids=self.ids, slow=threads, token_keys=lambda: KEYS, **{**given, **worker}
         )
@@ -139,7 +142,7 @@ class Inbound(Queue):
         await self.database.write(lambda tx: inbound.put(tx, content, [row]))
         return row_id
 
-    def match(self, recipient: str, sender: str, kind: MailKind) -> RouteRow | None:
+    def match(self, recipient: str, sender: str, kind: MailKind, *, is_disowned: bool) -> RouteRow | None:
         """Return the route that is for this very address."""
         return next((route for route in self.routes if route.recipient == recipient), None)
 

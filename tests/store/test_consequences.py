@@ -23,6 +23,7 @@ from postroom.mail.verdict import MailKind, Mark, Reported, Verdict
 from postroom.outbound.submission import PASSED_ON, Track
 from postroom.store import restorations, route_outbox
 from postroom.store.database import Database, open_database
+from postroom.store.inbound import load
 from postroom.store.webhook_facts import told_events
 from postroom.webhooks.payload import event_body
 
@@ -155,6 +156,48 @@ async def test_a_mail_to_another_workspace_finds_nothing_of_this_one(world: Inbo
 
     assert (await world.row(recipient.id)).state == "delivered"
     assert [kind for kind, _ in await world.told()] == ["received"]
+
+
+@pytest.mark.parametrize("address", ["abuse@mail.postroom.test", "Postmaster"])
+async def test_a_report_to_a_role_of_the_installation_goes_to_whose_copy_it_is_about(
+    either: Inbound, says: Any, address: str
+) -> None:
+    """A feedback loop sends all reports about an installation to one address, which is the first workspace's."""
+    _, recipient = await either.sent(stream="bulk")
+    mark = Mark(TokenKind.FEEDBACK, KEYS.local_part_text(TokenKind.FEEDBACK, 0, recipient.id), "X-Postroom-Id")
+    says(MailKind.COMPLAINT, complaint(recipient.address), marks=(mark,))
+    row_id = await either.came(b"x", destination=Destination.ROLE, recipient=address, workspace_id=2)
+
+    await either.work()
+
+    assert await scopes(either) == [(recipient.address_key, "bulk", "complaint")]
+    assert [kind for kind, _ in await either.told()] == ["complained"]
+    mail = await either.mail(row_id)
+    assert (mail.state, mail.destination, mail.answers_recipient_id) == ("done", "feedback", recipient.id)
+    assert await load(either.database, 1, mail.content_id) == b"x"
+    assert await load(either.database, 2, mail.content_id) is None
+    assert await either.differences() == []
+
+
+async def test_a_mail_to_a_role_of_the_installation_that_is_no_report_or_is_shared_stays(
+    either: Inbound, says: Any
+) -> None:
+    _, recipient = await either.sent(stream="bulk")
+    mark = Mark(TokenKind.FEEDBACK, KEYS.local_part_text(TokenKind.FEEDBACK, 0, recipient.id), "X-Postroom-Id")
+    given: dict[str, Any] = {"destination": Destination.ROLE, "workspace_id": 2}
+    says(MailKind.OTHER, marks=(mark,))
+    await either.came(b"x", recipient="abuse@mail.postroom.test", **given)
+    await either.work()
+    says(MailKind.COMPLAINT, complaint(recipient.address), marks=(mark,))
+    await either.came(b"x", recipient="abuse@two.example", **given)
+    shared = await either.came(b"x", recipient="postmaster", **given)
+    await either.act("UPDATE inbound SET content_id = (SELECT max(content_id) FROM inbound)")
+    await either.work()
+
+    assert await scopes(either) == []
+    rows = await either.ask("SELECT workspace_id, destination, state FROM inbound")
+    assert rows == [(2, "role", "done")] * 3
+    assert shared
 
 
 @pytest.mark.parametrize("kind", [MailKind.OTHER, MailKind.REPLY, MailKind.UNSUBSCRIBE])

@@ -26,6 +26,7 @@ def make_inbound_worker(services: Services, outbound: Outbound) -> Worker:
         chance=random.random,
         metrics=services.metrics,
         one_large=services.large_inbound,
+        own_hosts=frozenset((services.names.hostname, services.names.return_path_host)),
     )
 
 

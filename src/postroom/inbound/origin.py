@@ -3,7 +3,8 @@
 What we signed comes first: the machine address that the mail was sent to, then
 the marks that a returned message carries. Only then what anybody may write: a
 Message-ID, together with the address that the report names. Nothing is looked
-for outside the workspace that the mail came to.
+for outside the workspace that the mail came to; mail to the installation's own roles is handed to the
+workspace whose copy it is about before that.
 """
 
 from collections.abc import Iterable, Sequence
@@ -70,6 +71,12 @@ def find_origin(conn: Conn, row: InboundRow, verdict: Verdict, keys: TokenKeys) 
     return replace(origin, is_passed_on=True) if _is_passed_on(conn, row, keys) else origin
 
 
+def find_workspace(conn: Conn, verdict: Verdict, keys: TokenKeys) -> int | None:
+    """Return the workspace whose copy our marks in a mail name, whatever workspace that is, or None."""
+    owners = (answers.workspace_of(conn, recipient_id) for recipient_id, _ in _marked(verdict.marks, keys))
+    return next((one for one in owners if one is not None), None)
+
+
 def answers_go_to(message: MessageRow) -> str:
     """Return where the author wanted answers: the Reply-To that ours replaced, else From."""
     kept = msgspec.json.decode(message.unsubscribe, type=dict[str, str]) if message.unsubscribe else {}
@@ -105,6 +112,10 @@ def _named(row: InboundRow, marks: Sequence[Mark], keys: TokenKeys) -> Iterable[
     """Yield the recipients that our signatures name, and what carried each."""
     if row.own_recipient_id is not None:
         yield row.own_recipient_id, OWN_ADDRESS
+    yield from _marked(marks, keys)
+
+
+def _marked(marks: Sequence[Mark], keys: TokenKeys) -> Iterable[tuple[int, str]]:
     for mark in marks[:_MOST_MARKS]:
         check = keys.check_local_part_text if mark.kind in _LOCAL_PART_KINDS else keys.check_url_text
         token = check(mark.kind, mark.text)

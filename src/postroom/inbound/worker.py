@@ -23,14 +23,15 @@ from postroom.base.threads import Threads
 from postroom.base.tokens import TokenKeys
 from postroom.inbound.bounces import may_fail, reply_of
 from postroom.inbound.consequences import FOR_ROUTES, IDS_A_COPY, follow, given_up, taken_for
-from postroom.inbound.origin import find_origin
+from postroom.inbound.origin import find_origin, find_workspace
 from postroom.inbound.replies import BY_PEOPLE
 from postroom.inbound.storable import storable_verdict
 from postroom.inbound.work import Work
 from postroom.inbound.written import Written, read_written
-from postroom.ledger.inbound_rows import InboundRow
+from postroom.ledger.inbound_rows import Destination, InboundRow
 from postroom.ledger.route_rows import RouteRow
 from postroom.ledger.rows import MessageRow, RecipientRow
+from postroom.mail.address import domain_of
 from postroom.mail.authentication import Verdicts
 from postroom.mail.classify import classify
 from postroom.mail.smtp_reply import SmtpReply
@@ -41,6 +42,13 @@ from postroom.store.database import Database
 
 _log = structlog.get_logger(__name__)
 _T = TypeVar("_T")
+
+_HANDED_OVER = {
+    MailKind.COMPLAINT: Destination.FEEDBACK,
+    MailKind.BOUNCE: Destination.BOUNCE,
+    MailKind.DELAY: Destination.BOUNCE,
+}
+"""Reports that belong to whose copy they are about, and the machine address that they should have come to."""
 
 LEASE_MS = 120_000
 """Longer than the largest mail takes to be read and understood."""
@@ -94,8 +102,12 @@ class Worker:
         chance: Callable[[], float],
         metrics: Metrics | None = None,
         one_large: asyncio.Semaphore | None = None,
+        own_hosts: frozenset[str] = frozenset(),
     ) -> None:
-        """`chance` gives 0.0 to 1.0; `one_large` is held while a large mail is in memory as a whole."""
+        """`chance` gives 0.0 to 1.0; `one_large` is held while a large mail is in memory as a whole.
+
+        `own_hosts` are the installation's own names, whose roles are no workspace's business alone.
+        """
         self._database = database
         self._clock = clock
         self._ids = ids
@@ -108,6 +120,7 @@ class Worker:
         self._nursery = Nursery("inbound mail")
         self._one_large = one_large or asyncio.Semaphore(1)
         self._awake = asyncio.Event()
+        self._own_hosts = own_hosts
         self._stopping = False
         database.on_commit(inbound.WAKE, lambda _: self._awake.set())
 
@@ -178,8 +191,28 @@ class Worker:
             return
         verdict, written = await self._slow.run(partial(_understood, row, raw))
         keys = self._token_keys()
+        row = await self._with_its_workspace(row, verdict, keys)
         origin = await self._database.read(partial(find_origin, row=row, verdict=verdict, keys=keys))
         await self._follow(Work(row, verdict, origin, self._clock.now_ms(), self._route_of(row, verdict), written))
+
+    async def _with_its_workspace(self, row: InboundRow, verdict: Verdict, keys: TokenKeys) -> InboundRow:
+        """Hand a report to a role of the installation itself to the workspace whose copy it names by a mark of ours.
+
+        Feedback loops send all reports about an installation to one address.
+        """
+        destination = _HANDED_OVER.get(verdict.kind)
+        if destination is None or not self._is_for_installation(row):
+            return row
+        owner = await self._database.read(partial(find_workspace, verdict=verdict, keys=keys))
+        if owner is None or owner == row.workspace_id:
+            return row
+        if not await self._database.write(lambda tx: inbound.hand_over(tx, row, owner, destination)):
+            return row
+        return row._replace(workspace_id=owner, destination=destination.value)
+
+    def _is_for_installation(self, row: InboundRow) -> bool:
+        domain = domain_of(row.recipient_key)
+        return row.destination == Destination.ROLE.value and (not domain or domain in self._own_hosts)
 
     def _route_of(self, row: InboundRow, verdict: Verdict) -> RouteRow | None:
         if row.destination not in FOR_ROUTES:

@@ -1,6 +1,6 @@
 """What of ours a mail that came in is about: recipients found by token, Message-ID and address, and what a report does.
 
-Everything is asked within one workspace: a mail to one tenant never finds another's recipient.
+All but `workspace_of` asks within one workspace: a mail to one tenant never finds another's recipient.
 """
 
 from collections.abc import Sequence
@@ -18,6 +18,7 @@ _COPY = statement(
     f"SELECT {_RECIPIENT}, {_MESSAGE} FROM recipient r JOIN message m ON m.id = r.message_id "
     "WHERE r.id = ? AND r.workspace_id = ?"
 )
+_WORKSPACE = statement("SELECT workspace_id FROM recipient WHERE id = ?")
 _MESSAGES = statement(
     f"SELECT {_MESSAGE} FROM message m WHERE m.workspace_id = ? AND m.message_id = ? ORDER BY m.id DESC LIMIT ?"
 )
@@ -62,6 +63,12 @@ def copy_of(conn: Conn, workspace_id: int, recipient_id: int) -> tuple[Recipient
     """Return a recipient of the workspace with its message, or None."""
     row = conn.one(_COPY, (recipient_id, workspace_id))
     return None if row is None else (RecipientRow._make(row[:_SPLIT]), MessageRow._make(row[_SPLIT:]))
+
+
+def workspace_of(conn: Conn, recipient_id: int) -> int | None:
+    """Return whose a recipient is, or None where it is gone."""
+    row = conn.one(_WORKSPACE, (recipient_id,))
+    return None if row is None else row[0]
 
 
 def messages_with(conn: Conn, workspace_id: int, message_id: str, limit: int) -> list[MessageRow]:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Select, literal_column, select
 
 from postroom.base.packing import unpack
-from postroom.ledger.inbound_rows import InboundContentRow, InboundRow, InboundState
+from postroom.ledger.inbound_rows import Destination, InboundContentRow, InboundRow, InboundState
 from postroom.store import schema
 from postroom.store.content import upload_pieces
 from postroom.store.database import Conn, Database, Tx, statement
@@ -61,6 +61,12 @@ _FINISH = statement(
     "UPDATE inbound SET state = ?, kind = ?, detail = ?, answers_recipient_id = ?, answers_message_id = ?, "
     f"route_id = ?, is_counted = ?, node = NULL, lease_ms = 0 {_MINE}"
 )
+# Mail for several recipients shares its content: that stays where it is.
+_MOVE_CONTENT = statement(
+    "UPDATE inbound_content SET workspace_id = ? WHERE id = ? AND workspace_id = ? "
+    "AND NOT EXISTS (SELECT 1 FROM inbound WHERE content_id = ? AND id <> ?) RETURNING id"
+)
+_MOVE = statement(f"UPDATE inbound SET workspace_id = ?, destination = ? {_MINE}")
 _PUT_BACK = statement(f"UPDATE inbound SET due_ms = ?, node = NULL, lease_ms = 0 {_MINE}")
 _REVIEW = statement(
     "UPDATE inbound SET reviewed_ms = ? WHERE workspace_id = ? AND id = ? AND reviewed_ms IS NULL RETURNING id"
@@ -164,6 +170,19 @@ def has_counted(tx: Tx, row: InboundRow, recipient_id: int) -> bool:
         return False
     asked = (recipient_id, row.workspace_id, _LOOKED_AT, row.message_id, row.id)
     return bool(tx.run(_COUNTED_BEFORE, asked))
+
+
+def hand_over(tx: Tx, row: InboundRow, workspace_id: int, destination: Destination) -> bool:
+    """Give a claimed mail to another workspace, as if it had come to a machine address of that one.
+
+    False, and nothing written, where another worker has it by now or another recipient shares it.
+    """
+    if not tx.run(_MOVE_CONTENT, (workspace_id, row.content_id, row.workspace_id, row.content_id, row.id)):
+        return False
+    if not tx.run(_MOVE, (workspace_id, destination.value, row.id, row.epoch)):
+        tx.run(_MOVE_CONTENT, (row.workspace_id, row.content_id, workspace_id, row.content_id, row.id))
+        return False
+    return True
 
 
 def put_back(tx: Tx, row_id: int, epoch: int, due_ms: int) -> bool:
