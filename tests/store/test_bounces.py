@@ -274,6 +274,23 @@ async def test_a_dead_mailbox_behind_an_alias_does_not_condemn_the_alias(alike: 
         assert await alike.ask("SELECT reason FROM suppression") == reasons
 
 
+@pytest.mark.parametrize(
+    ("address", "state"), [("somebody@elsewhere.example", "delivered"), ("u@example.net", "failed")]
+)
+async def test_a_bounce_that_somebody_pastes_into_his_answer_fails_nobody(
+    alike: Inbound, address: str, state: str
+) -> None:
+    """Servers that send reports to Reply-To are believed about the address that we wrote to."""
+    _, recipient = await alike.sent(recipient=MAILBOX)
+    await alike.came(report(address), recipient, Destination.REPLY)
+
+    await alike.work()
+
+    assert (await alike.row(recipient.id)).state == state
+    assert [kind for kind, _ in await alike.told()] == ["bounced"]
+    assert await alike.differences() == []
+
+
 async def test_a_bounce_that_only_names_a_message_id_moves_and_suppresses_nobody(alike: Inbound) -> None:
     _, recipient = await alike.sent(message_id="<a@example.com>")
     raw = report(recipient.address, returned="Message-ID: <a@example.com>\r\nSubject: Hello")

@@ -10,7 +10,7 @@
 | failed | stays; a dead address is suppressed where no failure of this copy did that: somebody may have taken it back |
 | suppressed, cancelled | stays: the report is only told |
 
-A delay report changes nothing.
+A delay report changes nothing; nor does a report about another mailbox that came to a reply address.
 """
 
 from postroom.events.failures import judge_address
@@ -18,6 +18,7 @@ from postroom.events.record import record_bounced, tell
 from postroom.inbound.origin import About
 from postroom.inbound.work import Step
 from postroom.ledger.event_kinds import EventKind
+from postroom.ledger.inbound_rows import Destination
 from postroom.ledger.outcomes import BOUNCED
 from postroom.ledger.rows import RecipientRow
 from postroom.ledger.states import RecipientState, may_move
@@ -72,7 +73,7 @@ def bounced(tx: Tx, step: Step) -> bool:
     judged, facts, at_ms, now = judged_of(step.about), step.facts, step.work.now_ms, step.about.recipient
     state = RecipientState(now.state)
     detail = {**step.detail, "hard": judged.is_hard, "reason": judged.reason.value, "from": state.value}
-    has_failed = moves(state, judged)
+    has_failed = moves(state, judged) and not _is_somebody_elses(step)
     if has_failed:
         reply = reply_of(step.about)
         why, code = f"{BOUNCED}{reply.text}"[:_WHY_CHARACTERS], _told_code(step.about)
@@ -123,6 +124,12 @@ def _is_elsewhere(reported: Reported, recipient: RecipientRow) -> bool:
     """Tell whether a report is about another mailbox: neither local-part nor domain are the recipient's."""
     # A report that names the original recipient too may be about one of many behind an alias.
     return any(_is_another(address, recipient) for address in (reported.address, reported.final) if "@" in address)
+
+
+def _is_somebody_elses(step: Step) -> bool:
+    """Tell whether a report came where people answer and is about another mailbox: somebody may have pasted it."""
+    reported, is_answer = step.about.reported, step.work.row.destination == Destination.REPLY.value
+    return is_answer and reported is not None and _is_elsewhere(reported, step.about.recipient)
 
 
 def _is_another(address: str, recipient: RecipientRow) -> bool:
