@@ -1,18 +1,15 @@
-"""The Authentication-Results field: write ours, read those of servers we trust (RFC 8601 2).
+"""The Authentication-Results field: write ours, and know whose another one is (RFC 8601 2).
 
 What is written comes in part from strangers (HELO, domains of signatures), so
-every value is quoted where it is no plain word. Reading is tolerant: what cannot
-be understood is passed over.
+every value is quoted where it is no plain word. What others found is not read: we look ourselves.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 from postroom.mail.authentication import DkimVerdict, Result, Verdicts
-from postroom.mail.header import field_body, field_name
+from postroom.mail.header import field_body
 
-_FIELD_NAME = b"authentication-results"
 _WORD = re.compile(r"[A-Za-z0-9._+!#$&*~^{}|%-]+(?:@[A-Za-z0-9._-]+)?")
 _UNPRINTABLE = re.compile(r"[^ -~]")
 _LONGEST_VALUE = 255
@@ -20,18 +17,6 @@ _MOST_OCTETS = 16_384
 """Of a field that is read; what stands behind is not ours to understand."""
 _LEXEME = re.compile(r'"((?:[^"\\]|\\.)*)"?|([;=/()])|(\\.)|[ \t\r\n]+|([^";=/()\\ \t\r\n]+)', re.DOTALL)
 _QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
-
-
-@dataclass(frozen=True, slots=True)
-class MethodResult:
-    """One result of a field: `dkim=pass header.d=example.com`."""
-
-    method: str
-    """Lower case: `spf`, `dkim`, `dmarc`, `arc`, …"""
-    result: str
-    """Lower case."""
-    properties: Mapping[str, str]
-    """By `ptype.property`, lower case; `reason` stands among them."""
 
 
 def field(verdicts: Verdicts, authserv_id: str) -> bytes:
@@ -46,7 +31,7 @@ def field_text(verdicts: Verdicts, authserv_id: str) -> bytes:
 
 def authserv_id_of(raw_field: bytes) -> str:
     """Return in lower case who wrote an Authentication-Results field; empty where that cannot be read."""
-    return next((word.lower() for kind, word in _lexemes(raw_field) if kind == "word"), "")
+    return next((word.lower() for word in _words(raw_field)), "")
 
 
 def claims_to_be(raw_field: bytes, authserv_id: str) -> bool:
@@ -59,18 +44,6 @@ def claims_to_be(raw_field: bytes, authserv_id: str) -> bool:
     if not named or "\\" in text or text.count("(") != text.count(")"):
         return ours in text
     return named == ours
-
-
-def read_results(header: Iterable[bytes], authserv_id: str) -> tuple[MethodResult, ...]:
-    """Return the results that a server we trust wrote, from the top of the header down.
-
-    Whoever trusts a server has made sure that nobody else can write in its name (RFC 8601 5).
-    """
-    found: list[MethodResult] = []
-    for raw_field in header:
-        if field_name(raw_field) == _FIELD_NAME and authserv_id_of(raw_field) == authserv_id.lower():
-            found += _read(raw_field)
-    return tuple(found)
 
 
 def _results(verdicts: Verdicts) -> Iterator[str]:
@@ -103,32 +76,8 @@ def _quoted(text: str) -> str:
     return '"' + plain.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def _read(raw_field: bytes) -> Iterator[MethodResult]:
-    """Yield the results of one field: pairs of words with `=` between them, set apart by semicolons."""
-    pairs: list[tuple[str, str]] = []
-    word = name = ""
-    is_version = False
-    for kind, text in (*_lexemes(raw_field), ("mark", ";")):
-        if kind == "word" and is_version:
-            is_version = False  # `spf/1=pass`
-        elif kind == "word" and name:
-            pairs.append((name.lower(), text))
-            word = name = ""
-        elif kind == "word":
-            word = text
-        elif text == "/":
-            is_version = True
-        elif text == "=":
-            name, word = word, ""
-        else:
-            if pairs:
-                (method, result), *properties = pairs
-                yield MethodResult(method, result.lower(), dict(properties))
-            pairs, word, name, is_version = [], "", "", False
-
-
-def _lexemes(raw_field: bytes) -> Iterator[tuple[str, str]]:
-    """Yield words and the marks `;`, `=` and `/`; comments, which nest, are passed over."""
+def _words(raw_field: bytes) -> Iterator[str]:
+    """Yield what stands outside comments, which nest."""
     depth = 0
     for match in _LEXEME.finditer(field_body(raw_field)[:_MOST_OCTETS].decode("utf-8", "replace")):
         quoted, mark, _, word = match.groups()
@@ -136,11 +85,7 @@ def _lexemes(raw_field: bytes) -> Iterator[tuple[str, str]]:
             depth += 1
         elif mark == ")":
             depth = max(depth - 1, 0)
-        elif depth:
-            continue
-        elif mark:
-            yield "mark", mark
-        elif quoted is not None:
-            yield "word", _QUOTED_PAIR.sub(r"\1", quoted)
-        elif word:
-            yield "word", word
+        elif depth == 0 and quoted is not None:
+            yield _QUOTED_PAIR.sub(r"\1", quoted)
+        elif depth == 0 and word:
+            yield word
