@@ -28,6 +28,7 @@ import msgspec
 
 from postroom.base.clock import HOUR_MS
 from postroom.events.append import append
+from postroom.events.erased import is_erased, trimmed
 from postroom.ledger.event_kinds import EventKind
 from postroom.ledger.outcomes import Outcome
 from postroom.ledger.rows import CounterKey, EventRow, MessageRow, RecipientRow
@@ -133,7 +134,8 @@ def count_accepted(tx: Tx, message: MessageRow, providers: Sequence[str]) -> Non
 
 
 def tell(tx: Tx, facts: Facts, event_id: int, kind: EventKind, at_ms: int, detail: Mapping[str, object]) -> None:
-    """Append an event of a recipient that counts nothing."""
+    """Append an event of a recipient that counts nothing. Of one who was erased nothing is told that names him."""
+    told = trimmed(detail) if is_erased(facts.address_key) else detail
     event = EventRow(
         event_id,
         facts.workspace_id,
@@ -141,7 +143,7 @@ def tell(tx: Tx, facts: Facts, event_id: int, kind: EventKind, at_ms: int, detai
         facts.recipient_id,
         kind.value,
         at_ms,
-        _encode(detail).decode(),
+        _encode(told).decode(),
     )
     append(tx, event, facts.stream)
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import msgspec
 
 from postroom.events.append import append
+from postroom.events.erased import is_erased, origin_alone
 from postroom.ledger.event_kinds import EventKind
 from postroom.ledger.rows import EventRow, SuppressionRow
 from postroom.store import causes, suppressions
@@ -18,7 +19,12 @@ _encode = msgspec.json.Encoder().encode
 
 
 def suppress(tx: Tx, row: SuppressionRow) -> SuppressionRow:
-    """Put an address on the list without an event of its own, for a cause that has one. Return the row that stands."""
+    """Put an address on the list without an event of its own, for a cause that has one. Return the row that stands.
+
+    That of an erased address quotes nothing.
+    """
+    if is_erased(row.address_key):
+        row = row._replace(evidence=origin_alone(row.evidence))
     return suppressions.put(tx, row)
 
 

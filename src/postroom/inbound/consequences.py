@@ -9,6 +9,9 @@
 
 Mail for a route or a role is told as received and handed on by its route, whatever it is. That is all where it is
 a mail which came in before, and which we forwarded to an address that is ours too.
+
+What comes about a copy to somebody who was erased moves, counts and suppresses as ever, and leaves nothing to be read:
+what a machine wrote goes with its content in the same transaction. What a person writes anew is new mail.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,15 +19,18 @@ from dataclasses import dataclass, field, replace
 
 import msgspec
 
+from postroom.events.erased import is_erased
 from postroom.inbound import bounces, complaints, replies, unsubscribe_mail
+from postroom.inbound.origin import About
 from postroom.inbound.work import Step, Work
 from postroom.ledger.inbound_rows import Destination, InboundRow, InboundState
 from postroom.ledger.route_rows import RouteAction
+from postroom.ledger.rows import RecipientRow
 from postroom.ledger.states import RecipientState
 from postroom.mail.auto_reply import SAYS_SO_ITSELF
 from postroom.mail.verdict import MailKind, Reported, Verdict
 from postroom.outbound.prepared import Prepared
-from postroom.store import answers, inbound
+from postroom.store import answers, erase_inbound, inbound
 from postroom.store.database import Tx
 from postroom.store.inbound import Finished
 
@@ -51,7 +57,7 @@ class Followed:
     in_flight: bool = False
     """A copy is being sent at this moment: nothing was written, come again."""
     failed: frozenset[int] = field(default_factory=frozenset)
-    """The recipients that failed by it."""
+    """The recipients that failed by it and were not erased: their authors are told."""
 
 
 def follow(
@@ -70,12 +76,17 @@ def follow(
     if not inbound.finish(tx, _finished(work)):
         return Followed(is_ours=False)
     given = iter(ids)
-    failed = {one.recipient.id for one in work.origin.about if _copy(tx, Step(work, one, given))}
+    fell = [one.recipient for one in work.origin.about if _copy(tx, Step(work, one, given))]
+    failed = {one.id for one in fell if not is_erased(one.address_key)}
     for recipient_id in failed & reports.keys():
         reports[recipient_id].write(tx)
     replies.forwarded(tx, work)
     if work.row.destination in FOR_ROUTES:
         replies.received(tx, work, next(given), counts=_counts(work) and not work.is_reply)
+    if _is_to_go(work):
+        erase_inbound.erase_mails(tx, [work.row.id])
+        # Where it came to several, and another one waits: that takes the content along.
+        erase_inbound.drop_content(tx, work.row.workspace_id, work.row.content_id)
     return Followed(failed=frozenset(failed))
 
 
@@ -140,8 +151,25 @@ def _locked(tx: Tx, work: Work) -> Work:
     if not about:
         return work
     now = answers.lock(tx, work.row.workspace_id, [one.recipient.id for one in about])
-    there = tuple(replace(one, recipient=now[one.recipient.id]) for one in about if one.recipient.id in now)
+    there = tuple(_as_now(one, now[one.recipient.id]) for one in about if one.recipient.id in now)
     return replace(work, origin=replace(work.origin, about=there))
+
+
+def _as_now(about: About, recipient: RecipientRow) -> About:
+    """Return what a report says about a recipient as it is now; nothing that is quoted of one who was erased."""
+    reported = about.reported
+    if reported is not None and is_erased(recipient.address_key):
+        reported = replace(reported, evidence="")
+    return replace(about, recipient=recipient, reported=reported)
+
+
+def _is_to_go(work: Work) -> bool:
+    """Tell whether a mail is about somebody who was erased, and nobody wrote it for others to read."""
+    if work.is_doubtful or work.verdict.kind in replies.WRITTEN_KINDS:
+        return False
+    if work.row.destination == Destination.REPLY.value and work.verdict.kind in replies.BY_PEOPLE:
+        return False
+    return any(is_erased(one.recipient.address_key) for one in work.origin.about)
 
 
 def _is_in_flight(work: Work) -> bool:

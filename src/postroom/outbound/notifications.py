@@ -12,6 +12,7 @@ import structlog
 from postroom.base.clock import Clock
 from postroom.base.errors import PostroomError, TryLater
 from postroom.base.ids import IdSource
+from postroom.events.erased import is_erased
 from postroom.ledger.outcomes import OutcomeKind
 from postroom.ledger.rows import MessageRow, RecipientRow, WorkspaceRow
 from postroom.ledger.states import Stream
@@ -86,8 +87,11 @@ class Notifications:
     async def of_bounce(self, message: MessageRow, recipient: RecipientRow, reply: SmtpReply) -> Prepared | None:
         """Return what the author is told when a bounce of a copy came back; None where he did not ask for it.
 
-        Copies carry our reverse-path, so nobody else tells him (RFC 3461 6.3). Raises TryLater.
+        None too where the recipient was erased: a report would name him. Copies carry our reverse-path, so nobody
+        else tells the author (RFC 3461 6.3). Raises TryLater.
         """
+        if is_erased(recipient.address_key):
+            return None
         if due_notification(Notify(recipient.notify), OutcomeKind.FAILED, message.reverse_path) is None:
             return None
         return await self._report(message, recipient, Action.FAILED, reply)

@@ -23,6 +23,7 @@ from postroom.base.ids import IdSource, show_id
 from postroom.base.packing import pack, unpack
 from postroom.base.threads import Threads
 from postroom.base.tokens import TokenKeys
+from postroom.events.erased import trimmed
 from postroom.events.moves import Move, move_selected
 from postroom.ledger.states import SETTLED
 from postroom.mail.mention import Mention
@@ -39,13 +40,6 @@ _ROWS = 400
 _SENDING_SECONDS = 40.0
 """A try that runs when erasing begins has ended or been put off by then."""
 _LOOK_SECONDS = 1.0
-_KEPT_DETAILS = frozenset(
-    (
-        "try", "duration_ms", "tls", "label", "first", "position", "from", "by", "scope", "scopes", "next_try_ms",
-        "inbound_id", "kind", "hard", "status", "reply_code",
-    )
-)  # fmt: skip
-"""What stays of the details of a person's events: nothing that a peer, an agent or the person wrote."""
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
@@ -381,8 +375,7 @@ def _kept_links(links: bytes, mention: Mention) -> bytes:
 
 
 def _trimmed(detail: str) -> str:
-    kept: dict[str, Any] = {name: value for name, value in _decode(detail).items() if name in _KEPT_DETAILS}
-    return _encode({**kept, "erased": True}).decode()
+    return _encode(trimmed(_decode(detail))).decode()
 
 
 def _without(text: str, mention: Mention) -> str:
