@@ -379,6 +379,20 @@ async def test_a_mail_that_was_given_up_is_handed_on_again_at_a_click(house: Hou
     assert (noted[0].action, noted[0].subject) == ("inbound.retry", show_id("inb", row.id))
 
 
+async def test_a_mail_whose_content_is_gone_offers_nothing_to_hand_on(house: House) -> None:
+    workspace = await house.world.workspace("one")
+    route = RouteRow(9, workspace.id, 1, "*@example.com", "*", "[]", "webhook", "https://a.test/", None, 1, "", 0)
+    await house.world.services.database.write(lambda tx: tx.add(route))
+    for row in (await house.put(None, kind="other", route_id=9), await house.put(None, state="failed")):
+        told = words(await house.page(row))
+        assert "Hand it on" not in told
+        assert "Try again" not in told
+
+        refused = await house.world.post(f"{LIST}/{show_id('inb', row.id)}/retry")
+
+        assert "Its content is kept no longer" in (await house.world.get(refused.headers["location"])).text
+
+
 async def test_what_a_receiver_answered_and_the_message_of_a_forward_are_at_hand(house: House) -> None:
     row = await house.put(kind="other")
     told = RouteAttemptRow(1, row.workspace_id, row.id, 9, "webhook", "https://a.test/", 1, 5, 0, 503, "HTTP 503", None,

@@ -12,7 +12,7 @@ from postroom.base.clock import ManualClock
 from postroom.base.ids import show_id
 from postroom.ledger.route_rows import RouteAttemptRow, RouteOutboxRow, RouteRow
 from postroom.mail.authentication import DkimVerdict, Result, Verdicts
-from postroom.store import route_outbox
+from postroom.store import inbound, route_outbox
 from postroom.store.database import Tx, open_database
 
 WITH_FILE = (
@@ -196,6 +196,23 @@ async def test_a_mail_that_was_given_up_is_worked_on_from_the_beginning(api: Api
     assert (await api.client.post(f"{path}/retry")).status_code == 200
 
     assert (await api.client.get(path)).json()["state"] == "waiting"
+
+
+@pytest.mark.parametrize("fields", [{"state": "failed"}, {"route_id": 9}])
+async def test_a_mail_whose_content_is_gone_is_not_taken_up_again(
+    api: Api, mails: Inbound, fields: dict[str, object]
+) -> None:
+    route = RouteRow(9, 1, 1, "*", "*", "[]", "webhook", "https://a.example/", None, 1, "", 0)
+    await api.services.database.write(lambda tx: tx.add(route))
+    row = await mails.put(1, raw=None, **fields)
+
+    answer = await api.client.post(f"/api/v1/inbound/{show_id('inb', row.id)}/retry")
+
+    assert (answer.status_code, answer.json()["type"]) == (409, "urn:postroom:problem:content-gone")
+    now = await api.services.database.read(lambda conn: inbound.by_id(conn, 1, row.id))
+    assert now is not None
+    assert now.state == row.state
+    assert await api.services.database.read(lambda conn: route_outbox.waiting_of(conn, row.id)) == []
 
 
 async def test_a_route_that_is_off_hands_nothing_on_once_more(api: Api, mails: Inbound) -> None:

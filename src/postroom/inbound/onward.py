@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from postroom.ledger.inbound_rows import InboundRow
 from postroom.ledger.route_rows import RouteAction, RouteOutboxRow, RouteRow
-from postroom.store import restorations, route_outbox, routes
+from postroom.store import inbound, restorations, route_outbox, routes
 from postroom.store.database import Conn, Tx
 
 _GOES_ON = (RouteAction.WEBHOOK, RouteAction.FORWARD)
@@ -24,6 +24,8 @@ class Onward:
     """The route that took it, where that hands mail on."""
     reply_to: str
     """Whom it was forwarded to without a route, or empty."""
+    is_gone: bool
+    """Its content is kept no longer, so nobody can get it."""
 
     @property
     def is_for_nobody(self) -> bool:
@@ -46,10 +48,12 @@ def onward_of(conn: Conn, row: InboundRow) -> Onward:
     route = routes.route_by_id(conn, row.workspace_id, row.route_id) if row.route_id is not None else None
     tries = routes.attempts_of_inbound(conn, row.workspace_id, row.id, _MOST_TRIES)
     without = [one.target for one in tries if one.route_id == route_outbox.NO_ROUTE]
+    content = inbound.load_content(conn, row.workspace_id, row.content_id)
     return Onward(
         tuple(route_outbox.waiting_of(conn, row.id)),
         route if route is not None and route.action in _GOES_ON else None,
         without[-1] if without else "",
+        content is None or (content.body is None and content.upload_id is None),
     )
 
 

@@ -196,6 +196,9 @@ async def retry(request: PageRequest) -> Response[bytes]:
     row = await _row(services, workspace, request)
     back = address_of(workspace, f"inbound/{show_id('inb', row.id)}")
     now, note = services.clock.now_ms(), noted(request, workspace, "inbound.retry", show_id("inb", row.id))
+    onward = await services.database.read(lambda conn: onward_of(conn, row))
+    if onward.is_gone:
+        return done(request, back, "Its content is kept no longer, so there is nothing to hand on.", problem=True)
     if row.state == InboundState.FAILED:
 
         def again(tx: Tx) -> bool:
@@ -203,7 +206,6 @@ async def retry(request: PageRequest) -> Response[bytes]:
 
         await services.database.write(again)
         return done(request, back, "It is worked on once more; load this page again to see what it is.")
-    onward = await services.database.read(lambda conn: onward_of(conn, row))
     if onward.is_for_nobody:
         return done(request, back, "There is nobody to hand it to: no route hands it on.", problem=True)
     if onward.is_off:

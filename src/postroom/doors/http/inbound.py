@@ -165,14 +165,17 @@ async def get_inbound_attachment(request: ApiRequest) -> Response[bytes]:
 async def retry_inbound(request: ApiRequest) -> Response[bytes]:
     """Have a mail handed on at once, with all its tries: what waits, else to its route's target again.
 
-    One in state `failed` is worked on from the beginning. 409 where there is nobody to hand it to, or its route is off.
+    One in state `failed` is worked on from the beginning. 409 where there is nobody to hand it to, its route is off,
+    or its content is kept no longer.
     """
     services, row = services_of(request), await _existing(request)
+    onward = await services.database.read(lambda conn: onward_of(conn, row))
+    if onward.is_gone:
+        raise Problem(409, "content-gone", "The content of this mail is kept no longer: the row alone is left.")
     if row.state == InboundState.FAILED:
         at_ms = services.clock.now_ms()
         await services.database.write(lambda tx: inbound.take_up_again(tx, row.workspace_id, row.id, at_ms))
         return answer(Retried(show_time(at_ms)))
-    onward = await services.database.read(lambda conn: onward_of(conn, row))
     if onward.is_for_nobody:
         raise Problem(409, "for-nobody", "No route hands this mail on, and it was forwarded to nobody.")
     if onward.is_off:
