@@ -28,8 +28,12 @@ _BEGIN_A_SENTENCE = (
     + r"|(?:this is|it is|das ist|c'est|esto es|questo è|isto é|dit is|to jest|это)\b"
 )
 """Behind a comma."""
+_TELLS = ("says", "said", "think", "thinks", "thought", "meint", "sagt", "denkt")
+_NOT_TOLD = "".join(rf"(?<!\b{verb})" for verb in _TELLS)
+"""In front of it: not what a filter or another person says."""
 _ENDS = re.compile(
-    r"[\n\u3002\uff01\uff1f;]+|(?<=[.!?])[.!?]*(?:\s+|$)|,\s(?=" + _BEGIN_A_SENTENCE + ")", re.IGNORECASE
+    r"[\n\u3002\uff01\uff1f;]+|(?<=[.!?])[.!?]*(?:\s+|$)|" + _NOT_TOLD + r",\s(?=" + _BEGIN_A_SENTENCE + ")",
+    re.IGNORECASE,
 )
 _SPACES = re.compile(r"\s+")
 _AROUND = " \t*_#\"'`\u201c\u201d\u00ab\u00bb()[]{}<>.,:;!?\u3002\uff01\uff1f\u2026-\u2013\u2014~|/"
@@ -41,7 +45,8 @@ def _any(patterns: tuple[str, ...]) -> re.Pattern[str]:
 
 
 _STOP, _COMPLAIN = tuple(map(re.compile, words.STOP)), tuple(map(re.compile, words.COMPLAIN))
-_NOT_MEANT, _OTHERS, _MAYBE = _any(words.NOT_MEANT), _any(words.OTHERS), _any(words.MAYBE)
+_NOT_MEANT, _MAYBE = _any(words.NOT_MEANT), _any(words.MAYBE)
+_OTHERS, _THINGS = _any(words.OTHERS), _any(words.THINGS)
 _HINTS = tuple(dict.fromkeys(words.HINTS))
 _COMMANDS = frozenset(words.COMMANDS)
 _POLITE = tuple(sorted(words.POLITE, key=len, reverse=True))
@@ -82,6 +87,7 @@ def asks_to_stop(written: str) -> Stop | None:
                 or means is _Means.MAYBE
                 or _QUESTION.search(sentence) is not None
                 or _OTHERS.search(plain) is not None
+                or (means is _Means.STOP and _THINGS.search(plain) is not None)
                 or (_is_bare(plain) and any(other.count(" ") >= _LONGER for _, other in sentences if other != plain))
             )
             found.append(Stop(sentence[:500], means is _Means.COMPLAINT, is_doubtful))

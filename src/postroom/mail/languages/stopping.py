@@ -24,8 +24,9 @@ COMMANDS = (
 )  # fmt: skip
 
 BARE = frozenset(
-    {"stop", "remove", "no more", "stop it", "arrêtez", "baja", "eliminar", "remover", "解除", "停止", "退会", "td"}
-)
+    {"stop", "remove", "no more", "stop it", "arrêtez", "baja", "eliminar", "remover", "favor remover", "解除", "停止",
+     "退会", "td", "kündigen", "disdetta", "cancellazione", "rezygnuję", "rezygnacja"}
+)  # fmt: skip
 """Of these, the commands that people use of other things as well: beside a longer sentence they may mean what that is about."""
 
 POLITE = (
@@ -46,41 +47,37 @@ _LISTS = (
 )
 _MINE = r"(?:me|us|my (?:e-?mail|email|mail|address|name|details|data|contact|account)(?: address| id)?|our (?:e-?mail|email|address)(?: address)?|this (?:e-?mail|email|address)(?: address)?|[\w.+-]{1,64}@[\w.-]{3,255})"
 
+_COURRIELS = r"(?:(?:de |d'|des |vos |ces |votre |cette |la |aux |à ){0,3}(?:e-?mails?|mails?|courriels?|messages?|newsletters?|pubs?|publicités?|spams?)(?: (?:publicitaires?|commerciaux|promotionnels?))?)"
+
 STOP = (
     # English
     rf"\b(?:unsubscribe|remove|delete|drop|scratch|exclude|opt) {_MINE}(?: completely| immediately| permanently| please)? (?:from|off|out of|out) {_LISTS}\b",
-    rf"\b(?:take|get|strike|cross) {_MINE} (?:off|out)(?: of| from)? {_LISTS}\b",
+    rf"\b(?:take|get|let|leave|strike|cross) {_MINE} (?:off|out)(?: of| from)? {_LISTS}\b",
     r"\b(?:unsubscribe|remove|delete) (?:me|us|my (?:e-?mail|email|address)(?: address)?)(?: please| now| immediately| asap| thanks| thank you| at once)*$",
-    r"\btake (?:me|us|my (?:e-?mail|email|name|address)) off(?: please| now)*$",
-    r"\bstop (?:sending|mailing|e-?mailing|spamming|messaging|contacting|bothering|bombarding|harassing|pestering|writing)(?: to)? (?:me|us)(?: with)?(?: any| all)?(?: of)?(?: (?:these|this|those|your|such|more|stupid|junk|damn|unwanted))*(?: (?:e-?mails?|emails?|mails?|messages?|newsletters?|spam|stuff|crap|junk|things|ads|advertisements|offers|rubbish|anymore|any more|now|please|immediately|already|again))*$",
-    r"\bstop (?:sending|mailing)(?: me| us)?(?: any| all)?(?: (?:these|this|those|your|such|more))*(?: (?:e-?mails?|emails?|mails?|messages?|newsletters?|spam|stuff|crap|junk))+(?: (?:to me|to us|to my \w+|to this address|please|now|immediately|anymore|any more))*$",
+    r"\btake (?:me off|us off|(?:my|our) (?:(?:e-?mail|mail) )?(?:e-?mail|name|address|details) (?:off|out))(?: please| now)*$",
+    r"\b(?:stop|cease|quit|discontinue) (?:sending|mailing|e-?mailing|spamming|messaging|contacting|bothering|bombarding|harassing|pestering|writing)(?: to)? (?:me|us)(?: with)?(?: any| all)?(?: of)?(?: (?:these|this|those|your|such|more|stupid|junk|damn|unwanted))*(?: (?:e-?mails?|emails?|mails?|messages?|newsletters?|spam|stuff|crap|junk|things|ads|advertisements|offers|rubbish|anymore|any more|now|please|immediately|already|again))*$",
+    r"\b(?:stop|cease|quit|discontinue) (?:sending|mailing)(?: me| us)?(?: any| all)?(?: (?:these|this|those|your|such|more))*(?: (?:e-?mails?|emails?|mails?|messages?|newsletters?|spam|stuff|crap|junk))+(?: (?:to me|to us|to my \w+|to this address|please|now|immediately|anymore|any more))*$",
     r"\bstop (?:the|these|this|those|your|all)(?: \w+)? (?:e-?mails?|emails?|mails?|mailings?|messages|newsletters?|spam|spamming)$",
-    r"\b(?:don't|do not|dont|never|please don't) (?:ever )?(?:send|mail|e-?mail|email|contact|write)(?: to)? (?:me|us)(?: any| your| these| this| such)?(?: more)?(?: (?:e-?mails?|emails?|mails?|messages?|newsletters?|spam|stuff|ads|offers))?(?: (?:again|anymore|any more|any longer|in the future|in future|ever|please|like this|to this address))*$",
+    r"\b(?:don't|do not|dont|never|no longer|stop) (?:ever )?(?:send|mail|e-?mail|email|contact|write)(?: to)? (?:me|us)(?: any| your| these| this| such)?(?: more)?(?: (?:e-?mails?|emails?|mails?|messages?|newsletters?|spam|stuff|ads|offers))?(?: (?:again|anymore|any more|any longer|in the future|in future|ever|please|like this|to this address))*$",
     r"\bno (?:more|further) (?:e-?mails?|emails?|mails?|mailings?|messages|newsletters?|spam)(?: (?:please|from you|thanks|thank you))*$",
     r"\bi (?:do not|don't|dont|no longer|never|really don't) (?:want|wish|care|like|need)(?: to (?:receive|get|see|have|read))?(?: any)?(?: more| further)?(?: of)?(?: (?:your|these|this|those|such|the|any))*(?: \w+)? (?:e-?mails?|emails?|mails?|mailings?|messages|newsletters?|spam|stuff|offers|updates)(?: (?:from you|anymore|any more|any longer|again|at all|please|to this address))*$",
     r"\bi (?:want|wish|would like|'d like|need) to (?:unsubscribe|opt out|be removed|be taken off|be unsubscribed|cancel (?:my|the) (?:newsletter |e-?mail )?subscription)(?: (?:from|to|off|of|out))?(?: (?:your|this|these|the|all|any|mailing|e-?mail|email|distribution|news))*(?: (?:lists?|newsletters?|mailings?|e-?mails?|emails?|mails?|database|please|now|immediately))*$",
     r"\b(?:cancel|end|terminate|discontinue) (?:my|our|this|the) (?:newsletter |e-?mail |email |mailing )?subscription(?: (?:please|immediately|now|to (?:your|this|the) (?:newsletter|list|mailing list)))*$",
     r"\bi (?:asked|told|requested|have asked|already asked)(?: you)?(?: \w+){0,4} to (?:be removed|unsubscribe|remove me|stop)",
     r"\bopt(?:ing)? (?:me )?out (?:of|from) (?:your|this|these|the|all|any) (?:\w+ )?(?:lists?|e-?mails?|mailings?|newsletters?|communications?)",
-    r"\b(?:want|wish|like|love|prefer) to (?:stop|quit) (?:receiving|getting|hearing)\b.{0,60}$",
-    r"\btake (?:my|our) (?:e-?mail |email |mail )?(?:address|name|details) (?:out|off)\b(?! of (?:the|this|our|your) (?:cc|thread|order|cart|invoice|meeting))",
-    r"\b(?:please |kindly )?(?:no longer|stop) (?:mail|e-?mail|contact|write(?: to)?|send(?: to)?) (?:me|us)\b.{0,40}$",
+    rf"\b(?:want|wish|like|love|prefer) to (?:stop|quit) (?:(?:receiving|getting) {_LISTS}|hearing from you)(?: (?:from you|please|now|anymore|any more))*$",
     r"^(?:please )?unsubscribe [\w.+-]{1,64}@[\w.-]{3,255}(?: please| now)?$",
     r"\b(?:cancel|stop|end) (?:this|the|your|my|these|all) (?:newsletters?|mailings?)\b(?: please| now| immediately)?$",
-    r"\b(?:discontinue|cease|quit) (?:sending|mailing|e-?mailing)\b.{0,40}$",
-    r"\b(?:let|get|leave) (?:me|us) off (?:of )?(?:this|your|the) (?:mailing |e-?mail )?list\b",
     # German
     r"\b(?:bitte|möchte|will|mich|uns)\b.{0,60}\b(?:vom|von|aus|für) (?:ihrem|ihren|ihrer|diesem|dieser|dem|den|der|eurem|eurer|deinem|deiner)?\s?(?:\w+ )?(?:newsletter|verteiler|mailingliste|liste|e-?mail-?liste|e-?mails?|mails|datenbank|adressliste|mailverteiler)\b.{0,20}\b(?:ab|aus|entfernen|löschen|streichen|nehmen|abmelden|austragen|abbestellen)",
-    r"\b(?:streichen|nehmen|entfernen|löschen|tragen|melden|trag|nimm|lösch|streich|entfern|meld)(?:e|t)?\b.{0,12}\b(?:mich|uns|meine (?:e-?mail-?)?adresse|meine e-?mail|meine daten)\b.{0,60}\b(?:verteiler|liste|mailingliste|newsletter|datenbank|adressliste|mailverteiler|ab|aus)\b",
+    r"\b(?:streichen|nehmen|entfernen|löschen|tragen|melden|trag|nehmt|nimm|lösch|streich|entfern|meld)(?:e|e?t)?\b.{0,12}\b(?:mich|uns|meine (?:e-?mail-?)?adresse|meine e-?mail|meine daten)\b.{0,60}(?:\b(?:verteiler|liste|mailingliste|newsletter|datenbank|adressliste|mailverteiler)\b|\b(?:ab|aus)(?:$| (?:und|bitte|sofort)\b))",
     r"\bnewsletter\b.{0,30}\b(?:abbestellen|abmelden|kündigen|stornieren)",
     r"\b(?:möchte|will|wünsche|wollen|möchten)\b.{0,20}\bkeine (?:weiteren |solchen |mehr )?(?:e-?mails?|mails|newsletter|werbung|nachrichten|werbemails|spam)\b",
     r"\b(?:senden|schicken|schreiben|sende|schick|schicke|schickt|sendet) (?:sie )?(?:mir|uns)\b.{0,20}\bkeine\b.{0,12}\b(?:e-?mails?|mails?|newsletter|werbung|nachrichten|werbemails|spam)\b",
-    r"\bkeine (?:e-?mails|mails|newsletter|werbung|weiteren e-?mails|weiteren mails)(?: mehr| bitte)+$",
+    r"\bkeine (?:weiteren )?(?:e-?mails|mails|newsletter|werbung|werbemails|nachrichten)(?: mehr| bitte)+(?: (?:zu)?(?:schicken|senden))?$",
     r"\b(?:hören|hör|hört) (?:sie )?auf\b.{0,12}\b(?:mir|uns)\b.{0,40}\b(?:schicken|senden|schreiben|zuzuschicken|zu mailen)",
-    r"\bkeine (?:e-?mails|mails|newsletter|werbung|werbemails|nachrichten|post)(?: mehr| bitte){1,2} (?:zu)?(?:schicken|senden|zukommen lassen)$",
-    r"\b(?:nehmt|streicht|löscht|entfernt|tragt|meldet) (?:mich|uns)\b.{0,30}\b(?:verteiler|liste|newsletter|datenbank|aus|ab)\b.{0,12}$",
     r"\b(?:entfernen|löschen|streichen) sie (?:bitte )?(?:mich|uns|meine (?:e-?mail-?)?adresse|meine e-?mail|meine daten)(?: bitte| sofort| umgehend)*$",
-    r"\b(?:von|aus) (?:der|dem|ihrer|ihrem|eurer|eurem|dieser|diesem) (?:\w+ )?(?:liste|verteiler|mailingliste|datenbank)\b.{0,12}\b(?:gestrichen|genommen|entfernt|gelöscht|ausgetragen|abgemeldet)\b",
+    r"\b(?:von|aus) (?:der|dem|ihrer|ihrem|eurer|eurem|dieser|diesem) (?:\w+ )?(?:liste|verteiler|mailingliste|datenbank)\b.{0,12}\b(?:gestrichen|genommen|entfernt|gelöscht|ausgetragen|abgemeldet)(?: zu)? werden$",
     r"^(?:bitte )?(?:mir |uns )?nichts? mehr (?:zu)?(?:senden|schicken)$",
     # French
     r"\b(?:désinscri\w*|desinscri\w*|désabonne\w*|desabonne\w*|retire\w*|supprime\w*|enleve\w*|enlève\w*|radie\w*)[- ](?:moi|nous|mon adresse|mon e-?mail|mon mail)\b(?:.{0,30}\b(?:liste|base|fichier|newsletter|mailing|envois|diffusion))?.{0,30}$",
@@ -88,19 +85,17 @@ STOP = (
     r"\bne (?:souhaite|veux|désire|voulons|souhaitons) plus (?:recevoir|avoir|être)\b.{0,60}$",
     r"\b(?:arrêtez|cessez|arrêter|arretez)\b.{0,12}\b(?:m'envoyer|de m'envoyer|m'écrire|de m'écrire|m'importuner|vos (?:mails|e-?mails|courriels|messages|spams?|envois))\b.{0,40}$",
     r"\bne m'(?:envoyez|écrivez|envoie|contactez) plus\b.{0,40}$",
-    r"\b(?:merci de|prière de|veuillez|pouvez-vous|je vous prie de|je vous demande de) ne plus\b.{0,8}\b(?:m'|me |nous |mon )?(?:envoyer|écrire|contacter|solliciter|adresser|utiliser)\b.{0,40}$",
-    r"\b(?:souhaite|souhaiterais|veux|voudrais|désire|demande à) (?:me |être )?(?:désinscri\w*|désabonn\w*|retir\w*|radi\w*)\b.{0,40}$",
-    r"\bne (?:souhaite|veux|désire|voulons|souhaitons) plus (?:de |d')(?:vos |ces |votre )?(?:e-?mails?|mails?|courriels?|messages?|newsletters?|pubs?|publicités?)\b.{0,20}$",
-    r"^stop (?:aux |à vos |vos )(?:e-?mails?|mails?|courriels?|newsletters?|pubs?)\b.{0,12}$",
-    r"^plus (?:de |d')(?:vos )?(?:e-?mails?|mails?|courriels?|newsletters?|pubs?)$",
+    rf"\bne plus (?:(?:m'|me |nous )(?:envoyer|écrire|contacter|solliciter|adresser|importuner)(?: {_COURRIELS})?|(?:envoyer|adresser|recevoir) {_COURRIELS})(?:,.{{0,30}})?$",
+    r"\bêtre (?:(?:désinscri|désabonn)\w*\b.{0,40}|(?:retir|supprim|radi)\w*\b.{0,20}\b(?:liste|base|fichier|newsletter|mailing|envois|diffusion)s?\b.{0,20})$",
+    rf"\bne (?:souhaite|veux|désire|voulons|souhaitons) plus {_COURRIELS}$",
+    rf"^(?:stop|plus) {_COURRIELS}$",
     # Spanish
     r"\b(?:dar(?:me|nos)?|dame|denme|dadme|déme|deme|solicito(?: la)?|quiero(?: la)?|pido la|tramitar la|darse) (?:de )?baja\b.{0,60}$",
     r"\b(?:elim[ií]n\w*|b[oó]rr\w*|qu[ií]t\w*|ret[ií]r\w*|s[aá]quen?me|s[aá]c[ae]n?me|remueva\w*)(?:me|nos|\b mi (?:correo|email|e-?mail|dirección|nombre))?\b.{0,16}\b(?:de (?:su|la|esta|tu|sus|vuestra) (?:lista|base|boletín|newsletter|listas))\b.{0,30}$",
     r"\b(?:no (?:quiero|deseo|queremos|deseamos)) (?:recibir |que me (?:envíen|manden|escriban) )?(?:más |mas )?.{0,16}\b(?:correos?|e-?mails?|mails?|mensajes|boletines|boletín|publicidad|newsletters?|spam)\b.{0,20}$",
     r"\b(?:deje|dejen|deja|dejad|paren|pare) de (?:enviar|mandar|escribir|molestar)\w*\b.{0,40}$",
-    r"\bno me (?:envíe|envíen|envien|mande|manden|escriba|escriban|envíes|mandes) más\b.{0,30}$",
+    r"\bno (?:me|nos) (?:env[ií]en?|envíes|manden?|mandes|escriban?) (?:(?:más|mas)\b.{0,30}|nada)$",
     r"\bcancel\w* (?:mi |la )?suscripción\b.{0,30}$",
-    r"\bno (?:me|nos) (?:envíe|envíen|envien|envie|mande|manden|escriba|escriban) (?:más|mas|nada)\b.{0,30}$",
     r"\bno (?:quiero|deseo|queremos|deseamos) seguir recibiendo\b.{0,40}$",
     # Italian
     r"\b(?:cancell\w*|rimuov\w*|toglie\w*|elimin\w*|disiscriv\w*|depenn\w*)(?:mi|temi|re il mio|te il mio)?\b.{0,24}\b(?:dalla|dalle|dal|da questa|da questo|dai|dagli) (?:vostr\w+ |tua |tuo |sua |questa )?(?:mailing list|lista|liste|newsletter|database|elenco|mailing)\b.{0,30}$",
@@ -108,29 +103,27 @@ STOP = (
     r"\b(?:smettete|smettetela|smetti|smettila|basta) (?:di|con) (?:mandarmi|inviarmi|scrivermi|mandare|inviare|queste? (?:e-?)?mail|lo spam)\b.{0,40}$",
     r"\bnon (?:mandatemi|inviatemi|scrivetemi|mandarmi|inviarmi) più\b.{0,40}$",
     r"\b(?:disiscrivermi|cancellarmi|disiscrivere)\b.{0,60}$",
-    r"\b(?:cancell|rimuov|elimin|togli)\w* (?:il mio|la mia) (?:indirizzo|e-?mail|mail|nominativo|casella)\b.{0,20}$",
+    r"\b(?:cancell|rimuov|elimin|togli)\w* (?:il mio|la mia) (?:indirizzo|e-?mail|mail|nominativo|casella)$",
     r"^basta (?:con (?:le |queste )?)?(?:e-?mail|mail|newsletter|spam)$",
     # Portuguese
     r"\b(?:remov\w*|retir\w*|exclu\w*|tir\w*|descadastr\w*|apag\w*)(?:-me)?(?: (?:me|meu (?:e-?mail|nome|endereço|cadastro|contato|contacto)|o meu (?:e-?mail|nome|endereço|contacto)))?\b.{0,16}\b(?:da|de|das|desta|dessa) (?:sua |vossa |tua |lista |suas )?(?:lista|mailing|newsletter|base|listas|mala direta|e-?mails)\b.{0,30}$",
     r"\bnão (?:quero|desejo|queremos|desejamos|pretendo) (?:mais )?(?:receber|que me enviem)\b.{0,60}$",
     r"\b(?:parem?|deixem?|pare) de (?:me )?(?:enviar|mandar|escrever|incomodar)\b.{0,40}$",
-    r"\bnão me (?:envie|enviem|mande|mandem|escrevam) mais\b.{0,30}$",
+    r"\bnão (?:me (?:enviem?|mandem?|escrevam) mais\b.{0,30}|(?:enviem?|mandem?) mais (?:nada|e-?mails?|mails?|mensagens|newsletters?|spam|propaganda))$",
     r"\bcancel\w* (?:a )?(?:minha |a minha )?(?:inscrição|assinatura|subscrição)\b.{0,30}$",
     r"\bcancel\w* o recebimento\b.{0,30}$",
-    r"\bnão (?:envie|enviem|mande|mandem|escrevam) mais\b.{0,30}$",
     # Dutch
     r"\b(?:haal|verwijder|schrijf|meld|schrap|gelieve) (?:mij|me|ons|mijn (?:e-?mail|mail|adres|e-?mailadres|gegevens))?\b.{0,40}\b(?:uit|af|van|te verwijderen)\b.{0,40}\b(?:lijst|mailinglijst|mailinglist|nieuwsbrief|bestand|maillijst|verzendlijst|database)\b.{0,16}$",
     r"\b(?:wil|wens|willen|wensen) (?:graag )?(?:geen|niet meer)\b.{0,20}\b(?:e-?mails?|mails?|nieuwsbrief|nieuwsbrieven|berichten|reclame|ontvangen)\b.{0,24}$",
     r"\b(?:stop|hou op) met\b.{0,16}\b(?:mailen|sturen|spammen|e-?mailen|toesturen|nieuwsbrieven|mails)\b.{0,20}$",
     r"\b(?:schrijf|meld) (?:mij|me|ons) (?:uit|af)\b.{0,40}$",
-    r"\b(?:stuur|zend|mail) (?:mij|me|ons)\b.{0,16}\b(?:geen|niet)\b.{0,40}\b(?:meer|nieuwsbrief|nieuwsbrieven|e-?mails?|mails?|berichten)$",
-    r"\b(?:graag|liever|alstublieft|aub)?\s?geen (?:e-?mails?|mails?|nieuwsbrie\w+|berichten|reclame) meer\b.{0,16}$",
+    r"\b(?:stuur|zend|mail) (?:mij|me|ons) (?:alstublieft |aub |graag )?(?:geen (?:e-?mails?|mails?|nieuwsbrie\w+|berichten|reclame)(?: meer)?|niets? meer)$",
+    r"^(?:graag |liever |alstublieft |aub )?geen (?:e-?mails?|mails?|nieuwsbrie\w+|berichten|reclame) meer(?: (?:toe)?sturen)?$",
     # Polish
     r"\b(?:wypisa\w*|wypisz\w*|wykreśl\w*|usu[nńwąć]\w*|wyrejestr\w*)\b.{0,40}\b(?:list\w*|newsletter\w*|baz\w*|subskrypcj\w*|mailing\w*)\b.{0,24}$",
     r"\b(?:nie chcę|nie życzę sobie|nie chce|nie chcemy) (?:już |więcej |juz )?(?:otrzymywać|dostawać|otrzymywac|dostawac|takich)\b.{0,60}$",
     r"\b(?:proszę|prosze) (?:nie|więcej nie|o nie) (?:wysyłać|przysyłać|przesyłać|wysylac|pisać|wysyłanie)\b.{0,60}$",
     r"\b(?:rezygnuję|rezygnuje) (?:z|ze) (?:subskrypcji|newslettera|otrzymywania)\b.{0,40}$",
-    r"\brezygnuj\w* z (?:newslettera|subskrypcji|mailingu|otrzymywania)\b.{0,40}$",
     r"\bnie (?:przysyłaj|wysyłaj|przesyłaj)\w*\b.{0,12}\b(?:mi|nam|więcej|już)\b.{0,30}$",
     # Russian, Ukrainian, Bulgarian
     r"(?:отпишите|отписать|уберите|исключите|удалите|вычеркните|відпишіть|видаліть|приберіть|отпишете|премахнете)\b.{0,30}(?:рассыл\w*|розсил\w*|списк\w*|базы|баз\w*|списъ\w*|бюлетин\w*)\b.{0,24}$",
@@ -138,10 +131,10 @@ STOP = (
     r"(?:прекратите|перестаньте|хватит|припиніть|досить|спрете|не надо|не нужно)\b.{0,24}(?:присылать|слать|отправлять|рассылать|писать|надсилати|слати|рассылку|спам\w*|да ми пращате)\b.{0,40}$",
     r"(?:больше|более) (?:мне )?не (?:пишите|присылайте|шлите|отправляйте)\b.{0,40}$",
     r"не (?:пишите|присылайте|шлите|отправляйте) мне (?:больше|более|письма|рассылку|спам)\b.{0,40}$",
-    r"(?:удалить|исключить|убрать|вычеркнуть|видалити|вилучити|виключити|премахнете)\b.{0,40}(?:рассыл\w*|розсил\w*|списк\w*|баз\w*|бюлетин\w*)\b.{0,24}$",
-    r"(?:отменить|отмените|аннулировать|скасувати|скасуйте) (?:мою )?(?:подписку|підписку)\b.{0,40}$|(?:хочу|хотел бы|хотела бы|желаю|бажаю) (?:отписаться|відписатися)\b.{0,30}$",
+    r"(?:удалить|исключить|убрать|вычеркнуть|видалити|вилучити|виключити)\b(?:.{0,40}(?:рассыл|розсил)\w*|.{0,10}\b(?:меня|нас|мене|мой|наш|мій|мою|нашу)\b.{0,30}(?:списк|баз)\w*)\b.{0,24}$",
+    r"(?:отменить|отмените|аннулировать|скасувати|скасуйте) (?:мою )?(?:подписку|підписку)(?: на (?:рассылку|новости|розсилку|новини))?$|(?:хочу|хотел бы|хотела бы|желаю|бажаю) (?:отписаться|відписатися)\b.{0,30}$",
     r"(?:удалите|уберите|исключите|вычеркните|видаліть) (?:мой|наш|мій) (?:адрес|e-?mail|имейл|электронный адрес)\b(?:,? (?:пожалуйста|сейчас))?$",
-    r"не (?:присылайте|шлите|отправляйте|надсилайте) (?:мне |нам )?(?:больше|ничего|більше)\b.{0,30}$",
+    r"не (?:присылайте|шлите|отправляйте|надсилайте) (?:мне |нам )?(?:больше|більше)(?: (?:мне|ничего|нічого|пис[еь]м\w*|лист\w*|сообщени\w*|рассыл\w*|розсил\w*|реклам\w*|спам\w*))*$",
     # Czech, Slovak
     r"\b(?:odhlas\w*|odhlás\w*|vyřa\w*|vyra\w*|odstra\w*|smaž\w*|vymaž\w*)\b.{0,30}\b(?:odběr\w*|odber\w*|seznam\w*|zoznam\w*|databáz\w*|newsletter\w*|novin\w*|rozesíl\w*)\b.{0,24}$",
     r"\b(?:nechci|nepřeji si|neprajem si|nechcem|nepřeju si)\b.{0,12}\b(?:dostávat|dostávať|zasílat|zasielať|žádné|žiadne|další|ďalšie)\b.{0,40}$",
@@ -159,19 +152,19 @@ STOP = (
     r"\b(?:sluta|stop med at|slutt|slutt å|stopp) (?:med )?(?:att )?(?:skicka|sende|maila|maile|mejla|spamma|å sende)\b.{0,40}$",
     r"\b(?:poista\w*|ottakaa|ota|peruuta\w*)\b.{0,24}\b(?:listal\w*|postituslist\w*|tilau\w*|rekisteri\w*|uutiskir\w*)\b.{0,24}$",
     r"\b(?:en halua|emme halua|älkää|älä)\b.{0,16}\b(?:vastaanottaa|saada|lähettä\w*|enää|viestejä|postia)\b.{0,40}$",
-    r"\b(?:afmelde|avmelde|avbeställa|avregistrera|säga upp|opsige|si opp|afbestille|avslutte|avsluta)\b.{0,24}\b(?:nyhetsbrev\w*|nyhedsbrev\w*|abonnement\w*|prenumeration\w*|utskick\w*|liste\w*|mig|meg)\b.{0,24}$",
-    r"\b(?:peruuttaa|lopettaa|perua|irtisanoa|keskeyttää)\b.{0,30}\b(?:tila\w*|uutiskir\w*|postit\w*)\b.{0,24}$|\b(?:uutiskir\w*|postituslist\w*)\b.{0,24}\b(?:peruuttaa|lopettaa|perua|pois)\b.{0,24}$|\b(?:poista\w*|poistetaan) (?:minut|osoitteeni|sähköpostini)\b.{0,40}$",
-    r"\b(?:ønsker|vil|vill|önskar) (?:ikke|inte) (?:flere|fler|mere|mer)\b.{0,30}$",
+    r"\b(?:afmelde|avmelde|avbeställa|avregistrera|säga upp|opsige|si opp|afbestille|avslutte|avsluta)\b.{0,24}\b(?:nyhetsbrev\w*|nyhedsbrev\w*|prenumeration\w*|utskick\w*|liste\w*|mig|meg)\b.{0,24}$",
+    r"\b(?:peruuttaa|lopettaa|perua|irtisanoa|keskeyttää)\b.{0,30}\b(?:uutiskir\w*|postituslist\w*)\b.{0,24}$|\b(?:uutiskir\w*|postituslist\w*)\b.{0,24}\b(?:peruuttaa|lopettaa|perua|pois)\b.{0,24}$|\b(?:poista\w*|poistetaan) (?:minut|osoitteeni|sähköpostini)\b.{0,40}$",
+    r"\b(?:ønsker|vil|vill|önskar) (?:ikke|inte) (?:flere|fler|mere|mer) (?:e-?mails?|e-?post|mails?|mejl|nyhetsbrev|nyhedsbreve|reklam\w*|spam|beskeder|meldinger|utskick)$",
     # Greek, Turkish
     r"(?:διαγράψτε|διαγραφή|αφαιρέστε|βγάλτε)\b.{0,24}(?:λίστα\w*|newsletter|ενημερ\w*)\b.{0,24}$",
     r"(?:δεν|να μην) (?:θέλω|επιθυμώ|μου στέλνετε|λαμβάνω)\b.{0,50}$",
     r"\b(?:beni|e-?posta adresimi|adresimi|mail adresimi)\b.{0,30}\b(?:list\w*|abonelik\w*|bülten\w*)\b.{0,20}\b(?:çıkar\w*|sil\w*|kaldır\w*)",
     r"\b(?:mail|e-?posta|mesaj|bülten)\w*\b.{0,30}\b(?:almak istemiyor\w*|göndermeyin\w*|atmayın\w*|istemiyorum)",
     r"^διαγράψτε (?:με|μας)\b.{0,20}$",
-    r"\babone\w* (?:iptal|sonlandır)\w*",
+    r"\babone\w* (?:iptal (?:edin|ediniz|et|etmek|edilsin)|sonlandırın)\b",
     # Japanese, Chinese, Korean
     r"配信(?:を)?(?:停止|解除|中止|拒否)|(?:メール|メルマガ|配信|送信).{0,10}(?:停止|止め|やめ|不要|解除|いりません|送らない|送信しない)|購読.{0,6}(?:解除|中止|停止|やめ)|リストから.{0,6}(?:削除|外し|除外)",
-    r"退订|退訂|取消(?:订阅|訂閱)|(?:不要|别|別|请勿|請勿|停止|不想|不愿)(?:再)?.{0,8}(?:发|發|寄|收到|发送|發送|接收).{0,8}(?:邮件|郵件|信|垃圾|广告|廣告)|(?:移除|删除|刪除|剔除).{0,10}(?:邮件列表|名单|名單|列表|清單|邮箱|信箱)|(?:邮件列表|郵件列表|邮寄名单|名单|名單|列表|清單).{0,4}(?:中|里|裡|上)?(?:移除|删除|刪除|剔除|除名)|(?:不要|别|別|请勿|請勿|停止)再?(?:联系|聯繫|打扰|打擾)我",
+    r"退订|退訂|取消(?:订阅|訂閱)|(?:不要|别|別|请勿|請勿|停止|不想|不愿)(?:再)?.{0,8}(?:发|發|寄|收到|发送|發送|接收).{0,8}(?:邮件|郵件|信|垃圾|广告|廣告)|(?:移除|删除|刪除|剔除).{0,10}(?:邮件列表|名单|名單|列表|清單|邮箱|信箱)|我.{0,10}(?:邮件列表|郵件列表|邮寄名单|名单|名單|列表|清單)(?:中|里|裡|上)?(?:移除|删除|刪除|剔除|除名)|(?:不要|别|別|请勿|請勿|停止)再?(?:联系|聯繫|打扰|打擾)我",
     r"수신\s?(?:거부|거절|차단)|구독\s?(?:취소|해지|중단)|(?:메일|이메일|뉴스레터).{0,12}(?:보내지\s?마|그만|받고\s?싶지|원하지\s?않|수신을\s?원하지)|(?:명단|목록|리스트)에서.{0,8}(?:삭제|제외|빼)",
     # Hebrew, Arabic, Indonesian, Vietnamese, Thai
     r"(?:הסר|הסירו|להסיר|תסירו|מחקו).{0,24}(?:רשימ|תפוצה|דיוור)|(?:הסר|הסירו|תסירו|מחקו) אותי|(?:לא מעוניין|לא מעוניינת|לא רוצה) לקבל|(?:הפסיקו|תפסיקו) לשלוח",
@@ -185,7 +178,7 @@ COMPLAIN = (
     # English
     r"^(?:this|that|it|your (?:e-?mail|email|mail|message|newsletter)|these (?:e-?mails|emails|mails)|what you (?:do|send))(?: is| are|'s)(?: \w+){0,2} (?:spam|spamming|junk ?mail|unsolicited(?: \w+)?|harassment|illegal|unwanted spam)(?:$|,)",
     r"^(?:spam|spammer|spammers|fucking spam\w*|damn spam\w*|junk|pure spam|spam spam spam)$",
-    r"\bstop spamming\b", r"\byou(?: are|'re) (?:a |all )?(?:spamm\w+|spam)\b", r"\bspamming (?:me|us)\b",
+    r"\bstop spamming\b", r"\byou(?: are|'re) (?:a |all )?(?:spamm\w+|spam)\b", r"\bspamming me\b", r"\byou\b.{0,20} spamming us\b",
     r"\bi (?:have )?(?:never|did not|didn't|didnt|don't recall|do not recall|do not remember|don't remember|haven't|have not)(?: ever)? (?:sign(?:ed|ing)? up|sign|subscrib\w+|(?:ask(?:ed)?(?: you)? for|request(?:ed)?)(?: \w+)? ?(?:this|these|it|your|such|any|them|$)|ask(?:ed)? to (?:be|get|receive)|opt(?:ed)?[- ]in|register\w*|consent\w*|agree\w*|g[ai]ve?n? (?:you )?(?:my )?(?:permission|consent|e-?mail|address|email))\b(?!.{0,60}\b(?:refund|invoice|change|upgrade|meeting|order|parcel)\b)",
     r"\bi(?:'ll| will| am going to|'m going to| shall|'m| am| have|'ve)? (?:now )?(?:be )?report(?:ed|ing)? (?:you|this|it|your)\b",
     r"(?:^|\b(?:i|we|have|been|be|will) )(?:reported|marked|flagged) (?:you|this|it|your (?:e-?mails?|mails?|domain|company))? ?(?:as spam|to (?:the )?(?:ftc|ico|spamcop|authorities|police|abuse|your provider|isp))",
@@ -202,7 +195,7 @@ COMPLAIN = (
     r"\b(?:signaler\w*|signalé|dénoncer\w*|plainte|porter plainte|cnil|signal spam)\b.{0,40}$", r"\b(?:courriel|mail|e-?mail|message|publicité)s? (?:indésirable|non sollicité|abusi)\w*",
     # Spanish, Portuguese, Italian
     r"^(?:esto|eso|este correo|isto|isso|este e-?mail|questo|questa)(?: es| é| è|'è)(?: \w+){0,2} (?:spam|correo basura|acoso|basura|lixo|assédio)(?:$|,)", r"^è spam$", r"^es spam$", r"^é spam$",
-    r"\b(?:nunca|jamás|mai|jamais) (?:me |mi |mi sono |sono |ho |he |la |lo |os |vos )*(?:suscrib\w+|registr\w+|inscri\w+|solicit\w+|pedí|pedi|autoric\w+|autoriz\w+|di mi|cadastr\w+|subscrev\w+|iscritt\w+|richiest\w+|chiesto|autorizzat\w+|dato il mio|dado mi|forneci)\b|\b(?:no|non|não) (?:me |mi sono |mi )(?:suscrib\w+|registr\w+|inscri\w+|cadastr\w+|iscritt\w+)\b",
+    r"\b(?:nunca|jamás|mai|jamais) (?:me |mi |mi sono |sono |ho |he |la |lo |os |vos )*(?:suscri[bt]\w+|registr\w+|inscri\w+|solicit\w+|pedí|pedi|autoric\w+|autoriz\w+|di mi|cadastr\w+|subscrev\w+|iscritt\w+|richiest\w+|chiesto|autorizzat\w+|dato il mio|dado mi|forneci)\b|\b(?:no|non|não) (?:me he |me |mi sono |mi )(?:suscri[bt]\w+|registr\w+|inscri\w+|cadastr\w+|iscritt\w+)\b",
     r"\b(?:denunci\w+|segnal(?:er|o|at)\w*|denúncia|reclamação|agencia de protección|garante (?:della )?privacy|procon|lgpd)\b.{0,40}$",
     r"\b(?:correos?|mensajes?|publicidad|e-?mails?|mail|mensagens|messaggi) (?:no (?:deseado|solicitado)|não (?:solicitad|desejad)|non (?:richiest|desiderat|sollecitat)|indesiderat|indesejad)\w*",
     # Dutch, Polish
@@ -260,27 +253,38 @@ NOT_MEANT = (
     r"\bne pas (?:me |nous |m')?(?:retir|désinscri|désabonn|supprim|enlev|radi)\w*|\b(?:vill|vil|ønsker|önskar) (?:inte|ikke) (?:avregistrera|avmelde|afmelde|ta bort|fjerne|slette|avbeställa)\b",
     r"\b(?:in|auf) (?:den|die|das|ihren|ihre|euren|eure|deinen|deine) (?:\w+ )?(?:verteiler|liste|mailingliste|newsletter|datenbank)\b.{0,20}\b(?:auf|ein|setzen|aufnehmen|eintragen)\b",
     # What is to stay as it is. "I cannot unsubscribe" is no such sentence.
-    r"\b(?:meld|trag|nehm|nimm|streich|lösch|entfern)\w* (?:sie |bitte ){0,2}(?:mich|uns) (?:\w+ ){0,2}nicht\b|\b(?:möchte|will|wollte|wollen) (?:\w+ ){0,3}nicht (?:\w+ ){0,3}(?:abmelden|abbestellen|austragen|kündigen)\b",
-    r"\bne (?:me |nous |te |se )?(?:(?:désinscri|désabonn|desinscri|desabonn|retir|supprim|enlev|enlèv|radi)\w*|(?:veux|souhaite|voulons|désire)(?: surtout)? pas (?:me |nous |être )?(?:désinscri|désabonn|retir|supprim)\w*)\b",
-    r"\bno (?:me |nos |quiero |deseo |queremos |quisiera ){1,2}(?:dar(?:me|nos)? de baja|d[eé]n de baja|cancel\w*|desuscrib\w*|elimin\w*|borr\w*|quit\w*|retir\w*)\b",
+    r"\b(?:meld|trag|nehm|nimm|streich|lösch|entfern)\w* (?:sie |bitte ){0,2}(?:mich|uns) (?:\w+ ){0,2}nicht\b|\b(?:möchte|will|wollte|wollen) (?:\w+ ){0,3}nicht (?!mehr |und )(?:\w+ ){0,3}(?:abmelden|abbestellen|austragen|kündigen)\b",
+    r"(?<!vous )\bne (?:me |nous |te |se )?(?:(?:désinscri|désabonn|desinscri|desabonn|retir|supprim|enlev|enlèv|radi)\w*|(?:veux|souhaite|voulons|désire)(?: surtout)? pas (?:me |nous |être )?(?:désinscri|désabonn|retir|supprim)\w*)\b",
+    r"\bno (?:me |nos |quiero |deseo |queremos |quisiera ){1,2}(?:dar(?:me|nos)? de baja|d[eé]n de baja|(?:cancel|elimin|borr|quit|retir)(?:en?|ar)(?:me|nos)?|desuscrib(?:an?|ir)(?:me|nos)?)\b",
     r"\bnon (?:mi |ci |voglio |vorrei |desidero |vogliamo ){1,2}(?:cancell\w*|disiscriv\w*|rimuov\w*|toglie\w*|elimin\w*)\b|\bnon (?:cancell|disiscriv|rimuov|toglie|elimin)\w*(?:mi|ci)\b",
-    r"\bnão (?:me |nos |quero |desejo |queremos ){1,2}(?:cancel\w*|remov\w*|descadastr\w*|exclu\w*|retir\w*|tir\w*|sair)\b",
-    r"\b(?:schrijf|meld|haal|verwijder) (?:mij|me|ons) (?:\w+ ){0,2}niet\b|\b(?:wil|willen) (?:me|mij|ons) (?:\w+ ){0,2}niet (?:uitschrijven|afmelden)\b|\bnie (?:wypis|usuwa|skreśla|wykreśla)\w*",
+    r"\bnão (?:me |nos |quero |desejo |queremos ){1,2}(?:(?:cancel|descadastr|retir|tir)(?:em?|ar)|remov(?:am?|er)|exclu(?:am?|ir)|sair)\b",
+    r"\b(?:schrijf|meld|haal|verwijder) (?:mij|me|ons) (?:\w+ ){0,2}niet\b|\b(?:wil|willen) (?:me|mij|ons) (?:\w+ ){0,2}niet (?:uitschrijven|afmelden)\b|\bnie (?:wypisuj|usuwaj|skreślaj|wykreślaj)\w*",
     r"(?:^|\s)не (?:отписыва|отпиш|удаля|исключа|вычёркива|відпису|видаля)\w*|(?:^|\s)не (?:хочу|буду|собираюсь|планирую) (?:отпис|відпис)\w*",
-    r"\b(?:avregistrera|ta bort|fjern|slet|slett|meld|afmeld|avmeld) (?:mig|meg|mej|oss|os) (?:\w+ ){0,2}(?:inte|ikke)\b|\b(?:neodhlaš|neodhlas|nemaž|nevyřaz|nevyraď)\w*|\bne (?:töröl|vegyen|iratkoz)\w*|\bnu (?:mă|ma) (?:dezabon|șterg|sterg|scoate)\w*|\bälkää poistako\b|\bälä poista\b",
-    r"(?:不要|别|別|请勿|請勿)(?:把我|将我|給我|给我)?(?:从|從)?.{0,8}(?:退订|退訂|取消订阅|取消訂閱|移除|删除|刪除)|配信(?:を)?停止しない|解除しない|(?:구독|수신).{0,4}(?:취소|거부)하지\s?마|לא להסיר אותי|אל תסירו",
-    r"\b(?:don't|do not|dont|never) (?:please |ever )?(?:take (?:me|us|(?:my|our) (?:\w+ ){0,2}\w+) off|stop|quit)\b",
+    r"\b(?:avregistrera|ta bort|fjern|slet|slett|meld|afmeld|avmeld) (?:mig|meg|mej|oss|os) (?:(?!jag |jeg |eg |vi )\w+ ){0,2}(?:inte|ikke)\b|\b(?:neodhlaš|neodhlas|nemaž|nevyřaz|nevyraď)\w*|\bne (?:töröl|vegyen|iratkoz)\w*|\bnu (?:mă|ma) (?:dezabon|șterg|sterg|scoate)\w*|\bälkää poistako\b|\bälä poista\b",
+    r"(?:不要|别|別|请勿|請勿)(?:把我|将我|給我|给我)?(?:从|從)?[^，,\s了发發]{0,8}(?:退订|退訂|取消订阅|取消訂閱|移除|删除|刪除)|配信(?:を)?停止しない|解除しない|(?:구독|수신).{0,4}(?:취소|거부)하지\s?마|לא להסיר אותי|אל תסירו",
+    r"^(?:please |but |and )?(?:don't|do not|dont|never) (?:please |ever )?(?:take (?:me|us|(?:my|our) (?:\w+ ){0,2}\w+) off|stop|quit)\b",
+    r"\b(?:bekomme|erhalte|kriege|kommen|kommt|bekamen|erhielten)\b.{0,24}\bkeine\b|\b(?:krijg|ontvang|kreeg|ontving)\w*\b.{0,24}\bgeen\b",
     # What is no spam.
-    r"\b(?:is|was|are|were|it's|that's) (?:\w+ly )?(?:not|no)(?: \w+){0,2} (?:spam|junk)\b|\b(?:isn't|wasn't|aren't)(?: \w+){0,2} (?:spam|junk)\b",
+    r"\b(?:is|was|are|were|it's|that's) (?:\w+ly )?(?:not|no)(?: (?!just |only |merely |longer )\w+){0,2} (?:spam|junk)\b|\b(?:isn't|wasn't|aren't)(?: \w+){0,2} (?:spam|junk)\b",
     r"\b(?:ist|sind|war) (?:\w+ )?kein\w* (?:spam|junk)|\bis geen (?:spam|junk)|\bnie (?:jest |to )?spam\b|\b(?:är inte|er ikke) (?:\w+ )?spam|(?:^|\s)не спам\b|不是垃圾",
     r"\bi(?: have|'ve| was| got)? (?:been )?(?:accidentally|mistakenly|already) (?:\w+ )?(?:unsubscribed|removed|opted)",
 )
 """With one of these in it, a sentence says something else."""
 
 OTHERS = (
+    # Spanish has a word like "he": "no me he suscrito".
     r"\b(?:my (?:colleague|husband|wife|father|mother|son|daughter|boss|client|friend|customer|coworker|co-worker|employee|assistant|former|old|other|second|team|users?)\w*|our (?:customer|client|colleague|user|member|former|old|employee|staff)\w*|his|her|their|him|them|(?<!me )(?<!no )he|she|the (?:customer|user|client|account|product|server|device|meeting|project|thread|calendar|invite|cc|attachment|item|order|charge|payment|monitor\w*|alert\w*)|everyone|somebody|someone)\b",
     r"\b(?:from|off) (?:the |this |our |my |your )?(?:cc|thread|meeting|project|calendar|invite|invitation|conversation|order|cart|invoice|account|alert\w*|monitor\w*|website|site|app|slack|channel|team|roster|schedule|waiting list|wait ?list|guest list|price list|wish ?list|to-?do list|shopping list|task list|participant list|attendee list)\b",
     r"\b(?:list|liste|lista|lijst) (?:for|für|pour|para|per|voor) (?!(?:your|the|this|these|ihre|ihren|vos|votre|su|tu|uw) (?:e-?mail|email|mail|news|newsletter|mailing|correo|info))",
     r"\b(?:mein\w* (?:kolleg|mann|frau|chef|kund|mutter|vater|mitarbeiter|freund)\w*|unser\w* (?:kund|kolleg|mitarbeiter)\w*|mon (?:collègue|mari|client|père|patron|ami)|ma (?:collègue|femme|mère|cliente)|mi (?:colega|marido|esposa|cliente|jefe|padre|madre)|il mio (?:collega|cliente|capo|marito)|mia (?:moglie|madre|collega)|meu (?:colega|cliente|chefe|marido)|minha (?:colega|esposa|cliente)|mijn (?:collega|man|vrouw|klant|baas)|mojego|mojej|моего|моей|нашего)\b",
 )
 """Somebody or something else may be meant."""
+
+THINGS = (
+    r"\b(?:parcels?|packages?|shipments?|invoices?|receipts?|catalog(?:ue)?s?|refunds?|vouchers?|errors?|by phone|(?<!news )letters?|(?<!in )orders?|deliver(?:y|ies)|charges?|charged|payments?|labels?|lease|raffle|goods|samples?|profile)\b",
+    r"\b(?:pakete?|päckchen|rechnung\w*|ware|waren|katalog\w*|bestellung\w*|lieferung\w*|seminar|kurs|termin|schulung|briefe?|pakket\w*|factuu?r\w*|bestelling\w*)\b",
+    r"\b(?:colis|factures?|commandes?|catalogues?|courrier postal|carte|téléphone|facturas?|pedidos?|paquetes?|catálogos?|fattur\w+|pacc(?:o|hi)|ordin[ei]|faturas?|encomendas?|pacotes?|peças|factura|colet\w*)\b",
+    r"\b(?:paczk\w+|paczek|faktur\w*|zamówie\w+|balí[kč]\w*|objednáv\w+|посылк\w*|посылок|сч[её]т\w*|заказ\w*|товар\w*|покуп\w+|csomag\w*|számla\w*|sipariş\w*|fatura\w*|pakke\w*|paket\w*|ordre\w*|beställning\w*|lasku\w*)\b",
+    r"商品|产品|產品|附件|订单|訂單|发票|發票|包裹|注文|請求書|荷物|주문|택배",
+)  # fmt: skip
+"""What else is sent, ordered or listed: who wants no more of it may go on reading."""
