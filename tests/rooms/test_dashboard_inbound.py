@@ -379,6 +379,15 @@ async def test_a_mail_that_was_given_up_is_handed_on_again_at_a_click(house: Hou
     assert (noted[0].action, noted[0].subject) == ("inbound.retry", show_id("inb", row.id))
 
 
+async def test_a_report_about_somebody_who_was_erased_is_not_said_to_name_nobody(house: House) -> None:
+    await house.put(None, kind="bounce", detail="", author="", author_name="", subject="", reverse_path="")
+
+    told = words(await house.world.get(LIST))
+
+    assert "bounce" in told
+    assert "names nobody" not in told
+
+
 async def test_a_mail_whose_content_is_gone_offers_nothing_to_hand_on(house: House) -> None:
     workspace = await house.world.workspace("one")
     route = RouteRow(9, workspace.id, 1, "*@example.com", "*", "[]", "webhook", "https://a.test/", None, 1, "", 0)

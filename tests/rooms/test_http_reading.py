@@ -217,8 +217,9 @@ async def test_an_empty_or_mistaken_selection_moves_nothing(api: Api, selection:
     assert (await get(api, "/recipients?state=cancelled"))["items"] == []
 
 
-async def test_evidence_that_a_client_wrote_names_no_mail_of_ours(api: Api) -> None:
-    evidence = json.dumps({"recipient": show_id("rcp", 1), "inbound_id": "x"})
+@pytest.mark.parametrize("line", [{}, {"evidence": "he rang"}])
+async def test_evidence_that_a_client_wrote_names_no_mail_of_ours(api: Api, line: dict[str, str]) -> None:
+    evidence = json.dumps({"recipient": show_id("rcp", 1), "inbound_id": "x", **line})
     await api.client.post("/api/v1/suppressions", json={"address": "x@example.com", "evidence": evidence})
 
     (found,) = (await get(api, "/suppressions"))["items"]

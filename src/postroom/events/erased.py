@@ -33,4 +33,6 @@ def origin_alone(stored: str) -> str:
     """Return a suppression's evidence without what it quotes: who caused it, by public ids."""
     fields = evidence.fields_of(stored)
     kept = {name: fields[name] for name in _KEPT_EVIDENCE if name in fields}
-    return msgspec.json.encode({**kept, "evidence": ""}).decode() if kept else ""
+    # An empty line says that somebody quoted one; who unsubscribed is told by how.
+    line = {} if "by" in kept or not kept else {"evidence": ""}
+    return msgspec.json.encode({**kept, **line}).decode() if kept else ""

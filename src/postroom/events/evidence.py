@@ -28,7 +28,7 @@ def fields_of(stored: str) -> dict[str, object]:
 def quoted_line(stored: str) -> str:
     """Return the line alone where `evidence_of` wrote it, else what is stored: for API and export."""
     fields = fields_of(stored)
-    return str(fields[_LINE]) if _LINE in fields and fields.keys() <= _OWN else stored
+    return str(fields[_LINE]) if {_LINE, _RECIPIENT} <= fields.keys() <= _OWN else stored
 
 
 def named_in(stored: str) -> tuple[str, str]:

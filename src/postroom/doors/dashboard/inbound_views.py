@@ -305,6 +305,9 @@ def _finding(row: InboundRow) -> str:
     if row.kind not in _REPORTS:
         return ""
     detail = detail_of(row)
+    if not detail:
+        # It was about somebody who was erased.
+        return ""
     named = _list(detail.get("recipients"))
     if not named:
         return "names nobody"

@@ -199,14 +199,16 @@ def _checked(given: SuppressionIn, errors: Errors) -> tuple[str, int | None]:
 
 
 def _view(row: SuppressionRow, now_ms: int) -> SuppressionOut:
-    recipient, inbound = named_in(row.evidence) if row.source != "api" else ("", "")
+    # What the API was given stands as it was given.
+    is_ours = row.source != "api"
+    recipient, inbound = named_in(row.evidence) if is_ours else ("", "")
     return SuppressionOut(
         id=show_id("sup", row.id),
         address=row.address_key,
         scope=row.scope,
         reason=row.reason,
         source=row.source,
-        evidence=quoted_line(row.evidence),
+        evidence=quoted_line(row.evidence) if is_ours else row.evidence,
         recipient=recipient or None,
         inbound=inbound or None,
         active=row.expires_ms is None or row.expires_ms > now_ms,
