@@ -14,6 +14,7 @@ from selectolax.lexbor import LexborHTMLParser
 
 from postroom.base.clock import HOUR_MS
 from postroom.base.ids import show_id
+from postroom.base.tokens import HIDDEN
 from postroom.doors.dashboard import inbound_search
 from postroom.doors.dashboard.inbound_views import checks_of, look_of, needs_review
 from postroom.events import record
@@ -421,8 +422,9 @@ async def test_what_a_receiver_answered_and_the_message_of_a_forward_are_at_hand
     assert f'href="/w/one/messages/{show_id("msg", 77)}"' in page.text
 
 
-async def test_a_complaint_leads_to_the_suppression_that_followed(house: House) -> None:
-    sent = await house.sent()
+@pytest.mark.parametrize("fields", [{}, {"address": "(erased)", "address_key": f"{HIDDEN}abc"}])
+async def test_a_complaint_leads_to_the_suppression_that_followed(house: House, fields: dict[str, str]) -> None:
+    sent = await house.sent(**fields)
     workspace = await house.world.workspace("one")
     row = SuppressionRow(1, workspace.id, sent.address_key, "bulk", "complained", "complaint", "", None, 1)
     await house.world.services.database.write(lambda tx: suppressions.put(tx, row))
@@ -432,7 +434,8 @@ async def test_a_complaint_leads_to_the_suppression_that_followed(house: House) 
     page = await house.world.get("/w/one/complaints")
     one = await house.page(mail)
 
-    where = f'href="/w/one/suppressions?address={quote(sent.address)}"'
+    where = f'href="/w/one/suppressions?address={quote(sent.address_key)}"'
+    assert sent.address_key in words(await house.world.get("/w/one/suppressions", address=sent.address_key))
     assert f"{where}>no bulk mail</a>" in page.text
     assert "about no mail that is known" in words(page)
     assert "This address gets no bulk mail any more: see why, or undo it ." in words(one)

@@ -92,6 +92,7 @@ async def show(request: PageRequest) -> Response[bytes]:
         at="complaints",
         lines=[(views.inbound_line(row), views.thought_of(row), views.needs_review(row)) for row in shown],
         addresses={show_id("rcp", row.id): row.address for row in about.values()},
+        keys={show_id("rcp", row.id): row.address_key for row in about.values()},
         stopped={show_id("rcp", row.id): stopped_words(row.address_key, stopped) for row in about.values()},
         rate=rates[0] if rates else None,
         by_provider=rates[1:],
