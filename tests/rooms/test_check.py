@@ -52,6 +52,8 @@ def test_a_new_installation_fits_together() -> None:
         ({"tls_cert": "a.pem"}, "only one of"),
         ({"http": "0.0.0.0:8025"}, "without TLS"),
         ({"metrics_from": "0.0.0.0/0"}, "everybody read /metrics"),
+        ({"trusted_proxies": "::/0"}, "POSTROOM_TRUSTED_PROXIES believes everybody"),
+        ({"trusted_relays": "10.0.0.0/8,0.0.0.0/0"}, "POSTROOM_TRUSTED_RELAYS believes everybody"),
         ({"roles": "api,submission"}, "nobody has the roles deliver, inbound, track, upkeep, watch"),
         ({"http": ""}, "no HTTP listener"),
         ({"helpers": "64"}, "64 helpers"),

@@ -57,8 +57,13 @@ def _listening(settings: Settings) -> Iterator[Finding]:
     if _is_open(settings.http):
         remedy = "API keys would travel in clear text: listen on loopback behind a TLS proxy"
         yield warn(_AREA, f"POSTROOM_HTTP is {settings.http}, without TLS", remedy)
-    if any(network.prefixlen == 0 for network in settings.metrics_from):
-        yield warn(_AREA, "POSTROOM_METRICS_FROM lets everybody read /metrics", "name the network of your monitoring")
+    for name, networks, does, remedy in (
+        ("METRICS_FROM", settings.metrics_from, "lets everybody read /metrics", "name the network of your monitoring"),
+        ("TRUSTED_PROXIES", settings.trusted_proxies, "believes everybody whose request it is", "name the TLS proxy"),
+        ("TRUSTED_RELAYS", settings.trusted_relays, "believes everybody whose mail it is", "name the MTA in front"),
+    ):
+        if any(network.prefixlen == 0 for network in networks):
+            yield warn(_AREA, f"POSTROOM_{name} {does}", remedy)
     if settings.http is None and not settings.public_url:
         yield fail(_AREA, "there is no HTTP listener and no POSTROOM_PUBLIC_URL", "set one of the two")
 
