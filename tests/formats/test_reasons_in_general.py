@@ -2,7 +2,7 @@
 
 Each was judged wrongly once. What is written here is what the server means by it.
 """
-# ruff: noqa: E501 - a reply is one line
+# ruff: noqa: E501, RUF001 - a reply is one line, in any script
 
 import pytest
 
@@ -146,6 +146,36 @@ RCPT relaying_denied 554 Relay operation rejected
 - network End of socket stream data
 - protocol Bad server response
 - mailer_error maillock: lock busy!
+- spam Viesti on merkitty roskapostiksi
+- too_large Meddelandet är för stort
+- too_large Zpráva je příliš velká
+- mailbox_full Postafiókja megtelt
+- mailbox_full Innboksen er full
+- no_such_user! Käyttäjä: osoitetta ei löydy
+- no_such_user! Utilizatorul nu există
+- no_such_user! Böyle bir kullanıcı yok
+- no_such_user! E-postadressen ann@b.example ble ikke funnet
+- no_such_user! Nie można odnaleźć wprowadzonego adresu e-mail
+- no_such_user! Не удалось найти указанный адрес
+RCPT no_such_user! 550 5.1.1 isn't a valid mailbox
+RCPT no_such_user! 550 User ann unknown
+RCPT no_such_user! 550 not a user on this host
+RCPT moved! 550 ann@b.example has been replaced by bob@b.example
+RCPT moved! 551 recipient has moved
+DATA authentication 550 the domain in From is not aligned with the signature
+DATA rate 450 too many same messages in a short period of time
+DATA rate 552 Quota exceeded (accumulated size of mails)
+CONN blocked 554 remote IP rejected
+DATA too_large 552 email is too long
+DATA content 554 Attachments are disallowed here
+RCPT security 550 5.7.17 RRVS test failed
+AUTH security 535 auth failure
+RCPT sender_rejected 550 bounces are never sent to this list
+RCPT relaying_denied 550 I cannot deliver mail for b.example
+RCPT relaying_denied 550 host refuses relay
+RCPT suspended 550 5.1.1 deactivated for abuse
+RCPT system_error 550 5.1.1 momentan vorübergehend gestört
+- system_error Routing server failure
 """
 """SMTP command, reason (`!`: hard) and the words."""
 
@@ -180,6 +210,13 @@ def test_a_general_status_says_no_more_than_none(status: str) -> None:
 def test_codes_about_machines_are_no_word_about_the_sender(reply: SmtpReply, reason: Reason) -> None:
     judged = reason_of_reply(reply, command="MAIL")
     assert (judged.reason, judged.is_hard) == (reason, False)
+
+
+def test_a_greeting_that_gives_a_cause_is_judged_by_it() -> None:
+    lines = (b"554-gmx.net (mxgmx016) Nemesis ESMTP Service not available", b"554-No SMTP service",
+             b"554 Bad DNS PTR resource record.")  # fmt: skip
+    judged = reason_of_reply(reply_from_lines(lines), host="mx00.gmx.net", command="CONNECT")
+    assert (judged.reason, judged.is_hard) == (Reason.NO_PTR, False)
 
 
 @pytest.mark.parametrize(
@@ -253,6 +290,51 @@ def test_what_does_not_exist_may_be_something_else(said: str, reason: Reason) ->
         "550 Unknown mailbox error",
         "550 IP address 192.0.2.1 not found",
         "550 bad recipient count, max 50",
+        "550 unknown host in EHLO",
+        "550 EHLO host not found",
+        "550 You are not a valid user of this relay",
+        "550 SMTP AUTH account not found",
+        "550 The account used to authenticate no longer exists",
+        "550 invalid address in From header",
+        "550 invalid address in To: header",
+        "550 Bad address syntax in Reply-To",
+        "550 IP address not known here",
+        "550 Client host not known here",
+        "550 Sending host is unknown",
+        "550 domain not found (sender)",
+        "550 no such user: sender callback failed",
+        "550 no MX record found for the domain of the sender",
+        "550 5.1.7 invalid address: x@y.example",
+        "550 5.1.8 unknown domain y.example",
+        "550 address no longer accepts mail without TLS",
+        "550 This address no longer accepts mail larger than 10 MB",
+        "550 mailbox is not available for external senders",
+        "550 The mailbox does not exist or you are not allowed to write to it",
+        "550 Unknown recipient error",
+        "550 Unknown account error",
+        "550 Invalid account settings",
+        "550 Bad RCPT order",
+        "550 Unknown recipient policy does not exist",
+        "550 Invalid user agent",
+        "550 recipient does not exist in cache",
+        "550 Die Domain y.example des Absenders wurde nicht gefunden",
+        "550 Le domaine de l'expéditeur n'existe pas",
+        "550 La dirección IP no existe en DNS",
+        "550 El dominio del remitente no existe",
+        "550 Dominio del mittente: casella inesistente",
+        "550 O endereço do remetente não foi encontrado",
+        "550 Afzender niet gevonden, adres onbekend",
+        "550 Adres IP nie istnieje",
+        "550 Rekord PTR nie istnieje",
+        "550 Konto nadawcy nie istnieje",
+        "550 Почтовый ящик отправителя не существует",
+        "550 IP-адрес не найден",
+        "550 IP-adressen finns inte",
+        "550 Adresa odesílatele neexistuje",
+        "550 IP adresa neexistuje",
+        "550 Gönderen adresi bulunamadı",
+        "550 发件人地址不存在",
+        "550 送信者のアドレスが存在しません",
     ],
 )
 def test_no_address_is_condemned_by_words_about_somebody_or_something_else(said: str) -> None:
@@ -267,6 +349,12 @@ def test_no_address_is_condemned_by_words_about_somebody_or_something_else(said:
         "550 User ann@b.example not found in our database",
         "550 5.1.1 ann: no such user in LDAP directory",
         "550 <a@b.example> is not recognized",
+        "550 5.1.1 Recipient not found in Global Address List",
+        "550 5.1.1 User does not exist. Please tell the sender's administrator",
+        "550 5.1.1 <a@b.example>: User unknown; from=<x@y.example> to=<a@b.example> proto=ESMTP helo=<y.example>",
+        "550 5.1.1 Invalid recipients: a@b.example",
+        "550 5.1.1 No such user (policy is to reject)",
+        "550 5.1.1 użytkownik ann@b.example nie istnieje",
         "550 5.1.1 Message returned to sender: mailbox does not exist",
         "550 5.1.1 No such user. Please check the address and try again.",
     ],

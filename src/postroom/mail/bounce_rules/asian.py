@@ -28,6 +28,9 @@ _JAPANESE = (
         says("利用停止 | 利用を停止 | アカウントが停止 | 一時停止 | アカウントは無効 | 利用休止"),
     ),
     Rule("ja-filter", Reason.FILTERED, says("受信拒否 | 受信を拒否 | 指定受信 | 受信設定により | ドメイン指定")),
+    Rule(
+        "ja-sender", Reason.SENDER_REJECTED, says("送信者のアドレス | 送信者アドレス | 送信元アドレス | 差出人アドレス")
+    ),
     Rule("ja-loop", Reason.NETWORK, says("メールループ | 配送ループ")),
     Rule("ja-expired", Reason.EXPIRED, says("タイムアウト | 応答がありません | 接続できません | 時間内に")),
     Rule(
@@ -75,6 +78,7 @@ _CHINESE = (
     ),
     Rule("zh-rate", Reason.RATE, says("频率 | 頻率 | 超过限制 | 发信量 | 过于频繁 | 連線過多 | 连接数过多")),
     Rule("zh-filter", Reason.FILTERED, says("拒收 | 收件人拒绝 | 白名单")),
+    Rule("zh-sender", Reason.SENDER_REJECTED, says("发件人地址 | 发件人不存在 | 发件人域名 | 寄件者地址 | 寄件人地址")),
     Rule("zh-blocked", Reason.BLOCKED, says("黑名单 | 黑名單 | ip被 | 被屏蔽")),
     Rule(
         "zh-no-such-domain",

@@ -74,7 +74,7 @@ _GERMAN = (
         Reason.SENDER_REJECTED,
         says(
             """
-            adresse des absenders | absenderadresse | absenderdomain | absender unbekannt | absender ist unbekannt
+            des absenders | absenderadresse | absenderdomain | absender unbekannt | absender ist unbekannt
             | absender existiert nicht | absender nicht gefunden | unbekannter absender
             """
         ),
@@ -173,7 +173,8 @@ _FRENCH = (
         Reason.SENDER_REJECTED,
         says(
             """
-            emetteur invalide | expediteur invalide | expediteur inconnu | expediteur refuse | adresse de l'expediteur
+            emetteur invalide | expediteur invalide | expediteur inconnu | expediteur refuse
+            | adresse de l'expediteur | domaine de l'expediteur | domaine de l'emetteur | l'expediteur n'existe
             """
         ),
     ),
@@ -335,7 +336,8 @@ _ITALIAN_DUTCH = (
         Reason.SENDER_REJECTED,
         says(
             """
-            mittente sconosciuto | mittente non | indirizzo del mittente | afzender onbekend | adres van de afzender
+            mittente sconosciuto | mittente non | indirizzo del mittente | dominio del mittente | afzender onbekend
+            | afzender niet | adres van de afzender | domein van de afzender
             """
         ),
     ),

@@ -150,6 +150,8 @@ def _judged(rule: Rule, line: Line, status: str, code: int | None, command: str)
     if (reason.is_hard or rule in _WEAK) and command in _BEFORE_RECIPIENT:
         # No recipient was named yet: what does not exist is the sender or we.
         reason = _BEFORE_RECIPIENT[command]
+    elif reason.is_hard and not rule.is_sure and status[1:] in _OF_SENDERS:
+        reason = Reason.SENDER_REJECTED
     elif reason is Reason.NO_SUCH_USER and not rule.is_sure and not _is_believed(status, code, command):
         # Filters answer so after they have seen the mail: what they mean is that they do not want it.
         reason = Reason.FILTERED
@@ -219,6 +221,8 @@ def _code(line: Line, lines: Sequence[Line], reply_code: int | None) -> int | No
     return reply_code
 
 
+_OF_SENDERS = (".1.7", ".1.8")
+"""RFC 3463 3.2: status codes about the sender's address, whatever does not exist in their text."""
 _OF_SYSTEMS = (".3.", ".4.")
 """RFC 3463 3.4 and 3.5: status codes about machines and the way between them, whichever command they answer."""
 

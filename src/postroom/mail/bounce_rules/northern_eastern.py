@@ -51,8 +51,8 @@ _SLAVONIC = (
         Reason.SENDER_REJECTED,
         says(
             """
-            nieznany nadawca | adres nadawcy | domena nadawcy | nadawca nie | адрес отправителя | домен отправителя
-            | отправитель не | неизвестный отправитель
+            nieznany nadawca | adres nadawcy | domena nadawcy | konto nadawcy | nadawca nie | адрес отправителя
+            | домен отправителя | ящик отправителя | отправитель не | неизвестный отправитель
             """
         ),
     ),
@@ -64,7 +64,8 @@ _SLAVONIC = (
             nie ma takiego konta | nie ma takiego uzytkownika | nie ma takiego adresu | nie ma takiej skrzynki
             | odnalezc wprowadzonego adresu | nie znaleziono adresu | nie odnaleziono adresu | nieznany uzytkownik
             | nieznany adresat | nieznany odbiorca | uzytkownik nie istnieje | uzytkownik nieznany
-            | adres nie istnieje | konto nie istnieje | skrzynka nie istnieje | odbiorca nie istnieje | nie istnieje
+            | adres nie istnieje | adres @ nie istnieje | konto nie istnieje | konto @ nie istnieje
+            | skrzynka nie istnieje | skrzynka @ nie istnieje | odbiorca nie istnieje | uzytkownik @ nie istnieje
             | brak takiego uzytkownika | brak takiego konta | нет такого пользователя | нет такого ящика
             | нет такого адреса | пользователь не найден | пользователь не существует | пользователя не существует
             | неизвестный пользователь | получатель не найден | получатель не существует | адрес не существует
@@ -82,8 +83,9 @@ _NORDIC = (
         Reason.SENDER_REJECTED,
         says(
             """
-            avsandaren * hittades inte | avsandarens adress | avsandaradressen | okand avsandare | ukendt afsender
-            | afsenderens adresse | ukjent avsender | avsenderens adresse | tuntematon lahettaja | lahettajan osoite
+            avsandaren * hittades inte | avsandarens adress | avsandarens doman | avsandaradressen | okand avsandare
+            | ukendt afsender | afsenderens adresse | ukjent avsender | avsenderens adresse | tuntematon lahettaja
+            | lahettajan osoite
             """
         ),
     ),
@@ -157,7 +159,7 @@ _EASTERN = (
             """
             schranka je plna | schranka prijemce je plna | schranka je preplnena | plna schranka | postafiok megtelt
             | postafiokja megtelt | postalada megtelt | casuta postala este plina | casuta este plina
-            | posta kutusu dolu | kutusu dolu | kota asildi | скринька переповнена | скриньку переповнено
+            | kutusu dolu | kota asildi | скринька переповнена | скриньку переповнено
             """
         ),
     ),
@@ -173,7 +175,7 @@ _EASTERN = (
             | adresu sa nepodarilo najst | ismeretlen cimzett | ismeretlen felhasznalo | cimzett nem talalhato
             | cim nem talalhato | cim nem letezik | felhasznalo nem letezik | destinatar necunoscut
             | utilizator necunoscut | utilizatorul nu exista | adresa nu exista | adresa nu a fost gasita
-            | adresa * nu a fost gasita | kullanici bulunamadi | boyle bir kullanici yok | alici bulunamadi
+            | adresa @ nu a fost gasita | kullanici bulunamadi | boyle bir kullanici yok | alici bulunamadi
             | adresi bulunamadi | bilinmeyen kullanici | bilinmeyen alici | користувача не знайдено
             | користувач не існує | адресу не знайдено | адреса не існує | отримувача не знайдено
             | невідомий користувач

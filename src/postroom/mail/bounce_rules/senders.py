@@ -98,7 +98,7 @@ RULES = (
             | receiving mail at a rate | receiving mail too quickly | too many connections | too many concurrent
             | too many simultaneous | too many messages | too many mails | too many emails | too many e-mails
             | too many recipients | too many errors | too many sessions | too many requests | too many rcpt
-            | too many invalid recipients | too many bad recipients | too many unknown | too many failed
+            | too many invalid | too many bad recipients | too many unknown | too many failed
             | too many mail | too much mail from | too many smtp sessions | too many transactions
             | sent to too many recipients | sending too | sent too many | exceeded the maximum number of
             | exceeded your | exceeds the maximum number of recipients | exceeded * per hour | exceeded * hourly
@@ -107,11 +107,11 @@ RULES = (
             | mail quota exceeded for sender | message rate | connection rate | connection limit
             | connections from your | concurrent connections | connection frequency limited | ip frequency limited
             | frequency limited | frequency limit | mail frequency | thread limit | relay limit | send limit
-            | exceeded permitted | exceeds permitted | messages per connection | message per connection
+            | exceeded permitted | exceeds permitted | message per connection
             | threshold exceeded | exceeded the threshold | received too much | too much email | short period of time
             | too many same | we have limits for how many messages | max connections | maximum connections
             | maximum number of connections | number of messages * exceeded | daily limit | hourly limit | daily quota
-            | maximum email limit | throttl | too frequent | gl01 | userid unknowns | too many bounces | throttled
+            | maximum email limit | too frequent | gl01 | userid unknowns | too many bounces | throttled
             | throttling | throttle | slow down | unusual sending | unusual rate | temporarily rate
             | recipients this hour | recipients per | messages per | mail count over | over the limit | traffic limit
             | excessive email | excessive messages | excessive connections | volume * exceed | unexpected volume
@@ -218,16 +218,16 @@ RULES = (
             | no relaying | relaying not permitted | relaying prohibited | relaying is not allowed
             | relaying disallowed | relaying refused | relay not allowed | relay prohibited | relay rejected
             | relay * denied | relaying mail | not permitted to relay | not allowed to relay | unable to relay
-            | cannot relay | can't relay | do not relay | does not relay | don't relay | we do not relay | won't relay
-            | rejected relay | insecure mail relay | relay is not | relay attempt | not relayed
+            | cannot relay | can't relay | do not relay | does not relay | don't relay | we do not relay
+            | won't relay | rejected relay | insecure mail relay | relay is not | relay attempt | not relayed
             | isn't in my list of allowed rcpthosts | not in my list of allowed rcpthosts | rcpthosts
             | that domain isn't allowed | as a relay, but i have not been configured | not a gateway | not gateway
             | is not local | email address is not verified | is not a local domain | not one of our domains
-            | we don't handle mail for | this system is not configured to relay | domain not hosted | domain not local
-            | domain isn't hosted | recipient domain not hosted | recipient domain not local
-            | recipient domain not allowed | recipient domain not accepted | recipient domain is not
-            | no local mailbox | denies relay | deny relay | refuses relay | relay refused | i cannot deliver mail for
-            | relay disabled | relaying disabled | relaying is prohibited | relay is prohibited | relay operation
+            | we don't handle mail for | this system is not configured to relay | domain not hosted
+            | domain not local | domain isn't hosted | recipient domain not allowed | recipient domain not accepted
+            | recipient domain is not | no local mailbox | denies relay | deny relay | refuses relay | relay refused
+            | i cannot deliver mail for | relay disabled | relaying disabled | relaying is prohibited
+            | relay is prohibited | relay operation
             """
         ),
     ),

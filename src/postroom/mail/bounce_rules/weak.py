@@ -1,5 +1,6 @@
 """Short texts that decide only where no other text does."""
 
+from postroom.mail.bounce_rules.codes import BY_STATUS
 from postroom.mail.bounce_rules.rule import Rule, says
 from postroom.mail.reasons import Reason
 
@@ -15,22 +16,27 @@ _OTHERS = (
         Reason.SENDER_REJECTED,
         says(
             """
-            sender address | sender mailbox | sender domain | sender account | sender user | sender name | sender's
-            | unknown sender | for sender | of sender | envelope sender | mail from | from address | from: address
-            | return address | reverse path | reverse-path | originator | your address | your mailbox | your account
-            | your domain | your from | your subscription
+            sender address | sender mailbox | sender domain | sender account | sender user | sender name
+            | sender's mailbox | sender's account | sender) | unknown sender | for sender | of sender | of the sender
+            | sender callback | envelope sender | mail from | from address | from: address | return address
+            | reverse path | reverse-path | originator | your address | your mailbox | your account | your domain
+            | your from | your subscription
             """
         ),
     ),
-    Rule("of-the-form", Reason.NOT_COMPLIANT, says("in header | address format")),
+    Rule("of-the-login", Reason.SECURITY, says("smtp auth | authenticate | autenticacion | of this relay")),
+    Rule(
+        "of-the-form",
+        Reason.NOT_COMPLIANT,
+        says("in header | in to: | in reply-to | address format"),
+    ),
     Rule(
         "of-some-mail",
         Reason.POLICY,
         says(
             """
-            accept mail from | accept mail with | accept mail larger | accept mail over | accept mail for external
-            | accept email from | accept email with | accept email larger | accept email over | no mail from
-            | no mail with
+            mail with | mail without | mail larger | mail over | email from | email with
+            | email larger | email over | for external | or you are not
             """
         ),
     ),
@@ -44,11 +50,21 @@ _OTHERS = (
             """
         ),
     ),
-    Rule("of-the-greeting", Reason.BLOCKED, says("helo | ehlo | a valid greeting | a valid hostname")),
     Rule(
-        "of-many",
-        Reason.RATE,
-        says("invalid users | unknown users | invalid recipients | unknown recipients | unknown addresses"),
+        "of-the-greeting",
+        Reason.BLOCKED,
+        says("in helo | in ehlo | en helo | helo host | ehlo host | a valid hostname"),
+    ),
+    Rule(
+        "of-our-host",
+        Reason.BLOCKED,
+        says(
+            """
+            ip address not | ip address does | ip adres | ip-adres | adres ip | adresse ip | adresa ip | direccion ip
+            | indirizzo ip | endereco ip | ip адрес | ip-адрес | адрес ip | client host | sending host
+            | relay not known
+            """
+        ),
     ),
     Rule(
         "of-a-thing",
@@ -56,17 +72,17 @@ _OTHERS = (
         says(
             """
             database not | database does | configuration not | configuration does | record not | record does
-            | policy not | policy does | policy is | list does not exist | key does | key not | command is
-            | command was | your command | no such name server | user agent | mailbox error | account error
-            | recipient error | recipient count | rcpt order | address list | account settings | our trusted
-            | allow list | in cache | service is no longer | service no longer | key * no longer
+            | policy not | policy does | list does not exist | key does | key not | command is
+            | no such name server | user agent | mailbox error | account error | recipient error | recipient count
+            | rcpt order | account settings | our trusted | allow list | in cache | service is no longer
+            | service no longer | key * no longer
             """
         ),
     ),
 )
 
-_CONDEMNING = (".1.0", ".1.1", ".1.2", ".1.3", ".1.6", ".1.10")
-"""Status codes that call an address dead where the text says nothing that we know."""
+_CONDEMNING = (".1.0", *(status for status, reason in BY_STATUS.items() if reason.is_hard))
+"""Status codes that call an address dead, or may mean that, where the text says nothing that we know."""
 
 DOUBTS = (*_WORDS, *_OTHERS)
 """In a line that calls an address dead they make it doubtful: we may be refused, or something else be missing."""
@@ -104,7 +120,7 @@ RULES = (
         statuses=_CONDEMNING,
     ),
     Rule("busy-word", Reason.SYSTEM_ERROR, says("busy | not ready")),
-    Rule("time-word", Reason.EXPIRED, says("timeout | timed out")),
+    Rule("time-word", Reason.EXPIRED, says("timeout")),
     Rule(
         "refused-by-a-remote-server",
         Reason.FILTERED,
