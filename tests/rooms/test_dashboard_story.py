@@ -259,6 +259,21 @@ async def test_an_address_is_suppressed_from_its_story(house: House) -> None:
     assert "Suppress this address" not in told
 
 
+async def test_who_was_erased_and_had_failed_is_offered_no_other_try(house: House) -> None:
+    _, row = await house.mail()
+    path = f"/w/one/recipients/{show_id('rcp', row.id)}"
+    await house.queue.act("UPDATE recipient SET state = 'failed' WHERE id = ?", row.id)
+    assert "Try again now" in (await house.world.get(path)).text
+
+    await house.queue.act("UPDATE recipient SET address = '(erased)', address_key = 'erased:a' WHERE id = ?", row.id)
+
+    assert "Try again now" not in (await house.world.get(path)).text
+    assert (
+        "Nothing was changed"
+        in (await house.world.get((await house.world.post(f"{path}/retry")).headers["location"])).text
+    )
+
+
 async def test_a_get_changes_nothing_and_an_unknown_button_is_not_there(house: House) -> None:
     _, row = await house.mail()
     path = f"/w/one/recipients/{show_id('rcp', row.id)}"

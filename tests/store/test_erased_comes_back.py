@@ -7,11 +7,13 @@ from returned_mail import KEYS, Inbound, report, returned_mail
 
 from postroom.base.clock import ManualClock
 from postroom.base.packing import unpack
+from postroom.events.moves import Move, move_selected
 from postroom.ledger.inbound_rows import Destination
 from postroom.ledger.rows import MessageRow, RecipientRow
 from postroom.mail.smtp_reply import SmtpReply
 from postroom.outbound.submission import Track
 from postroom.store.database import Database, Tx
+from postroom.store.recipients import RecipientFilter
 from postroom.upkeep.erase import Erasing
 
 ADA = "Ada.Lovelace@Example.net"
@@ -85,6 +87,9 @@ async def test_a_bounce_of_an_erased_recipient_counts_and_suppresses_and_names_n
     assert (await world.counted("sent"), await world.counted("failed")) == (0, 1)
     assert await world.differences() == []
     assert reports.written == 0
+    asked = RecipientFilter(ids=(recipient.id,))
+    moved = await move_selected(world.database, world.ids, world.clock, 1, Move.RETRY, asked, "operator")
+    assert (moved.recipients, (await world.row(recipient.id)).state) == (0, "failed")
 
 
 FEEDBACK = (

@@ -12,6 +12,7 @@ from functools import partial
 
 from postroom.base.clock import Clock
 from postroom.base.ids import IdSource
+from postroom.events.erased import is_erased
 from postroom.events.record import Facts, record_moved, record_taken_from_failed, tags_of
 from postroom.ledger.event_kinds import EventKind
 from postroom.ledger.states import WAITING, RecipientState, may_move
@@ -157,6 +158,9 @@ def move_page(
     rule = _RULES[move]
     rows = recipients.lock_movable(tx, workspace_id, ids, [state.value for state in rule.befores])
     rows = [row for row in rows if may_move(RecipientState(row.state), rule.after)]
+    if move is Move.RETRY:
+        # Nobody knows any more where to.
+        rows = [row for row in rows if not is_erased(row.address_key)]
     if not rows:
         return 0
     settled_ms = now_ms if rule.after is RecipientState.CANCELLED else None

@@ -23,6 +23,7 @@ from postroom.doors.dashboard.story_views import (
     timeline,
 )
 from postroom.events import suppression
+from postroom.events.erased import is_erased
 from postroom.events.moves import PAGE as MOVE_PAGE
 from postroom.events.moves import Move, move_page, states_before
 from postroom.ledger.rows import EventRow, HitRow, MessageRow, RecipientRow, SuppressionRow, WorkspaceRow
@@ -198,7 +199,7 @@ async def _recipient_page(
         ),
         later=f"{here}?after={show_id('evt', shown[-1].id)}" if more else None,
         earlier=here if after_id else None,
-        buttons=_buttons({row.state: 1}),
+        buttons=[] if is_erased(row.address_key) else _buttons({row.state: 1}),
         suppressions=[one for one in found.suppressions if one.expires_ms is None or one.expires_ms > now],
         has_copy=found.has_copy,
         others=sum(found.message.states.values()) - 1,
