@@ -93,6 +93,7 @@ ITSELF = [
     "*** This is an automatically generated message, please do not reply. ***",
     "Dies ist eine automatisch erzeugte Antwort.",
     "Thank you for your email. This is an automated response.",
+    "This is an automatically generated reply.",
     "Nous avons bien reçu votre message. Ceci est un message automatique.",
     "Ceci est un message automatique, merci de ne pas y répondre.",
     "Este es un mensaje automático.",
@@ -142,6 +143,18 @@ PEOPLE = [
     ("Order 4711", "The vacation reply of your system is broken."),
     ("Re: new email address", "Noted, thank you!"),
     ("Thank you for your message", "I will call you tomorrow."),
+    ("Order 4711", "We are awaiting your confirmation of the order."),
+    ("Parcel", "My parcel has not yet been delivered because nobody came."),
+    ("News", "Please add us to your list of approved senders."),
+    ("DMARC", "They ask senders to verify their domain."),
+    ("Rendez-vous", "Merci de confirmer que vous êtes bien disponible lundi."),
+    ("Message", "Pouvez-vous confirmer votre message d'hier ?"),
+    ("Pedido", "Por favor confirme su mensaje de ayer."),
+    ("Заказ", "Подтвердите отправку товара, пожалуйста."),
+    ("Bestellung", "Bitte bestätigen Sie, dass Sie kein Rückgaberecht einräumen."),
+    ("Ich bin derzeit auf Jobsuche", "Anbei meine Bewerbung."),
+    ("Re: Watch", "I like it. This is an automatic watch."),
+    ("Re: Your account", "Why do I get this? This is an automated message!"),
 ]
 
 

@@ -151,7 +151,8 @@ def _found(lines: list[str], rule: str, evidence: str) -> Verdict:
 
 
 def _says_of_itself(lines: list[str]) -> str:
-    sentences = (sentence for line in lines for sentence in _SENTENCES.split(line))
+    # Who asks is a person: "Why do I get this? This is an automated message!"
+    sentences = (one for line in lines for one in (_SENTENCES.split(line) if "?" not in line else (line,)))
     return next((sentence for sentence in sentences if _begin(sentence).startswith(words.OF_ITSELF)), "")
 
 
