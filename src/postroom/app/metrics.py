@@ -8,7 +8,7 @@ import asyncio
 import platform
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import structlog
@@ -70,7 +70,7 @@ class MetricsPage:
         async with self._lock:
             now = time.monotonic()
             if now - self._made >= _KEEP_SECONDS:
-                self._page = self._text(await self._look())
+                self._page = self._text(replace(await self._look(), files=await self._files()))
                 self._made = now
             return self._page
 
@@ -98,6 +98,17 @@ class MetricsPage:
         except TryLater as error:
             _log.info("metrics without the queue", reason=str(error))
             return _Queue({}, None, None, {}, {}, None, None, AccountsSeen())
+
+    async def _files(self) -> Mapping[str, int]:
+        """Return how many mails lie in files, by state. On a thread: there may be tens of thousands."""
+        folder = self._services.settings.data / FOLDER
+        try:
+            return await self._services.slow.run(
+                lambda: {"waiting": len(waiting(folder)), "set_aside": len(set_aside(folder))}
+            )
+        except OSError as error:
+            _log.info("metrics without the files of mail", reason=str(error))
+            return {}
 
     def _text(self, queue: "_Queue") -> bytes:
         registry = CollectorRegistry(auto_describe=False)
@@ -175,13 +186,11 @@ class MetricsPage:
             ("kind",),
             {(kind,): count for kind, count in list(self._services.metrics.understood.items())},
         )
-
-        folder = self._services.settings.data / FOLDER
         yield _labelled_gauge(
             "postroom_inbound_files",
             "Mails that `postroom receive` took without a server: those that wait, those that could not be taken in.",
             ("state",),
-            {("waiting",): len(waiting(folder)), ("set_aside",): len(set_aside(folder))},
+            {(state,): count for state, count in queue.files.items()},
         )
 
     def _overdue_seconds(self, due_ms: int | None) -> float:
@@ -253,6 +262,8 @@ class _Queue:
     hand_on: int | None
     """Mails that wait to be handed on by routes."""
     accounts: AccountsSeen
+    files: Mapping[str, int] = field(default_factory=dict)
+    """Mails that `postroom receive` took without a server, by state."""
 
 
 class _Families(Collector):
