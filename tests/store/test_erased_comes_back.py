@@ -7,8 +7,10 @@ from returned_mail import KEYS, Inbound, report, returned_mail
 
 from postroom.base.clock import ManualClock
 from postroom.base.packing import unpack
+from postroom.base.tokens import TokenKind
 from postroom.events.moves import Move, move_selected
 from postroom.ledger.inbound_rows import Destination
+from postroom.ledger.route_rows import RouteRow
 from postroom.ledger.rows import MessageRow, RecipientRow
 from postroom.mail.smtp_reply import SmtpReply
 from postroom.outbound.submission import Track
@@ -102,6 +104,22 @@ FEEDBACK = (
 )
 AWAY = "From: {0}\r\nSubject: Away\r\nAuto-Submitted: auto-replied\r\n\r\nI am away. {0}\r\n"
 LEAVE = "From: {0}\r\nSubject: unsubscribe\r\n\r\nPlease take {0} off your list.\r\n"
+
+
+async def test_a_complaint_to_a_role_about_an_erased_recipient_is_told_and_handed_on_to_nobody(world: Inbound) -> None:
+    recipient = await sent_and_erased(world)
+    mark = KEYS.local_part_text(TokenKind.FEEDBACK, 0, recipient.id)
+    raw = FEEDBACK.format(ADA).replace("To: Ada", f"X-Postroom-Id: {mark}\r\nTo: Ada").encode()
+    world.routes = [RouteRow(9, 1, 1, "abuse@example.com", "*", "[]", "webhook", "https://a.test/", None, 1, "", 0)]
+    await world.came(raw, destination=Destination.ROLE, recipient="abuse@example.com", subject=f"about {ADA}")
+
+    await world.work()
+
+    assert await named(world) == []
+    assert [kind for kind, _ in await world.told()][-2:] == ["complained", "received"]
+    assert len(await world.ask("SELECT scope FROM suppression")) == 2
+    assert await world.ask("SELECT inbound_id FROM route_outbox") == []
+    assert await world.differences() == []
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,8 @@ def follow(
         reports[recipient_id].write(tx)
     replies.forwarded(tx, work)
     if work.row.destination in FOR_ROUTES:
-        replies.received(tx, work, next(given), counts=_counts(work) and not work.is_reply)
+        counts = _counts(work) and not work.is_reply
+        replies.received(tx, work, next(given), counts=counts, is_to_go=_is_to_go(work))
     if _is_to_go(work):
         erase_inbound.erase_mails(tx, [work.row.id])
         # Where it came to several, and another one waits: that takes the content along.

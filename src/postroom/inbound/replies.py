@@ -5,6 +5,7 @@ on to who would have got it. What a machine answers is told, counts nothing and
 stays here: the author sees it in the story, and no two machines talk.
 """
 
+from postroom.events.erased import trimmed
 from postroom.events.record import tell
 from postroom.events.returned import record_received, record_replied
 from postroom.inbound.onward import forward_to, hand_on
@@ -42,14 +43,19 @@ def receipt(tx: Tx, step: Step) -> None:
     tell(tx, step.facts, next(step.ids), EventKind.RECEIPT_REPORTED, step.work.now_ms, step.detail)
 
 
-def received(tx: Tx, work: Work, event_id: int, *, counts: bool) -> None:
-    """Tell mail for a route or a role, and have its route hand it on. A route that refuses it lets nobody know."""
+def received(tx: Tx, work: Work, event_id: int, *, counts: bool, is_to_go: bool) -> None:
+    """Tell mail for a route or a role, and have its route hand it on. A route that refuses it lets nobody know.
+
+    `is_to_go`: it is about somebody who was erased. It stays here, and what it says is not told.
+    """
     if work.route is not None:
-        hand_on(tx, work.row, work.route, work.now_ms)
+        if not is_to_go:
+            hand_on(tx, work.row, work.route, work.now_ms)
         if work.route.action == RouteAction.REFUSE:
             return
     detail = {**_envelope(work), "to": work.row.recipient, "kind": work.verdict.kind.value, **_written(work)}
-    record_received(tx, work.row, event_id, work.now_ms, detail, counts=counts)
+    told = trimmed(detail) if is_to_go else detail
+    record_received(tx, work.row, event_id, work.now_ms, told, counts=counts)
 
 
 def forwarded(tx: Tx, work: Work) -> None:
