@@ -15,11 +15,13 @@ from selectolax.lexbor import LexborHTMLParser
 from postroom.base.clock import ManualClock
 from postroom.base.ids import show_id
 from postroom.base.packing import pack
+from postroom.doors.dashboard.event_words import words_of
 from postroom.doors.dashboard.story_views import curl_of, short_address, timeline
 from postroom.events import record
+from postroom.events.erased import trimmed
 from postroom.ledger.event_kinds import EventKind
 from postroom.ledger.outcomes import Outcome, OutcomeKind
-from postroom.ledger.rows import ContentRow, HitRow, MessageRow, RecipientRow, SandboxCopyRow
+from postroom.ledger.rows import ContentRow, EventRow, HitRow, MessageRow, RecipientRow, SandboxCopyRow
 from postroom.mail.reading import read_mail
 from postroom.mail.smtp_reply import SmtpReply
 from postroom.store.database import open_database, statement
@@ -272,6 +274,15 @@ async def test_who_was_erased_and_had_failed_is_offered_no_other_try(house: Hous
         "Nothing was changed"
         in (await house.world.get((await house.world.post(f"{path}/retry")).headers["location"])).text
     )
+
+
+@pytest.mark.parametrize("kind", list(EventKind))
+def test_what_is_kept_of_the_events_of_an_erased_person_reads_as_a_sentence(kind: EventKind) -> None:
+    for detail in ({}, {"inbound_id": "inb_x", "hard": True, "suppressed": "all", "kind": "challenge", "reason": "x"}):
+        told = words_of(EventRow(1, 1, 1, 1, kind.value, 1, json.dumps(trimmed(detail))))
+
+        assert told.title
+        assert told.sentence[:1] not in (",", ";", ":", " ")
 
 
 async def test_a_get_changes_nothing_and_an_unknown_button_is_not_there(house: House) -> None:

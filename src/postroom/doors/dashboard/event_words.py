@@ -166,7 +166,8 @@ def _reported(kind: str, detail: Mapping[str, Any]) -> EventWords:
     """Return a bounce or a delay report in words."""
     if kind == EventKind.DELAY_REPORTED.value:
         return _came_back(detail, "Late", "warn", "A report came back: the next hop is still trying to deliver it")
-    sentence = reason_sentence(_text(detail, "reason"), hard=detail.get("hard") is True)
+    # Of somebody who was erased no reason is kept.
+    sentence = reason_sentence(_text(detail, "reason"), hard=detail.get("hard") is True) or "A bounce came back"
     if scope := _text(detail, "suppressed"):
         sentence = f"{sentence}, and gets no {'mail' if scope == 'all' else f'{scope} mail'} any more"
     return _came_back(detail, "Bounced", "bad", sentence)
