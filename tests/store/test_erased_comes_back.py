@@ -129,6 +129,7 @@ async def test_a_complaint_to_a_role_about_an_erased_recipient_is_told_and_hande
         (Destination.UNSUBSCRIBE, LEAVE, "unsubscribed", ["bulk"]),
         (Destination.REPLY, AWAY, "auto_replied", []),
     ],
+    ids=["complaint", "unsubscribe", "auto-reply"],
 )
 async def test_what_else_machines_and_requests_say_of_an_erased_recipient_names_nobody(
     world: Inbound, destination: Destination, text: str, kind: str, scopes: list[str]
