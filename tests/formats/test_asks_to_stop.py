@@ -22,6 +22,7 @@ WISHES = [
     "Je souhaite ne plus recevoir vos mails",
     "Je souhaite être retiré de la liste",
     "Stop aux mails",
+    "Plus de mails svp, merci",
     "Merci de ne plus m'envoyer de newsletter, cordialement",
     "Stuur mij geen mails meer, graag",
     "No nos envíen nada, gracias",

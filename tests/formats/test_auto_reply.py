@@ -87,6 +87,7 @@ SUBJECTS = [
     "Trả lời tự động: Order 4711",
     "Balasan Otomatis: Order 4711",
     "Ich bin derzeit abwesend",
+    "Yahoo! Auto Response",
 ]
 ITSELF = [
     "This is an automated response. We have your request.",
@@ -131,6 +132,7 @@ CHALLENGES = [
     ("Order", "X-Foo: 1", "To control spam, I now allow messages only from senders I have approved beforehand."),
     ("AntiSpam UOL » CONFIRMAÇÃO", "X-Foo: 1", "Sua mensagem foi recebida."),
     ("Ihre Nachricht", "X-Foo: 1", "Um zu zeigen, dass Sie kein Spammer sind, folgen Sie dem Link."),
+    ("Votre message", "X-Foo: 1", "Confirmez que vous n\u2019êtes pas un robot."),
     ("Votre message", "X-Foo: 1", "Pour que votre message soit délivré, suivez le lien."),
     ("[Mail in Black] Order", "Auto-Submitted: auto-generated", "Merci de vous authentifier en cliquant ici."),
 ]

@@ -182,7 +182,7 @@ def test_a_report_that_returns_no_header_still_tells_our_reverse_path() -> None:
             (
                 "message/feedback-report",
                 "Feedback-Type: abuse\nUser-Agent: x\nVersion: 1\n"
-                f"Original-Mail-From: <b-{TOKEN}@rp.example.com>\nOriginal-Rcpt-To: r-{TOKEN}@rp.example.com\n",
+                f"Original-Mail-From: <b-{TOKEN}@rp.example.com>\nOriginal-Rcpt-To: r-{TOKEN[::-1]}@rp.example.com\n",
             ),
         )
     )
@@ -190,7 +190,20 @@ def test_a_report_that_returns_no_header_still_tells_our_reverse_path() -> None:
     found = classify(f"{head}\n\n{parts}--x--\n".encode())
 
     assert found.kind is MailKind.COMPLAINT
-    assert [(mark.kind, mark.where) for mark in found.marks] == [(TokenKind.BOUNCE, "report")]
+    assert [(mark.kind, mark.text, mark.where) for mark in found.marks] == [(TokenKind.BOUNCE, TOKEN, "report")]
+
+
+def test_postfix_tells_our_reverse_path_in_its_report() -> None:
+    report = (
+        "From: MAILER-DAEMON@example.org\nMIME-Version: 1.0\n"
+        "Content-Type: multipart/report; report-type=delivery-status; boundary=x\n\n--x\n"
+        f"Content-Type: message/delivery-status\n\nX-Postfix-Sender: rfc822; b-{TOKEN}@rp.example.com\n\n"
+        "Final-Recipient: rfc822; a@example.org\nAction: failed\nStatus: 5.1.1\n--x--\n"
+    )
+
+    found = classify(report.encode())
+
+    assert [(mark.kind, mark.text, mark.where) for mark in found.marks] == [(TokenKind.BOUNCE, TOKEN, "report")]
 
 
 def test_a_person_who_quotes_a_bounce_sends_no_bounce() -> None:
@@ -221,14 +234,20 @@ I'm sorry to have to inform you that your message could not be delivered.
         ("Undelivered mail", "Hello Joe,\n\nplease look at this.", ""),
         ("Unzustellbare Nachricht", "Guten Tag,\n\nich bekomme das hier:", "Mit freundlichen Grüßen\nAda"),
         ("Delivery failure", "", "Thanks, Ada"),
+        ("Delivery failure", "", "It goes on.\n" * 12 + "Thanks, Ada"),
         ("Mail delivery failed", "Bonjour,\nj'ai reçu ceci :", ""),
+        ("Mail delivery failed", "fyi", ""),
+        ("Mail delivery failed", "Yesterday this came back", ""),
+        ("Mail delivery failed", "could you look at it", ""),
+        ("Mail delivery failed", "I just got this", ""),
+        ("Mail delivery failed", "ich bekomme das hier", ""),
+        ("Mail delivery failed", "ho ricevuto questo", ""),
+        ("Mail delivery failed", "j'ai reçu ceci", ""),
     ],
 )
 def test_a_person_who_copies_a_bounce_into_a_letter_sends_no_bounce(subject: str, above: str, below: str) -> None:
-    """Nothing in the header tells that it is no report: neither "Re:" nor a quotation."""
-    letter = (
-        f"From: Ada <ada@example.org>\nTo: author@example.com\nSubject: {subject}\n\n{above}\n\n{COPIED}\n{below}\n"
-    )
+    """Nothing in the header tells that it is no report: neither "Re:", a name nor a quotation."""
+    letter = f"From: ada@example.org\nTo: author@example.com\nSubject: {subject}\n\n{above}\n\n{COPIED}\n{below}\n"
     found = classify(letter.encode())
     assert found.kind not in (MailKind.BOUNCE, MailKind.DELAY)
     assert not found.recipients
@@ -240,8 +259,9 @@ def test_who_has_a_persons_name_reports_nothing_without_a_sign_of_a_machine() ->
     assert not found.recipients
 
 
-def test_a_host_that_shows_no_sign_of_itself_is_believed_where_nobody_writes_a_letter() -> None:
-    found = classify(f"From: <scanner@example.com>\nSubject: Mail could not be delivered\n\n{COPIED}".encode())
+@pytest.mark.parametrize("author", ["<scanner@example.com>", "Scan Gateway 2 <scanner@example.com>"])
+def test_a_host_that_shows_no_sign_of_itself_is_believed_where_nobody_writes_a_letter(author: str) -> None:
+    found = classify(f"From: {author}\nSubject: Mail could not be delivered\n\n{COPIED}".encode())
     assert [(one.address, one.is_hard) for one in found.recipients] == [("a@example.org", True)]
 
 

@@ -147,6 +147,7 @@ RCPT relaying_denied 554 Relay operation rejected
 - protocol Bad server response
 - mailer_error maillock: lock busy!
 - spam Viesti on merkitty roskapostiksi
+- spam Meldingen er merket som søppelpost
 - too_large Meddelandet är för stort
 - too_large Zpráva je příliš velká
 - mailbox_full Postafiókja megtelt
@@ -199,6 +200,8 @@ def test_a_general_status_says_no_more_than_none(status: str) -> None:
     [
         (SmtpReply(451, "4.3.0", "no"), Reason.SYSTEM_ERROR),
         (SmtpReply(451, "", "no"), Reason.SYSTEM_ERROR),
+        # Exchange numbers on where the registry ends.
+        (SmtpReply(451, "4.4.399", "no"), Reason.SYSTEM_ERROR),
         (SmtpReply(452, "", "no"), Reason.SYSTEM_FULL),
         (SmtpReply(550, "5.4.6", "no"), Reason.NETWORK),
         # RFC 1870 6.1: the size that MAIL declares. No mailbox was named yet that could be full.

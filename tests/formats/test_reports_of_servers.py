@@ -6,6 +6,7 @@ gave the replies. Shortened to what is read.
 
 import pytest
 
+from postroom.mail.bounce_rules import reason_of
 from postroom.mail.classify import classify
 from postroom.mail.reasons import Reason
 from postroom.mail.verdict import MailKind, Reported, Verdict
@@ -299,6 +300,42 @@ def test_a_server_that_gave_up_on_all_hosts_does_not_say_that_the_domain_is_gone
         )
     )
     assert (found.reason, found.is_hard) == (Reason.EXPIRED, False)
+
+
+def test_of_the_same_words_each_recipient_has_those_that_his_command_makes_of_them() -> None:
+    found = report(
+        "Your message cannot be delivered:\n\n<one@hop.example>:\n >>> RCPT TO:<one@hop.example>\n"
+        " <<< 550 No such user here\n",
+        failed("one@hop.example", "550 No such user here") + failed("two@hop.example", "550 No such user here"),
+    )
+    assert judged(found) == [
+        ("one@hop.example", Reason.NO_SUCH_USER, True),
+        ("two@hop.example", Reason.FILTERED, False),
+    ]
+
+
+def test_who_was_taken_is_not_condemned_by_what_is_said_of_the_mail() -> None:
+    found = words_only(">>> RCPT TO:<reader@hop.example>\n<<< 250 ok\n>>> DATA\n<<< 550 no such user here")
+    assert judged(found) == [("reader@hop.example", Reason.FILTERED, False)]
+
+
+def test_a_dialogue_that_ends_behind_a_recipient_who_was_taken_still_names_him() -> None:
+    found = words_only(
+        ">>> RCPT TO:<reader@hop.example>\n<<< 250 ok\nconnection lost", to="one@hop.example, two@hop.example"
+    )
+    assert judged(found) == [("reader@hop.example", Reason.NETWORK, False)]
+
+
+def test_the_address_to_which_one_has_changed_has_not_failed() -> None:
+    found = words_only(
+        "Your message to reader@hop.example could not be delivered.\nThe address has changed to new@elsewhere.example"
+    )
+    assert judged(found) == [("reader@hop.example", Reason.MOVED, True)]
+
+
+def test_what_sendmail_adds_is_the_evidence_where_there_is_no_other() -> None:
+    judged_so = reason_of(["554 5.0.0 Service unavailable"], reply_code=None, status="5.0.0")
+    assert (judged_so.reason, judged_so.evidence) == (Reason.SYSTEM_ERROR, "554 5.0.0 Service unavailable")
 
 
 def test_a_notice_of_a_session_accuses_nobody_who_was_taken() -> None:

@@ -95,7 +95,7 @@ DELAYED = _any(
     r"notification \(delay\)",
     r"delayed mail", r"postponed", r"continue to try", r"delayed:", r"message delayed",
     r"wird weiter versucht", r"verz[öo]ger", r"retard[ée]", r"se ha retrasado", r"atrasad",
-    r"message frozen", r"yet to be delivered", r"遅延", r"再送を(?:試み|続け)", r"延迟", r"задерж",
+    r"message frozen", r"遅延", r"再送を(?:試み|続け)", r"延迟", r"задерж",
 )  # fmt: skip
 """It is still being tried."""
 

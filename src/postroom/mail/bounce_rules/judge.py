@@ -246,7 +246,6 @@ _COMMANDS = (
     ("after rcpt to", "RCPT"),
     # In chasquid's words.
     ("mail+rcpt", "RCPT"),
-    ("data closing", "DATA"),
     # In fetchmail's, of recipients.
     ("addresses were rejected by the mda", "RCPT"),
     ("after rcpt command", "RCPT"),

@@ -37,7 +37,7 @@ _STATUS_AFTER_CODE = re.compile(r"(?<!\d)[45]\d\d[- ]['#(]{0,2}([45]\.\d{1,3}\.\
 _STATUS = re.compile(r"(?<![\d.])([45]\.\d{1,3}\.\d{1,3})(?!\.?\d)")
 _LOOKS = str.maketrans(
     # Letters that Unicode takes for letters of their own.
-    {"ł": "l", "Ł": "l", "ø": "o", "Ø": "o", "đ": "d", "\u0131": "i", "æ": "ae", "Æ": "ae"}
+    {"ł": "l", "Ł": "l", "ø": "o", "Ø": "o", "\u0131": "i"}
     | {"\u2019": "'", "\u2018": "'", "\u00b4": "'", "`": "'", "\u201c": '"', "\u201d": '"', "\u2011": "-"}
 )
 
