@@ -69,6 +69,22 @@ async def named(world: Inbound) -> list[str]:
     return found + ["inbound_content"] * any(ADA.lower().encode() in one.lower() for one in bodies)
 
 
+async def test_a_report_that_only_a_message_id_and_an_address_place_finds_the_erased_one_of_several(
+    world: Inbound,
+) -> None:
+    _, (recipient, other) = await world.message(2, message_id="<a@example.com>", recipient={"state": "delivered"})
+    await world.act("UPDATE recipient SET address = ?, address_key = ? WHERE id = ?", ADA, ADA.lower(), recipient.id)
+    erasing = Erasing(world.database, world.ids, world.clock, lambda: KEYS, world.threads)
+    await erasing.erase(ADA, [1], everywhere=True, as_author=False)
+    raw = report(ADA, returned="Message-ID: <a@example.com>\r\nSubject: Hello")
+    await world.came(raw, None, Destination.ROLE, recipient="postmaster@example.com", author=ADA)
+
+    await world.work()
+
+    assert await named(world) == []
+    assert ((await world.row(recipient.id)).state, (await world.row(other.id)).state) == ("failed", "delivered")
+
+
 async def test_a_bounce_of_an_erased_recipient_counts_and_suppresses_and_names_nobody(
     world: Inbound, reports: Report
 ) -> None:

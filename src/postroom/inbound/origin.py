@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
-from postroom.base.tokens import TokenKeys, TokenKind
+from postroom.base.tokens import HIDDEN, TokenKeys, TokenKind
 from postroom.ledger.inbound_rows import Destination, InboundRow
 from postroom.ledger.rows import MessageRow, RecipientRow
 from postroom.mail.address import address_key
@@ -100,9 +100,9 @@ def _origin(conn: Conn, row: InboundRow, verdict: Verdict, keys: TokenKeys) -> O
         found = answers.copy_of(conn, row.workspace_id, recipient_id)
         if found is not None:
             recipient, message = found
-            return Origin((About(recipient, message, _reported(verdict.recipients, recipient), found_by),), message)
+            return Origin((About(recipient, message, _reported(verdict, recipient, keys), found_by),), message)
     for message_id in verdict.answers[:_MOST_MESSAGE_IDS]:
-        origin = _by_message_id(conn, row, verdict, message_id)
+        origin = _by_message_id(conn, row, verdict, message_id, keys)
         if origin is not None:
             return origin
     return Origin()
@@ -123,37 +123,46 @@ def _marked(marks: Sequence[Mark], keys: TokenKeys) -> Iterable[tuple[int, str]]
             yield token.recipient_id, mark.where
 
 
-def _by_message_id(conn: Conn, row: InboundRow, verdict: Verdict, message_id: str) -> Origin | None:
+def _by_message_id(conn: Conn, row: InboundRow, verdict: Verdict, message_id: str, keys: TokenKeys) -> Origin | None:
     kind, row_id = row_of_message_id(message_id) or ("", 0)
     if kind == "rcp":
         found = answers.copy_of(conn, row.workspace_id, row_id)
         # A personal copy: its Message-ID is made from its id.
         if found is not None and make_message_id("rcp", row_id, found[1].author_domain) == message_id:
             recipient, message = found
-            return Origin((About(recipient, message, _reported(verdict.recipients, recipient), MESSAGE_ID),), message)
+            return Origin((About(recipient, message, _reported(verdict, recipient, keys), MESSAGE_ID),), message)
     messages = answers.messages_with(conn, row.workspace_id, message_id, _MOST_MESSAGES)
     for message in messages:
-        about = _of_message(conn, row, verdict, message)
+        about = _of_message(conn, row, verdict, message, keys)
         if about:
             return Origin(about, message)
     return Origin((), messages[0]) if messages else None
 
 
-def _of_message(conn: Conn, row: InboundRow, verdict: Verdict, message: MessageRow) -> tuple[About, ...]:
+def _of_message(
+    conn: Conn, row: InboundRow, verdict: Verdict, message: MessageRow, keys: TokenKeys
+) -> tuple[About, ...]:
     """Return the recipients of a message that a mail names: in its report, else as its author; else its only one.
 
     To of what a report returns names nobody: all copies of a shared message show the same.
     """
-    named = [one.address for one in verdict.recipients] or [row.author]
-    keys = list(dict.fromkeys(address_key(address) for address in named if address))[:MOST_RECIPIENTS]
-    rows = answers.recipients_among(conn, message.workspace_id, message.id, keys, MOST_RECIPIENTS) if keys else []
+    addresses = [one.address for one in verdict.recipients] or [row.author]
+    named = list(dict.fromkeys(filter(None, addresses)))[:MOST_RECIPIENTS]
+    plain = [address_key(address) for address in named]
+    # Those who were erased stand under what that made of their addresses.
+    own = plain + [keys.hide(key) for key in plain]
+    rows = answers.recipients_among(conn, message.workspace_id, message.id, own, MOST_RECIPIENTS) if own else []
     if not rows:
         only = answers.only_recipient(conn, message.workspace_id, message.id)
         rows = [only] if only is not None else []
-    return tuple(About(one, message, _reported(verdict.recipients, one), MESSAGE_ID) for one in rows)
+    return tuple(About(one, message, _reported(verdict, one, keys), MESSAGE_ID) for one in rows)
 
 
-def _reported(recipients: Sequence[Reported], recipient: RecipientRow) -> Reported | None:
+def _reported(verdict: Verdict, recipient: RecipientRow, keys: TokenKeys) -> Reported | None:
     """Return what a report says about a recipient: under its address, else under whatever name stands there."""
-    exact = next((one for one in recipients if address_key(one.address) == recipient.address_key), None)
-    return exact or next(iter(recipients), None)
+    is_erased = recipient.address_key.startswith(HIDDEN)
+    for one in verdict.recipients:
+        key = address_key(one.address)
+        if recipient.address_key == (keys.hide(key) if is_erased else key):
+            return one
+    return next(iter(verdict.recipients), None)
