@@ -11,6 +11,12 @@ from postroom.mail.asks_to_stop import asks_to_stop
 WISHES = [
     "You never stop sending me emails, remove me from your list",
     "Please discontinue sending these emails",
+    "We wish to stop receiving your weekly newsletter",
+    "I'd like to stop receiving email from your company",
+    "Please unsubscribe us from your mailing list, we have no orders with you",
+    "No me envíe nada más",
+    "Не надсилайте мені більше листів",
+    "Хочу отменить подписку на рассылку",
     "Ich will das nicht und mich vom Newsletter abmelden",
     "Bitte melden Sie mich ab und löschen Sie meine Daten",
     "Aún no me eliminan de su lista",
@@ -253,6 +259,7 @@ OTHERS = [
 DOUBTFUL = [
     "Não tenho mais interesse, favor remover",
     "Tragt mich bitte für das Seminar aus",
+    "Please remove me from the notifications about my parcel",
     "No me envíe más facturas en papel",
     "Quero cancelar o recebimento da encomenda",
     "Nie przysyłajcie mi już faktur na stary adres",

@@ -65,7 +65,7 @@ STOP = (
     r"\b(?:cancel|end|terminate|discontinue) (?:my|our|this|the) (?:newsletter |e-?mail |email |mailing )?subscription(?: (?:please|immediately|now|to (?:your|this|the) (?:newsletter|list|mailing list)))*$",
     r"\bi (?:asked|told|requested|have asked|already asked)(?: you)?(?: \w+){0,4} to (?:be removed|unsubscribe|remove me|stop)",
     r"\bopt(?:ing)? (?:me )?out (?:of|from) (?:your|this|these|the|all|any) (?:\w+ )?(?:lists?|e-?mails?|mailings?|newsletters?|communications?)",
-    rf"\b(?:want|wish|like|love|prefer) to (?:stop|quit) (?:(?:receiving|getting) {_LISTS}|hearing from you)(?: (?:from you|please|now|anymore|any more))*$",
+    rf"\b(?:want|wish|like|love|prefer) to (?:stop|quit) (?:(?:receiving|getting) (?:(?:your|the|this|these) )*(?:(?:daily|weekly|monthly) )?{_LISTS}|hearing from you)(?: (?:from (?:you|your \w+)|please|now|anymore|any more))*$",
     r"^(?:please )?unsubscribe [\w.+-]{1,64}@[\w.-]{3,255}(?: please| now)?$",
     r"\b(?:cancel|stop|end) (?:this|the|your|my|these|all) (?:newsletters?|mailings?)\b(?: please| now| immediately)?$",
     # German
@@ -94,7 +94,7 @@ STOP = (
     r"\b(?:elim[ií]n\w*|b[oó]rr\w*|qu[ií]t\w*|ret[ií]r\w*|s[aá]quen?me|s[aá]c[ae]n?me|remueva\w*)(?:me|nos|\b mi (?:correo|email|e-?mail|dirección|nombre))?\b.{0,16}\b(?:de (?:su|la|esta|tu|sus|vuestra) (?:lista|base|boletín|newsletter|listas))\b.{0,30}$",
     r"\b(?:no (?:quiero|deseo|queremos|deseamos)) (?:recibir |que me (?:envíen|manden|escriban) )?(?:más |mas )?.{0,16}\b(?:correos?|e-?mails?|mails?|mensajes|boletines|boletín|publicidad|newsletters?|spam)\b.{0,20}$",
     r"\b(?:deje|dejen|deja|dejad|paren|pare) de (?:enviar|mandar|escribir|molestar)\w*\b.{0,40}$",
-    r"\bno (?:me|nos) (?:env[ií]en?|envíes|manden?|mandes|escriban?) (?:(?:más|mas)\b.{0,30}|nada)$",
+    r"\bno (?:me|nos) (?:env[ií]en?|envíes|manden?|mandes|escriban?) (?:(?:más|mas)\b.{0,30}|nada(?: más| mas)?)$",
     r"\bcancel\w* (?:mi |la )?suscripción\b.{0,30}$",
     r"\bno (?:quiero|deseo|queremos|deseamos) seguir recibiendo\b.{0,40}$",
     # Italian
@@ -132,9 +132,9 @@ STOP = (
     r"(?:больше|более) (?:мне )?не (?:пишите|присылайте|шлите|отправляйте)\b.{0,40}$",
     r"не (?:пишите|присылайте|шлите|отправляйте) мне (?:больше|более|письма|рассылку|спам)\b.{0,40}$",
     r"(?:удалить|исключить|убрать|вычеркнуть|видалити|вилучити|виключити)\b(?:.{0,40}(?:рассыл|розсил)\w*|.{0,10}\b(?:меня|нас|мене|мой|наш|мій|мою|нашу)\b.{0,30}(?:списк|баз)\w*)\b.{0,24}$",
-    r"(?:отменить|отмените|аннулировать|скасувати|скасуйте) (?:мою )?(?:подписку|підписку)(?: на (?:рассылку|новости|розсилку|новини))?$|(?:хочу|хотел бы|хотела бы|желаю|бажаю) (?:отписаться|відписатися)\b.{0,30}$",
+    r"(?:отменить|отмените|аннулировать|скасувати|скасуйте) (?:мою )?(?:подписку на рассылку|підписку на розсилку)$|(?:хочу|хотел бы|хотела бы|желаю|бажаю) (?:отписаться|відписатися)\b.{0,30}$",
     r"(?:удалите|уберите|исключите|вычеркните|видаліть) (?:мой|наш|мій) (?:адрес|e-?mail|имейл|электронный адрес)\b(?:,? (?:пожалуйста|сейчас))?$",
-    r"не (?:присылайте|шлите|отправляйте|надсилайте) (?:мне |нам )?(?:больше|більше)(?: (?:мне|ничего|нічого|пис[еь]м\w*|лист\w*|сообщени\w*|рассыл\w*|розсил\w*|реклам\w*|спам\w*))*$",
+    r"не (?:присылайте|шлите|отправляйте|надсилайте) (?:мне |нам |мені )?(?:больше|більше)(?: (?:мне|ничего|нічого|пис[еь]м\w*|лист\w*|сообщени\w*|рассыл\w*|розсил\w*|реклам\w*|спам\w*))*$",
     # Czech, Slovak
     r"\b(?:odhlas\w*|odhlás\w*|vyřa\w*|vyra\w*|odstra\w*|smaž\w*|vymaž\w*)\b.{0,30}\b(?:odběr\w*|odber\w*|seznam\w*|zoznam\w*|databáz\w*|newsletter\w*|novin\w*|rozesíl\w*)\b.{0,24}$",
     r"\b(?:nechci|nepřeji si|neprajem si|nechcem|nepřeju si)\b.{0,12}\b(?:dostávat|dostávať|zasílat|zasielať|žádné|žiadne|další|ďalšie)\b.{0,40}$",
@@ -281,7 +281,7 @@ OTHERS = (
 """Somebody or something else may be meant."""
 
 THINGS = (
-    r"\b(?:parcels?|packages?|shipments?|invoices?|receipts?|catalog(?:ue)?s?|refunds?|vouchers?|errors?|by phone|(?<!news )letters?|(?<!in )orders?|deliver(?:y|ies)|charges?|charged|payments?|labels?|lease|raffle|goods|samples?|profile)\b",
+    r"^(?!.*\b(?:unsubscribe|mailing list|newsletter)).*\b(?:parcels?|packages?|shipments?|invoices?|receipts?|catalog(?:ue)?s?|refunds?|vouchers?|errors?|by phone|(?<!news )letters?|(?<!in )orders?|deliver(?:y|ies)|charges?|charged|payments?|labels?|lease|raffle|goods|samples?|profile)\b",
     r"\b(?:pakete?|päckchen|rechnung\w*|ware|waren|katalog\w*|bestellung\w*|lieferung\w*|seminar|kurs|termin|schulung|briefe?|pakket\w*|factuu?r\w*|bestelling\w*)\b",
     r"\b(?:colis|factures?|commandes?|catalogues?|courrier postal|carte|téléphone|facturas?|pedidos?|paquetes?|catálogos?|fattur\w+|pacc(?:o|hi)|ordin[ei]|faturas?|encomendas?|pacotes?|peças|factura|colet\w*)\b",
     r"\b(?:paczk\w+|paczek|faktur\w*|zamówie\w+|balí[kč]\w*|objednáv\w+|посылк\w*|посылок|сч[её]т\w*|заказ\w*|товар\w*|покуп\w+|csomag\w*|számla\w*|sipariş\w*|fatura\w*|pakke\w*|paket\w*|ordre\w*|beställning\w*|lasku\w*)\b",
