@@ -316,6 +316,15 @@ def test_html_that_goes_on_behind_a_file_was_written_too() -> None:
     assert reply.quoted.startswith("> quoted")
 
 
+@pytest.mark.parametrize("media_type", ["text/plain", "text/html"])
+def test_of_two_alternatives_of_one_type_one_is_what_was_written(media_type: str) -> None:
+    """RFC 2046 5.1.4: they say the same."""
+    part = f"--b\nContent-Type: {media_type}\n\nYes.\n"
+    raw = f"MIME-Version: 1.0\nContent-Type: multipart/alternative; boundary=b\n\n{part}{part}--b--\n"
+
+    assert read_reply(Received(raw.encode())).written == "Yes."
+
+
 @given(st.binary(max_size=500))
 def test_any_bytes_are_read(raw: bytes) -> None:
     read_reply(Received(raw))

@@ -17,7 +17,7 @@ from enum import Enum
 
 from postroom.mail.html_reply import marked_text
 from postroom.mail.languages import quoting as words
-from postroom.mail.reading import decode_text, decoded
+from postroom.mail.reading import decode_text, decoded, shown_texts
 from postroom.mail.received import Received
 
 MAX_LINES = 10_000
@@ -25,7 +25,6 @@ MAX_LINES = 10_000
 MAX_LETTERS = 2 << 20
 """Letters that are looked at; the rest counts as quoted, for nobody wrote that much."""
 
-_MOST_TEXTS = 10
 _LONGEST_INTRODUCTION = 400
 _MOST_INTRODUCTION_LINES = 4
 _HEADER_LINES = 12
@@ -109,11 +108,8 @@ def read_reply(mail: Received) -> Reply:
 
 def _shown(mail: Received, media_type: bytes) -> list[int]:
     """Return the numbers of the texts of a type that are no files."""
-    return [
-        number
-        for number in mail.leaves(media_type)
-        if mail.parts[number].disposition != b"attachment" and b"name" not in mail.parts[number].parameters
-    ][:_MOST_TEXTS]
+    numbers = shown_texts(mail.parts, media_type)
+    return [number for number in numbers if b"name" not in mail.parts[number].parameters]
 
 
 def _html(mail: Received, number: int) -> str:

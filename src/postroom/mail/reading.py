@@ -96,7 +96,7 @@ def read_mail(raw: bytes) -> Reading:
     """Read a mail with CRLF line ends."""
     header = read_header(raw, 0, len(raw))
     parts = walk(raw, header)
-    html_parts, plain_parts = _texts(parts, b"text/html"), _texts(parts, b"text/plain")
+    html_parts, plain_parts = shown_texts(parts, b"text/html"), shown_texts(parts, b"text/plain")
     html, plain = _text(raw, parts, html_parts), _text(raw, parts, plain_parts)
     raw_fields = tuple(_bytes_of(raw, field) for field in header.fields[:MOST_FIELDS])
     shown = {*html_parts, *plain_parts}
@@ -112,6 +112,21 @@ def read_mail(raw: bytes) -> Reading:
               if part.is_leaf and number not in shown),
         header.body_start,
     )  # fmt: skip
+
+
+def shown_texts(parts: Sequence[Part], media_type: bytes) -> list[int]:
+    """Return the numbers of the texts of a type that a mail program shows: several where files stand between them."""
+    found: list[int] = []
+    alternatives = set[int]()
+    for number, part in enumerate(parts):
+        if not part.is_leaf or part.media_type != media_type or part.disposition == b"attachment":
+            continue
+        if (found and b"name" in part.parameters) or part.parent in alternatives or len(found) == _MOST_TEXTS:
+            continue
+        found.append(number)
+        if part.parent >= 0 and parts[part.parent].media_type == b"multipart/alternative":
+            alternatives.add(part.parent)  # RFC 2046 5.1.4: the next one says the same
+    return found
 
 
 def part_bytes(raw: bytes, number: int) -> tuple[File, bytes] | None:
@@ -194,21 +209,6 @@ def _codec(label: bytes) -> str:
             found = codecs.lookup(name).name
         except LookupError:
             return ""
-    return found
-
-
-def _texts(parts: Sequence[Part], media_type: bytes) -> list[int]:
-    """Return the numbers of the texts of a type that a mail program shows: several where files stand between them."""
-    found: list[int] = []
-    alternatives = set[int]()
-    for number, part in enumerate(parts):
-        if not part.is_leaf or part.media_type != media_type or part.disposition == b"attachment":
-            continue
-        if (found and b"name" in part.parameters) or part.parent in alternatives or len(found) == _MOST_TEXTS:
-            continue
-        found.append(number)
-        if part.parent >= 0 and parts[part.parent].media_type == b"multipart/alternative":
-            alternatives.add(part.parent)  # RFC 2046 5.1.4: the next one says the same
     return found
 
 
