@@ -19,11 +19,12 @@ _OTHERS = (
             sender address | sender mailbox | sender domain | sender account | sender user | sender name
             | sender's mailbox | sender's account | sender) | unknown sender | for sender | of sender | of the sender
             | sender callback | envelope sender | mail from | from address | from: address | return address
-            | reverse path | reverse-path | originator | your address | your mailbox | your account | your domain
-            | your from | your subscription
+            | return-path | reverse path | reverse-path | originator | your address | your mailbox | your account
+            | your domain | your from | your subscription
             """
         ),
     ),
+    Rule("of-the-proof", Reason.AUTHENTICATION, says("spf | dkim | dmarc")),
     Rule("of-the-login", Reason.SECURITY, says("smtp auth | authenticate | autenticacion | of this relay")),
     Rule(
         "of-the-form",
