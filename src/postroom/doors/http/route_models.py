@@ -125,11 +125,16 @@ class RouteSecret(Struct, frozen=True):
     secret: str
 
 
+_EMAIL_OR_NONE = {"anyOf": [{"format": "email"}, {"maxLength": 0}]}
+
+
 class RouteTestIn(Struct, frozen=True, forbid_unknown_fields=True):
     """A mail that might come."""
 
-    recipient: Annotated[str, Meta(max_length=320, description="The envelope recipient.")]
-    sender: Annotated[str, Meta(max_length=320, description="The author's address.")] = ""
+    recipient: Annotated[str, Meta(description="The envelope recipient.", extra_json_schema={"format": "email"})]
+    sender: Annotated[
+        str, Meta(description="The author's address; empty: nobody's.", extra_json_schema=_EMAIL_OR_NONE)
+    ] = ""
     kind: MailKind | None = None
     """Null: of any kind."""
 
