@@ -70,7 +70,7 @@ def installation(tmp_path: Path, sqlite_url: str, dns_server: DnsServer) -> Inst
     async def prepare() -> dict[str, str]:
         async with open_services(settings, SystemClock()) as services:
             addresses = await _fill(services)
-            await RcptCopy(folder / RCPT_COPY, services.database, services.slow).refresh()
+            await RcptCopy(folder / RCPT_COPY, services.database, services.clock, services.slow).refresh()
             return addresses
 
     def answered(asked: list[tuple[list[list[str]], bytes]]) -> list[tuple[int, str, str]]:
@@ -297,7 +297,7 @@ def test_a_copy_follows_the_database_and_has_no_secrets_of_routes(installation: 
 
     async def change() -> None:
         async with open_services(installation.settings, SystemClock()) as services:
-            copy = RcptCopy(path, services.database, services.slow)
+            copy = RcptCopy(path, services.database, services.clock, services.slow)
             await copy.refresh()
             route = RouteRow(90, 1, 9, "new@shop.test", "*", "[]", "webhook", target, b"sealed secret", 1, "who", 1)
             await services.database.write(lambda tx: tx.add(route))
@@ -324,7 +324,9 @@ def test_a_copy_that_cannot_be_written_stops_nobody(installation: Installation) 
 
     async def refresh() -> int:
         async with open_services(installation.settings, SystemClock()) as services:
-            await RcptCopy(installation.settings.data / RCPT_COPY, services.database, services.slow).refresh()
+            await RcptCopy(
+                installation.settings.data / RCPT_COPY, services.database, services.clock, services.slow
+            ).refresh()
             return len(await services.domains.list(services.workspaces.rows[1]))
 
     assert asyncio.run(refresh()) == 1

@@ -89,4 +89,4 @@ def make_rcpt_copy(services: Services) -> RcptCopy | None:
     """Return what keeps the copy for `postroom receive`; None on SQLite, whose file can be looked into."""
     if services.settings.database.startswith("sqlite:"):
         return None
-    return RcptCopy(services.settings.data / RCPT_COPY, services.database, services.slow)
+    return RcptCopy(services.settings.data / RCPT_COPY, services.database, services.clock, services.slow)

@@ -30,7 +30,7 @@ from postroom.app.supervisor import Supervisor
 from postroom.app.upkeep import make_upkeep
 from postroom.app.watching import make_tracers, make_watching
 from postroom.app.webhooks import make_webhook_worker
-from postroom.base.clock import Clock, SystemClock
+from postroom.base.clock import SystemClock
 from postroom.base.collector import calm_collector
 from postroom.base.errors import PostroomError, TryLater
 from postroom.base.log import set_up_log
@@ -74,7 +74,8 @@ async def _serve(settings: Settings, supervision: Supervision) -> None:
     settings = inherited.addresses_in(settings)
     async with open_services(settings, SystemClock()) as services:
         outbound = Outbound(services)
-        doors, rcpt_copy = Doors(services, outbound, inherited), make_rcpt_copy(services)
+        doors = Doors(services, outbound, inherited)
+        rcpt_copy = make_rcpt_copy(services)
         operations = Operations(services, outbound)
         worker = await outbound.open() if "deliver" in settings.roles else None
         others = _other_workers(services, outbound, doors)
@@ -82,9 +83,7 @@ async def _serve(settings: Settings, supervision: Supervision) -> None:
         await doors.open()
         greet(made, settings, doors.http_port, doors.submission_port)
         control = await serve_control(control_path(settings.data), operations.by_name())
-        background = _start_background(services, doors, worker, others, outbound, supervisor)
-        if rcpt_copy is not None:
-            background.append(asyncio.create_task(_keep(rcpt_copy, services.clock), name="rcpt copy"))
+        background = _start_background(services, doors, worker, others, outbound, rcpt_copy, supervisor)
         calm_collector()
         supervisor.ready()
         try:
@@ -161,6 +160,7 @@ def _start_background(
     worker: Worker | None,
     others: Mapping[str, _OtherWorker],
     outbound: Outbound,
+    rcpt_copy: RcptCopy | None,
     supervisor: Supervisor,
 ) -> list[asyncio.Task[None]]:
     loops: dict[str, Coroutine[Any, Any, None]] = {
@@ -172,6 +172,8 @@ def _start_background(
     }
     if worker is not None:
         loops["worker"] = worker.run()
+    if rcpt_copy is not None:
+        loops["rcpt copy"] = rcpt_copy.run()
     loops |= {name: other.run() for name, other in others.items()}
     if "upkeep" in services.settings.roles:
         loops["upkeep"] = make_upkeep(services, outbound).run()
@@ -189,12 +191,6 @@ async def _refresh(services: Services, doors: Doors, outbound: Outbound) -> None
             await services.refresh_token_keys()
             doors.refresh()
             outbound.refresh()
-
-
-async def _keep(rcpt_copy: RcptCopy, clock: Clock) -> None:
-    while True:
-        await rcpt_copy.refresh()
-        await clock.sleep(_REFRESH_SECONDS)
 
 
 class _Signals:

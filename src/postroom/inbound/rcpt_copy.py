@@ -9,6 +9,7 @@ from pathlib import Path
 
 import structlog
 
+from postroom.base.clock import Clock
 from postroom.base.errors import TryLater
 from postroom.base.threads import Threads
 from postroom.store.database import Database
@@ -16,17 +17,26 @@ from postroom.store.rcpt_facts import RcptFacts, read_facts, write_facts
 
 _log = structlog.get_logger(__name__)
 
+_LOOK_SECONDS = 10.0
+
 
 class RcptCopy:
     """The copy in one data folder. One process keeps it."""
 
-    def __init__(self, path: Path, database: Database, slow: Threads) -> None:
+    def __init__(self, path: Path, database: Database, clock: Clock, slow: Threads) -> None:
         self._path = path
+        self._clock = clock
         self._database = database
         self._slow = slow
         self._written: int | None = None
         """Hash of what the file has."""
         self._has_failed = False
+
+    async def run(self) -> None:
+        """Keep it true, until cancelled."""
+        while True:
+            await self.refresh()
+            await self._clock.sleep(_LOOK_SECONDS)
 
     def is_there(self) -> bool:
         """Tell whether a server left one."""

@@ -53,11 +53,7 @@ def load_token_keys(reader: Conn | Tx, sealer: Sealer, now_ms: int) -> TokenKeys
     A node reads it again every few seconds: another one may have added a key, and a new one may sign by now.
     """
     rows = _rows(reader)
-    if not rows:
-        return None
-    keys = open_ring(((name, sealed) for name, sealed, _ in rows), sealer)
-    rested = [key_id(name) for name, _, created_ms in rows if created_ms + TOKEN_KEY_RESTS_MS <= now_ms]
-    return TokenKeys(keys, max(rested, default=min(keys)))
+    return _ring(rows, sealer, now_ms) if rows else None
 
 
 def sealed_token_keys(reader: Conn | Tx) -> list[tuple[str, bytes]]:
@@ -69,9 +65,7 @@ def first_token_key(tx: Tx, sealer: Sealer, key: bytes, now_ms: int) -> TokenKey
     """Return the ring, with `key` as its first where there is none. Of two nodes that try at once one wins."""
     if not _rows(tx):
         _store(tx, sealer, 0, key, now_ms)
-    ring = load_token_keys(tx, sealer, now_ms)
-    assert ring is not None  # noqa: S101 - it has one key at least
-    return ring
+    return _ring(_rows(tx), sealer, now_ms)
 
 
 def add_token_key(tx: Tx, sealer: Sealer, key: bytes, now_ms: int) -> int:
@@ -90,6 +84,12 @@ def add_token_key(tx: Tx, sealer: Sealer, key: bytes, now_ms: int) -> int:
 def _rows(reader: Conn | Tx) -> list[tuple[str, bytes, int]]:
     rows = reader.run(_TOKEN_KEYS) if isinstance(reader, Tx) else reader.all(_TOKEN_KEYS)
     return [(name, bytes(sealed), created_ms) for name, sealed, created_ms in rows]
+
+
+def _ring(rows: list[tuple[str, bytes, int]], sealer: Sealer, now_ms: int) -> TokenKeys:
+    keys = open_ring(((name, sealed) for name, sealed, _ in rows), sealer)
+    rested = [key_id(name) for name, _, created_ms in rows if created_ms + TOKEN_KEY_RESTS_MS <= now_ms]
+    return TokenKeys(keys, max(rested, default=min(keys)))
 
 
 def _store(tx: Tx, sealer: Sealer, number: int, key: bytes, now_ms: int) -> None:
